@@ -1,0 +1,30 @@
+"""Every error this package raises on purpose.
+
+SelfEditError
+- InputError    something the user gave is wrong: a file, a key, a model (exit code 3)
+- Refused       we could, but should not: another config's run, a file in the way (exit code 2)
+- EngineError   an engine cannot work at all; a single item that failed is a Failure (exit code 1)
+- BadEdit       the policy wrote something its domain cannot read; earns the floor reward
+"""
+
+
+class SelfEditError(Exception):
+    """One sentence for a person: what is wrong, where, and what to do."""
+
+    exit_code = 1
+
+
+class InputError(SelfEditError, ValueError):
+    exit_code = 3
+
+
+class Refused(SelfEditError):
+    exit_code = 2
+
+
+class EngineError(SelfEditError, RuntimeError):
+    pass
+
+
+class BadEdit(SelfEditError, ValueError):
+    pass

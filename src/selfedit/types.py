@@ -1,0 +1,156 @@
+"""The nouns, in the order data meets them.
+
+    Task -> SelfEdit -> Update -> Score -> reward, joined in one row: Trial.
+
+Every value is frozen, made of plain data, and survives a round trip through JSON.
+This module imports only the standard library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no value here, and whose fault that is. Only a `policy` failure may become a reward.
+
+    Failure("system", "the judge at localhost:8000 did not answer")
+    """
+
+    blame: Literal["policy", "system"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A held-out question and its gold answer. The policy never sees it while it writes.
+
+    Question("When did Apollo 11 land?", "1969")
+    """
+
+    text: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something to learn (a titled context), and how we will know it was learned.
+
+    Task("apollo", "Apollo 11", "Apollo 11 landed in 1969.", (Question("When did Apollo 11 land?", "1969"),))
+    """
+
+    id: str
+    title: str
+    context: str
+    questions: tuple[Question, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training row, for either loop. Loss falls on `target` only, and is scaled by `weight`.
+
+    An empty prompt makes a plain document: Example("", "Apollo 11\\nApollo 11 landed in 1969.").
+    """
+
+    prompt: str
+    target: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train one adapter. It rides on the self-edit because the policy may choose it.
+
+    `alpha` scales the adapter by alpha / rank. `batch_size` counts examples per optimizer step.
+    `targets` names the linear layers that carry an adapter; empty means every linear layer but the head.
+    The learning rate falls linearly to zero, without warm-up, and gradients are clipped to norm 1 (spec 1.3).
+    """
+
+    rank: int = 32
+    alpha: float = 64.0
+    epochs: int = 10
+    learning_rate: float = 1e-3
+    batch_size: int = 1
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SelfEdit:
+    """What the policy was shown, what it wrote, and what that means for training."""
+
+    task_id: str
+    prompt: str
+    text: str = ""
+    examples: tuple[Example, ...] = ()
+    recipe: Recipe = Recipe()
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A trained adapter and the one it was trained from. A policy is an Update that was promoted.
+
+    `tokens` counts the tokens that were trained on, repeats included; `loss` is the mean of the last epoch.
+    """
+
+    id: str
+    parent: str | None = None
+    tokens: int = 0
+    loss: float | None = None
+
+
+BASE = Update("base")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Answers and grades for one task's questions, in order. Ungraded is a Failure, never a 0."""
+
+    answers: tuple[str | Failure, ...]
+    grades: tuple[float | Failure, ...]
+
+    @property
+    def value(self) -> float | None:
+        """Mean grade in [0, 1], or None unless every question was graded: compare like with like."""
+        grades = [grade for grade in self.grades if not isinstance(grade, Failure)]
+        return sum(grades) / len(grades) if grades and len(grades) == len(self.grades) else None
+
+    @property
+    def blank(self) -> float:
+        """The share of answers with nothing in them."""
+        return sum(isinstance(a, str) and not a.strip() for a in self.answers) / max(1, len(self.answers))
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One self-edit, tried: one stored row. Fills from left to right; a failure stops it."""
+
+    edit: SelfEdit
+    update: Update | None = None
+    before: Score | None = None
+    after: Score | None = None
+    reward: float | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Ask `update` to continue `prompt`. At temperature 0 the likeliest token is taken and `seed` is not used."""
+
+    update: Update
+    prompt: str
+    seed: int = 0
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_new_tokens: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Train one adapter, starting from `parent`."""
+
+    parent: Update
+    examples: tuple[Example, ...]
+    recipe: Recipe
+    seed: int
