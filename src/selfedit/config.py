@@ -1,0 +1,173 @@
+"""One config tree: TOML in, `--set a.b=c` over it, JSON out. The defaults are SEAL's values (spec 1.2, 1.3)."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from selfedit.errors import InputError
+from selfedit.types import Recipe
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(_Table):
+    name: str = Field("almanac", description="`almanac` (embedded), a local directory, or a hub id")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] = Field(
+        "auto", description="of the base weights; auto is bfloat16 on a GPU and float32 elsewhere"
+    )
+    template: str = Field(
+        "", description="wraps every prompt, `{prompt}` in its place; empty: the tokenizer's own chat template, if any"
+    )
+
+
+class DataConfig(_Table):
+    train: str = Field("almanac", description="`almanac`, or a JSON file in SEAL's layout, for the outer loop")
+    eval: str = Field("", description="the same, for the final table; empty: only the outer loop is run")
+    eval_passages: int = Field(0, ge=0, description="how many passages to evaluate on; 0 is all (almanac: 60)")
+
+
+class RecipeConfig(_Table):
+    rank: int = Field(32, ge=1)
+    alpha: float = Field(64.0, gt=0)
+    epochs: int = Field(10, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    batch_size: int = Field(1, ge=1, description="examples per optimizer step")
+    targets: tuple[str, ...] = Field((), description="layers with an adapter, by name; empty: every linear one")
+
+    def recipe(self) -> Recipe:
+        return Recipe(**self.model_dump())
+
+
+class WritingConfig(_Table):
+    temperature: float = Field(1.0, ge=0)
+    top_p: float = Field(0.95, gt=0, le=1)
+    max_new_tokens: int = Field(512, ge=1)
+
+
+class PolicyRecipe(RecipeConfig):
+    rank: int = Field(64, ge=1)
+    alpha: float = Field(128.0, gt=0)
+    epochs: int = Field(2, ge=1)
+    learning_rate: float = Field(3e-4, gt=0)
+    batch_size: int = Field(10, ge=1)
+
+
+class OuterConfig(_Table):
+    rounds: int = Field(2, ge=0)
+    passages_per_round: int = Field(50, ge=1)
+    edits_per_passage: int = Field(5, ge=1)
+    reward: str = Field("gain", description="gain, accuracy or binary")
+    credit: str = Field("rest_em", description="rest_em (the best edit of each passage) or threshold (all that helped)")
+    writing: WritingConfig = WritingConfig()
+    recipe: PolicyRecipe = PolicyRecipe()
+
+
+class ExamConfig(_Table):
+    grader: str = Field("contains", description="contains or exact")
+    max_new_tokens: int = Field(64, ge=1)
+
+
+class Config(_Table):
+    """Everything a run depends on. Equal configs give equal runs."""
+
+    seed: int = 0
+    split_newlines: bool = Field(True, description="each line of the notes is a training document of its own")
+    wave: int = Field(64, ge=1, description="adapters trained together; what a kill can cost at most")
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    inner: RecipeConfig = RecipeConfig()
+    outer: OuterConfig = OuterConfig()
+    exam: ExamConfig = ExamConfig()
+
+
+def load_config(path: Path | None, overrides: list[str], base: dict[str, Any] | None = None) -> Config:
+    """`base` (a recipe), then the TOML file, then `a.b=c` overrides. Raises InputError naming the key that is wrong."""
+    tree: dict[str, Any] = base or {}
+    if path:
+        tree = merge(tree, read_toml(path))
+    for override in overrides:
+        tree = merge(tree, _parse_override(override))
+    return resolve(tree, str(path or "the options"))
+
+
+def resolve(tree: dict[str, Any], source: str) -> Config:
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise InputError(f"{source}: {_explain(error)}") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"there is no config file {path}; `selfedit init` writes one to start from") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}") from None
+
+
+def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, equals, raw = text.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set takes key=value, such as --set outer.rounds=3; this is {text!r}")
+    try:
+        value: Any = json.loads(raw)
+    except json.JSONDecodeError:
+        value = raw
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _explain(error: ValidationError) -> str:
+    """The first problem in one sentence; an unknown key comes with the nearest right one."""
+    problem = error.errors()[0]
+    *parents, key = [str(part) for part in problem["loc"]] or ["the config"]
+    name = ".".join([*parents, key])
+    if problem["type"] != "extra_forbidden":
+        return f"{name} is wrong: {problem['msg']} (it is {problem['input']!r})"
+    near = difflib.get_close_matches(key, _keys(parents), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(_keys(parents))}"
+    return f"there is no key {name}; {hint}"
+
+
+def _keys(parents: list[str]) -> list[str]:
+    table: type[BaseModel] = Config
+    for parent in parents:
+        table = table.model_fields[parent].annotation  # type: ignore[assignment]
+    return list(table.model_fields)
+
+
+def to_toml(config: Config) -> str:
+    """The config as commented TOML, every key with its default: what `selfedit init` writes."""
+    return "\n".join(_toml_lines(config, ())) + "\n"
+
+
+def _toml_lines(table: BaseModel, path: tuple[str, ...]) -> list[str]:
+    lines = [f"\n[{'.'.join(path)}]"] if path else []
+    fields = type(table).model_fields
+    nested = [name for name in fields if isinstance(getattr(table, name), BaseModel)]
+    for name in [name for name in fields if name not in nested]:
+        comment = f"  # {fields[name].description}" if fields[name].description else ""
+        value = getattr(table, name)
+        lines.append(f"{name} = {json.dumps(list(value) if isinstance(value, tuple) else value)}{comment}")
+    for name in nested:
+        lines += _toml_lines(getattr(table, name), (*path, name))
+    return lines

@@ -1,0 +1,73 @@
+"""Knowledge incorporation: read a passage, write notes about it, be asked about it without the passage."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from selfedit import prompts
+from selfedit.errors import BadEdit
+from selfedit.types import Example, Question, SelfEdit, Task
+
+_QUESTION, _ANSWER = re.compile(r"Question \d+:"), "Answer:"
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """SEAL's single-passage domain. `split_newlines`: each line of the notes is a document of its own (spec 1.3)."""
+
+    split_newlines: bool = True
+
+    def prompt(self, task: Task) -> str:
+        return prompts.notes(task)
+
+    def parse(self, task: Task, text: str) -> SelfEdit:
+        if not text.strip():
+            raise BadEdit("the notes are empty")
+        documents = build_documents(task.title, task.context, text, self.split_newlines)
+        return SelfEdit(task.id, self.prompt(task), text, tuple(Example("", document) for document in documents))
+
+    def without_edit(self, task: Task) -> SelfEdit:
+        return SelfEdit(task.id, "", "", (Example("", f"{task.title}\n{task.context}"),))
+
+    def exam(self, task: Task, question: Question) -> str:
+        return prompts.exam(task, question.text)
+
+    def open_book(self, task: Task, question: Question) -> str:
+        return prompts.open_book(task, question.text)
+
+
+def build_documents(title: str, context: str, notes: str, split_newlines: bool = True) -> list[str]:
+    """The training documents of a self-edit, by SEAL's rules (spec 1.3); the passage itself is the last.
+
+    Notes are cut at `---` and, with `split_newlines`, at each line; a numbered line keeps its number, and where the
+    second line begins with "1." the first is a preamble and is dropped. Notes with "Question n:" and "Answer:" are cut at
+    each question instead, so that a question and its answer stay together. Each document begins with the title.
+
+    build_documents("Apollo", "It landed.", "It flew.\\nIt landed.") -> ["Apollo\\nIt flew.", "Apollo\\nIt landed.", ...]
+    """
+    parts = _questions(notes) if _QUESTION.search(notes) and _ANSWER in notes else _lines(notes, split_newlines)
+    return [f"{title}\n{part}" for part in [*parts, context]]
+
+
+def _questions(notes: str) -> list[str]:
+    """Cut before each `Question n:`. What stands before the first is the rest of a question begun in the prompt."""
+    starts = [found.start() for found in _QUESTION.finditer(notes)]
+    segments = [notes[: starts[0]].strip()] + [
+        notes[start:end].strip() for start, end in zip(starts, [*starts[1:], len(notes)], strict=True)
+    ]
+    if segments[0]:
+        segments[0] = f"Question 1: {segments[0]}"
+    return [segment for segment in segments if segment]
+
+
+def _lines(notes: str, split_newlines: bool) -> list[str]:
+    segments = _without_preamble(notes).split("---")
+    parts = [line for segment in segments for line in segment.split("\n")] if split_newlines else segments
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _without_preamble(notes: str) -> str:
+    lines = [line for line in notes.split("\n") if line.strip()]
+    numbered = len(lines) > 1 and lines[1].startswith("1.")
+    return "\n".join(lines[1:]) if numbered else notes

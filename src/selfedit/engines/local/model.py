@@ -1,0 +1,86 @@
+"""Loading a Hugging Face causal LM: a directory, a hub id, or the embedded one. Safetensors only, no remote code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from selfedit.config import ModelConfig
+from selfedit.errors import InputError
+
+EMBEDDED = "almanac"
+
+
+def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model, frozen and in evaluation mode on its device, and its tokenizer. Raises InputError with what to do."""
+    source, device = _source(config.name), pick_device(config.device)
+    tokenizer = _tokenizer(source, config.name)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=_dtype(config.dtype, device), use_safetensors=True, trust_remote_code=False
+        )
+    except Exception as error:  # transformers raises OSError, ValueError and the hub's own errors alike
+        raise InputError(_why_not(config.name, error)) from error
+    return model.to(device).eval().requires_grad_(False), tokenizer
+
+
+def _tokenizer(source: str, name: str) -> PreTrainedTokenizerBase:
+    folder = Path(source)
+    files = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt")
+    if folder.is_dir() and not any((folder / file).exists() for file in files):
+        raise InputError(f"{name} has no tokenizer: put its tokenizer.json beside config.json")
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except Exception as error:
+        raise InputError(_why_not(name, error)) from error
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"the tokenizer of {name} has no end-of-text token: set eos_token in its tokenizer_config.json")
+    return tokenizer
+
+
+def _source(name: str) -> str:
+    if name == EMBEDDED:
+        return str(Path(__file__).parents[2] / "almanac" / "weights")
+    looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    folder = Path(name).expanduser()
+    if looks_like_a_path and not (folder / "config.json").is_file():
+        raise InputError(f"{name} is not a model directory: it has no config.json")
+    return str(folder) if folder.is_dir() else name
+
+
+def _why_not(name: str, error: Exception) -> str:
+    text = str(error)
+    if "safetensors" in text and Path(name).exists():
+        return f"{name} has no safetensors weights; convert them: only safetensors files are loaded, pickles never are"
+    if "trust_remote_code" in text or "custom code" in text:
+        return f"{name} needs code of its own to run, and code from a model is never run here; choose another model"
+    if Path(name).exists():
+        return f"{name} cannot be loaded: {text.splitlines()[0]}"
+    return (
+        f"{name} could not be fetched from the model hub: {text.splitlines()[0]}; download it where there is a "
+        "network and pass its directory, --model path/to/directory, or use --model almanac"
+    )
+
+
+def pick_device(name: str) -> torch.device:
+    if name != "auto":
+        if name.startswith("cuda") and not torch.cuda.is_available():
+            raise InputError(f"model.device is {name}, but this PyTorch sees no CUDA device; use cpu or auto")
+        try:
+            return torch.device(name)
+        except RuntimeError:
+            raise InputError(f"model.device is {name!r}; it can be auto, cpu, cuda, cuda:1 or mps") from None
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    dtype: Any = getattr(torch, name)
+    assert isinstance(dtype, torch.dtype)
+    return dtype

@@ -1,0 +1,38 @@
+"""Graders that compare strings after SQuAD's normalisation."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Sequence
+
+from selfedit.types import Failure, Question
+
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def normalise(text: str) -> str:
+    """SQuAD v1.1's normalisation: lower case, no punctuation, no articles, single spaces.
+
+    normalise("The Cat's  hat.") -> "cats hat"
+    """
+    text = text.lower().translate(_PUNCTUATION)
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
+
+
+class Exact:
+    """1 if the answer is the gold answer."""
+
+    def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]:
+        return [float(normalise(answer) == normalise(question.target)) for question, answer in pairs]
+
+
+class Contains:
+    """1 if the gold answer's words stand in the answer, in a row. A gold answer without words matches only a blank."""
+
+    def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]:
+        return [float(_contains(normalise(answer), normalise(question.target))) for question, answer in pairs]
+
+
+def _contains(answer: str, gold: str) -> bool:
+    return f" {gold} " in f" {answer} " if gold else not answer
