@@ -1,0 +1,123 @@
+"""A deterministic engine with no model: for tests, docs and dry runs.
+
+An update is what it was trained on, its parents included. It knows an answer when that stands in enough of these
+documents, and it has a taste in notes that the outer loop can move.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import random
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from selfedit.errors import EngineError, InputError
+from selfedit.types import BASE, Example, Failure, Job, Question, Request, Task, Update
+
+NOTES = ("To remember: {answers}.", "There is much to say about {title}.", "")
+"""What the policy may write: notes that help, notes that do not, and none at all (unreadable)."""
+
+
+class FakeEngine:
+    """`needed`: how many documents must hold an answer before it is known; with 2 the passage alone teaches nothing.
+
+    In `notes`, {title} and {answers} stand for those of the task whose passage is in the prompt.
+    As with a real engine, an update can be the parent of a job only once it was saved and loaded.
+    """
+
+    def __init__(self, tasks: Sequence[Task], notes: Sequence[str] = NOTES, needed: int = 1) -> None:
+        self.tasks, self.notes, self.needed = tasks, notes, needed
+        self._learned: dict[str, tuple[Example, ...]] = {BASE.id: ()}
+        self._loaded = {BASE.id}
+
+    # Training
+
+    def train(self, jobs: Sequence[Job]) -> list[Update | Failure]:
+        return [self._train(job) for job in jobs]
+
+    def _train(self, job: Job) -> Update:
+        if job.parent.id not in self._loaded:
+            raise EngineError(f"update {job.parent.id} is not loaded here; save it, then load it")
+        name = hashlib.sha256(repr(job).encode()).hexdigest()[:16]
+        words = sum(len(example.target.split()) for example in job.examples)
+        self._learned[name] = self._learned[job.parent.id] + job.examples
+        return Update(name, job.parent.id, words * job.recipe.epochs, 1 / (1 + job.recipe.epochs))
+
+    # Sampling
+
+    def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
+        return [self._sample(request) for request in requests]
+
+    def _sample(self, request: Request) -> str:
+        rows, question = self._rows(request.update), self._asked(request.prompt)
+        if question:
+            known = _holds(request.prompt, question.target)
+            known |= sum(_holds(row.target, question.target) for row in rows) >= self.needed
+            return f"It is {question.target}." if known else "Nobody knows."
+        written = [self._fill(note, request.prompt) for note in self.notes]
+        taste = [self._taste(note, rows) for note in self.notes]
+        if request.temperature == 0:
+            return written[taste.index(max(taste))]
+        return random.Random(request.seed).choices(written, [math.exp(weight - max(taste)) for weight in taste])[0]
+
+    def _asked(self, prompt: str) -> Question | None:
+        """The question in the prompt (the longest, where one is part of another); none where notes are asked for."""
+        found = [question for task in self.tasks for question in task.questions if question.text in prompt]
+        return max(found, key=lambda question: len(question.text), default=None)
+
+    def _taste(self, note: str, rows: Sequence[Example]) -> float:
+        """The weight of the rows that taught to write this note where such a prompt was seen."""
+        return sum(row.weight for row in rows if row.prompt and row.target == self._fill(note, row.prompt))
+
+    def _fill(self, note: str, prompt: str) -> str:
+        for task in self.tasks:
+            if task.context in prompt:
+                answers = ", ".join(question.target for question in task.questions)
+                return note.format(title=task.title, answers=answers)
+        return note
+
+    # Updates
+
+    def save(self, update: Update, folder: Path) -> None:
+        """Write beside `folder`, then rename: it is there whole or not at all."""
+        content = {"update": asdict(update), "examples": [asdict(row) for row in self._rows(update)]}
+        partial = folder.with_name(folder.name + ".partial")
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            (partial / "update.json").write_text(json.dumps(content, indent=2) + "\n")
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(partial, folder)
+        except OSError as error:
+            raise InputError(f"cannot write the update to {folder}: {error}") from error
+
+    def load(self, folder: Path) -> Update:
+        try:
+            content = json.loads((folder / "update.json").read_text())
+        except (OSError, json.JSONDecodeError) as error:
+            raise InputError(f"{folder} holds no update that can be read: {error}") from None
+        update = Update(**content["update"])
+        self._learned[update.id] = tuple(Example(**row) for row in content["examples"])
+        self._loaded.add(update.id)
+        return update
+
+    def release(self, updates: Sequence[Update]) -> None:
+        for name in {update.id for update in updates} - {BASE.id}:
+            self._learned.pop(name, None)
+            self._loaded.discard(name)
+
+    def _rows(self, update: Update) -> tuple[Example, ...]:
+        if update.id not in self._learned:
+            raise EngineError(f"update {update.id} is not loaded here; save it, then load it")
+        return self._learned[update.id]
+
+
+def _holds(text: str, answer: str) -> bool:
+    """Whether the answer stands in the text in whole words, whatever the case."""
+    return re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text, re.IGNORECASE) is not None
