@@ -56,13 +56,14 @@ class Run:
     @classmethod
     def create(cls, path: Path, config: dict[str, Any]) -> Run:
         """Start a run, or go on with one that has the same config. Raises Refused where the config differs."""
+        config = json.loads(json.dumps(config))  # as it will be read back: a tuple becomes a list
         saved = path / "config.json"
-        if saved.exists():
-            _refuse_other_config(path, json.loads(saved.read_text()), config)
-        elif path.exists() and any(path.iterdir()):
-            raise Refused(f"{path} is not empty and holds no run; choose another folder with --output")
-        else:
-            with _disk(path):
+        with _disk(path):
+            if saved.exists():
+                _refuse_other_config(path, json.loads(saved.read_text()), config)
+            elif path.exists() and any(path.iterdir()):
+                raise Refused(f"{path} is not empty and holds no run; choose another folder with --output")
+            else:
                 path.mkdir(parents=True, exist_ok=True)
                 write_whole(saved, json.dumps(config, indent=2, sort_keys=True) + "\n")
         return cls(path, config)
