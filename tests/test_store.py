@@ -1,0 +1,228 @@
+import json
+import sqlite3
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfedit.errors import InputError, Refused
+from selfedit.store import Run, dump, parse
+from selfedit.types import BASE, Example, Failure, Recipe, Score, SelfEdit, Trial, Update
+
+FLOATS = st.floats(allow_nan=False)
+FAILURES = st.builds(Failure, st.sampled_from(["policy", "system"]), st.text())
+EXAMPLES = st.builds(Example, st.text(), st.text(), FLOATS)
+RECIPES = st.builds(Recipe, st.integers(), FLOATS, st.integers(), FLOATS, st.integers(), st.lists(st.text()).map(tuple))
+EDITS = st.builds(SelfEdit, st.text(), st.text(), st.text(), st.lists(EXAMPLES, max_size=3).map(tuple), RECIPES)
+UPDATES = st.builds(Update, st.text(), st.none() | st.text(), st.integers(), st.none() | FLOATS)
+SCORES = st.builds(
+    Score,
+    st.lists(st.text() | FAILURES, max_size=3).map(tuple),
+    st.lists(FLOATS | FAILURES, max_size=3).map(tuple),
+)
+TRIALS = st.builds(
+    Trial,
+    EDITS,
+    st.none() | UPDATES,
+    st.none() | SCORES,
+    st.none() | SCORES,
+    st.none() | FLOATS,
+    st.none() | FAILURES,
+)
+CONFIG = {"seed": 1, "inner": {"rank": 32, "targets": ["q_proj"]}, "outer": {"recipe": {"epochs": 2}}}
+
+
+def trial(task_id="apollo", reward=None, failure=None, tokens=0):
+    update = None if failure else Update("u", "base", tokens, 0.5)
+    return Trial(SelfEdit(task_id, "prompt", "text"), update, reward=reward, failure=failure)
+
+
+def never():
+    raise AssertionError("computed again")
+
+
+@pytest.fixture
+def run(tmp_path):
+    with Run.create(tmp_path / "run", CONFIG) as run:
+        yield run
+
+
+def reopened(run):
+    run.close()
+    return Run.open(run.path)
+
+
+# One row
+
+
+@given(TRIALS)
+def test_a_trial_survives_the_round_trip(trial):
+    assert parse(dump(trial)) == trial
+
+
+@given(TRIALS)
+def test_a_stored_trial_is_one_line(trial):
+    assert len(dump(trial).splitlines()) == 1
+
+
+# Opening
+
+
+def test_a_run_goes_on_under_the_config_that_started_it(run):
+    run.remember("round-0", 0, lambda: [trial()])
+    with Run.create(run.path, CONFIG) as again:
+        assert again.remember("round-0", 0, never) == [trial()]
+
+
+def test_another_config_is_refused_and_the_keys_that_differ_are_named(run):
+    other = {**CONFIG, "seed": 2, "outer": {"recipe": {"epochs": 3}}, "wave": 8}
+    with pytest.raises(Refused, match=r"it differs in outer\.recipe\.epochs, seed, wave;"):
+        Run.create(run.path, other)
+
+
+def test_a_config_is_compared_as_it_is_stored(tmp_path):
+    config = {"inner": {"targets": ("q_proj", "v_proj")}}
+    Run.create(tmp_path / "run", config).close()
+    Run.create(tmp_path / "run", config).close()
+
+
+def test_the_config_on_disk_is_the_one_given(run):
+    assert json.loads((run.path / "config.json").read_text()) == CONFIG
+    with Run.open(run.path) as opened:
+        assert opened.config == CONFIG
+
+
+def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(Refused, match="is not empty and holds no run"):
+        Run.create(tmp_path, CONFIG)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_empty_folder_becomes_a_run(tmp_path):
+    Run.create(tmp_path, CONFIG).close()
+    assert (tmp_path / "config.json").is_file()
+
+
+def test_a_folder_that_is_no_run_is_not_opened(tmp_path):
+    with pytest.raises(InputError, match="is not a run"):
+        Run.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["file", "file/run"])
+def test_a_file_in_the_way_is_an_error_in_one_sentence(tmp_path, name):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(
+        InputError, match=f"cannot write to .*{name}.*; free some space or choose another folder"
+    ) as error:
+        Run.create(tmp_path / name, CONFIG)
+    assert "\n" not in str(error.value)
+
+
+# Waves
+
+
+def test_a_wave_is_computed_once(run):
+    calls = []
+    for _ in range(3):
+        run.remember("round-0", 0, lambda: calls.append(1) or [trial(reward=0.5)])
+    assert calls == [1]
+
+
+def test_a_wave_is_remembered_by_the_next_process_in_its_order(run):
+    trials = [trial(name, reward=number / 7) for number, name in enumerate(["b", "a", "c"])]
+    assert run.remember("round-0", 0, lambda: trials) == trials
+    with reopened(run) as again:
+        assert again.remember("round-0", 0, never) == trials
+
+
+def test_a_wave_without_trials_is_remembered_too(run):
+    run.remember("round-0", 0, lambda: [])
+    assert run.remember("round-0", 0, never) == []
+
+
+def test_waves_and_stages_are_kept_apart(run):
+    for stage in ("round-0", "round-1"):
+        for wave in range(2):
+            run.remember(stage, wave, lambda stage=stage, wave=wave: [trial(f"{stage}/{wave}")])
+    found = [(wave.stage, wave.number, [t.edit.task_id for t in wave.trials]) for wave in run.waves()]
+    assert found == [(f"round-{r}", w, [f"round-{r}/{w}"]) for r in range(2) for w in range(2)]
+
+
+def test_a_wave_that_was_not_finished_leaves_nothing(run):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.remember("round-0", 0, interrupted)
+    with reopened(run) as again:
+        assert again.waves() == []
+        assert again.remember("round-0", 0, lambda: [trial()]) == [trial()]
+
+
+def test_a_wave_whose_second_row_cannot_be_stored_leaves_nothing(run):
+    with pytest.raises(sqlite3.Error):
+        run.remember("round-0", 0, lambda: [trial(), trial(reward=["no number"])])
+    with reopened(run) as again:
+        assert again.waves() == []
+        assert again.remember("round-0", 0, lambda: [trial()]) == [trial()]
+
+
+def test_a_full_disk_is_an_error_in_one_sentence_and_what_was_stored_stays(run):
+    run.remember("round-0", 0, lambda: [trial()])
+    (pages,) = run._database.execute("pragma page_count").fetchone()
+    run._database.execute(f"pragma max_page_count = {pages}")
+    with pytest.raises(InputError, match="disk is full; free some space") as error:
+        run.remember("round-0", 1, lambda: [trial("x" * 100_000)])
+    assert "\n" not in str(error.value)
+    with reopened(run) as again:
+        assert [wave.number for wave in again.waves()] == [0]
+
+
+# Files beside the trials
+
+
+def test_metrics_have_one_line_per_stage(run):
+    policy, system = Failure("policy", "the notes are empty"), Failure("system", "the judge is down")
+    run.remember("round-0", 0, lambda: [trial(reward=0.5, tokens=10), trial(reward=-1.0, failure=policy)])
+    run.remember("round-0", 1, lambda: [trial(reward=0.2, tokens=5), trial(failure=system)])
+    run.remember("round-1", 0, lambda: [trial(failure=system)])
+    run.write_metrics()
+    first, second = map(json.loads, (run.path / "metrics.jsonl").read_text().splitlines())
+    assert first.pop("mean_reward") == pytest.approx(-0.1)
+    assert first.pop("seconds") >= 0 and second.pop("seconds") >= 0
+    assert first == {
+        "stage": "round-0", "trials": 4, "policy_failures": 1, "system_failures": 1, "trained_tokens": 15
+    }  # fmt: skip
+    assert second == {
+        "stage": "round-1", "trials": 1, "mean_reward": None, "policy_failures": 0, "system_failures": 1,
+        "trained_tokens": 0,
+    }  # fmt: skip
+
+
+def test_the_metrics_of_an_empty_run_are_empty(run):
+    run.write_metrics()
+    assert (run.path / "metrics.jsonl").read_text() == ""
+
+
+def test_a_file_is_replaced_whole_and_nothing_partial_is_left(run):
+    run.write_json("summary.json", {"accuracy": 0.25})
+    run.write_json("summary.json", {"accuracy": 0.5})
+    assert json.loads((run.path / "summary.json").read_text()) == {"accuracy": 0.5}
+    assert not list(run.path.glob("*.partial"))
+
+
+def test_a_write_that_fails_leaves_the_file_as_it_was(run, monkeypatch):
+    run.write_text("summary.json", "old")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        run.write_text("summary.json", "new")
+    assert (run.path / "summary.json").read_text() == "old"
+
+
+def test_the_base_update_round_trips_to_itself():
+    assert parse(dump(Trial(SelfEdit("t", "p"), update=BASE))).update == BASE

@@ -1,0 +1,46 @@
+import ast
+import sys
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from selfedit import types
+from selfedit.types import BASE, Example, Failure, Recipe, Score, Task
+
+DOWN = Failure("system", "the judge did not answer")
+
+
+def test_the_value_of_a_score_is_the_mean_grade():
+    assert Score(("yes", "no", "no", "no"), (1.0, 0.0, 0.0, 0.0)).value == 0.25
+
+
+@pytest.mark.parametrize("grades", [(1.0, DOWN), (DOWN, DOWN), ()])
+def test_a_score_has_no_value_unless_every_question_was_graded(grades):
+    assert Score(("yes",) * len(grades), grades).value is None
+
+
+def test_wrong_answers_have_a_value():
+    assert Score(("no", "no"), (0.0, 0.0)).value == 0.0
+
+
+def test_blank_answers_are_counted_and_failed_ones_are_not():
+    assert Score(("yes", " \n", "", DOWN), (1.0, 0.0, 0.0, DOWN)).blank == 0.5
+
+
+def test_a_score_without_answers_has_no_blanks():
+    assert Score((), ()).blank == 0.0
+
+
+@pytest.mark.parametrize("value", [BASE, DOWN, Recipe(), Task("id", "title", "context"), Example("", "text")], ids=repr)
+def test_nouns_are_frozen_and_can_be_keys(value):
+    assert {value: 1}[value] == 1
+    with pytest.raises((FrozenInstanceError, TypeError, AttributeError)):
+        value.id = "other"
+
+
+def test_only_the_standard_library_is_imported():
+    tree = ast.parse(Path(types.__file__).read_text())
+    modules = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert modules <= sys.stdlib_module_names
+    assert not [node for node in tree.body if isinstance(node, ast.Import)]
