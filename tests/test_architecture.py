@@ -17,7 +17,7 @@ LAYERS = [
     {"report", "server", "cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-WITHIN_A_LAYER = {("inner", "reward")}
+WITHIN_A_LAYER = {("inner", "reward"), ("evaluate", "outer")}
 """(who, whom): the only imports between modules of one layer."""
 
 PLUGINS = {"domains", "engines", "graders", "almanac"}
