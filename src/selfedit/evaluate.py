@@ -1,0 +1,110 @@
+"""What the loops achieved, on tasks that no policy was trained on: SEAL's conditions, paired and with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from selfedit.inner import Examiner, derive_seed, run_inner
+from selfedit.outer import Outer, Remember, propose
+from selfedit.protocols import Progress, silent
+from selfedit.statistics import Interval, mean_interval, paired_interval
+from selfedit.types import BASE, SelfEdit, Task, Trial, Update
+
+Condition = Callable[[Sequence[Task]], list[Trial]]
+"""A wave of tasks -> one trial each, its `after` the score under this condition."""
+
+
+def conditions(policy: Update, examiner: Examiner, outer: Outer) -> dict[str, Condition]:
+    """The rows of the table, in the order in which they should improve. `policy` is what the outer loop ended with."""
+
+    def answers(open_book: bool) -> Condition:
+        def run(tasks: Sequence[Task]) -> list[Trial]:
+            scores = examiner.score([(BASE, task) for task in tasks], open_book)
+            return [Trial(SelfEdit(task.id, ""), BASE, after=s) for task, s in zip(tasks, scores, strict=True)]
+
+        return run
+
+    def passage_only(tasks: Sequence[Task]) -> list[Trial]:
+        return taught([Trial(examiner.domain.without_edit(task)) for task in tasks], tasks, BASE, examiner, outer)
+
+    def own_edits(writer: Update) -> Condition:
+        def run(tasks: Sequence[Task]) -> list[Trial]:
+            seeds = [derive_seed(outer.seed, "exam", task.id) for task in tasks]
+            written = propose(writer, tasks, examiner.domain, examiner.engine, outer.writing, seeds)
+            return taught(written, tasks, writer, examiner, outer)
+
+        return run
+
+    return {
+        "base": answers(open_book=False),
+        "passage_only": passage_only,
+        "own_edits": own_edits(BASE),
+        "after_rl": own_edits(policy),
+        "in_context": answers(open_book=True),
+    }
+
+
+def taught(
+    trials: Sequence[Trial], tasks: Sequence[Task], parent: Update, examiner: Examiner, outer: Outer
+) -> list[Trial]:
+    """One update per trial from `parent`, examined and settled. All conditions share the seeds of their tasks."""
+    seeds = [derive_seed(outer.seed, "exam", trial.edit.task_id) for trial in trials]
+    ready = [replace(trial, edit=replace(trial.edit, recipe=outer.inner)) for trial in trials]
+    return run_inner(ready, {task.id: task for task in tasks}, parent, examiner, outer.reward, seeds)
+
+
+def run_conditions(
+    tasks: Sequence[Task],
+    conditions: Mapping[str, Condition],
+    wave: int,
+    remember: Remember,
+    progress: Progress = silent,
+) -> dict[str, list[Trial]]:
+    """Every condition on every task, a wave at a time; waves that `remember` knows are not run again."""
+    results: dict[str, list[Trial]] = {}
+    for name, condition in conditions.items():
+        trials: list[Trial] = []
+        for number, start in enumerate(range(0, len(tasks), wave)):
+            progress(name, len(trials), len(tasks), "")
+            of_wave = tasks[start : start + wave]
+            trials += remember(f"exam/{name}", number, lambda c=condition, w=of_wave: c(w))  # type: ignore[misc]
+        progress(name, len(tasks), len(tasks), "")
+        results[name] = trials
+    return results
+
+
+def accuracy(trial: Trial) -> float | None:
+    """The trial's accuracy; 0 where the policy wrote nothing that can be used, None where the system failed."""
+    if trial.failure:
+        return 0.0 if trial.failure.blame == "policy" else None
+    return trial.after.value if trial.after else None
+
+
+def summarise(trials: Sequence[Trial]) -> dict[str, Any]:
+    """Mean accuracy over tasks with its 95 % interval, the share of blank answers, trained tokens.
+
+    `n` counts the tasks with a score; `failed` those that the system failed, which are left out and not counted wrong.
+    """
+    values = [value for trial in trials if (value := accuracy(trial)) is not None]
+    interval = mean_interval(values) if values else Interval(float("nan"), float("nan"), float("nan"), 0)
+    blanks = [trial.after.blank for trial in trials if trial.after]
+    return {
+        **_fields(interval),
+        "blank": sum(blanks) / len(blanks) if blanks else 0.0,
+        "n": interval.n,
+        "failed": len(trials) - len(values),
+        "tokens": sum(trial.update.tokens for trial in trials if trial.update),
+    }
+
+
+def paired_gain(after: Sequence[Trial], before: Sequence[Trial]) -> dict[str, float]:
+    """Mean difference on the tasks that both conditions scored, with its 95 % interval (fractions of 1)."""
+    scores = [(accuracy(a), accuracy(b)) for a, b in zip(after, before, strict=True)]
+    pairs = [(a, b) for a, b in scores if a is not None and b is not None]
+    return _fields(paired_interval([a for a, _ in pairs], [b for _, b in pairs]))
+
+
+def _fields(interval: Interval) -> dict[str, float]:
+    return {"mean": interval.mean, "low": interval.low, "high": interval.high}

@@ -1,0 +1,154 @@
+"""Writes a run's report: one HTML file with its styles and plots inside, which fetches nothing and runs nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from selfedit.report import plots
+from selfedit.report.contents import Condition, Stage, conditions, stages
+from selfedit.reward import REWARDS
+from selfedit.store import Run
+from selfedit.types import Task
+
+_THIN, _MINUS = "\N{NARROW NO-BREAK SPACE}", "\N{MINUS SIGN}"
+
+
+def write_report(run: Run, summary: Mapping[str, Any], tasks: Mapping[str, Task] = {}) -> Path:
+    """Write `report.html` into the run's directory, over the one that is there, and return its path.
+
+    `summary` is the run's score table (see `contents.Condition`); what it lacks is left out. `tasks`, by id, add the
+    questions and the expected answers, which trials do not hold. Equal arguments give equal bytes: no date, no path.
+
+    Not covered: all trials are read into memory at once, and of a long stage only the first self-edits are printed.
+    """
+    parts = stages(run.waves(), tasks)
+    rows = conditions(summary)
+    rounds = [stage for stage in parts if stage.is_round]
+    page = _template().render(
+        headline=_headline(rows, parts),
+        facts=_facts(run.config, summary, parts),
+        conditions=rows,
+        scores=Markup(plots.draw_scores(rows)) if rows else "",
+        gain=summary.get("rl_gain"),
+        rounds=rounds,
+        rewards=Markup(plots.draw_rewards(rounds)) if any(stage.reward for stage in rounds) else "",
+        reward=_reward(run.config),
+        stages=parts,
+        config=json.dumps(run.config, indent=2, sort_keys=True),
+    )
+    run.write_text("report.html", page)
+    return run.path / "report.html"
+
+
+def _template() -> Any:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    shown = {form.__name__: form for form in (percent, signed, points, number, duration, counted)}
+    environment.filters |= shown
+    environment.globals |= shown
+    return environment.from_string(resources.files(__package__).joinpath("report.html.jinja").read_text("utf-8"))
+
+
+def _headline(rows: Sequence[Condition], parts: Sequence[Stage]) -> Markup:
+    """The one sentence to take away: how much is answered closed book, after and before."""
+    found = {row.key: Markup("<b>{}</b>").format(percent(row.mean, 0)) for row in rows}
+    learned = found.get("own_edits") or found.get("after")
+    before = found.get("base") or found.get("before")
+    if not learned:
+        return _plain_headline(rows, parts)
+    claims = [Markup("{} of questions after learning from its own notes").format(learned)]
+    if "after_rl" in found:
+        claims.append(Markup("{} once reinforcement has changed how it writes them").format(found["after_rl"]))
+    sentence = Markup("Without the passage in front of it, the model answers ") + Markup(", and ").join(claims)
+    return sentence + (Markup("; {} before.").format(before) if before else Markup("."))
+
+
+def _plain_headline(rows: Sequence[Condition], parts: Sequence[Stage]) -> Markup:
+    if rows:
+        return Markup("{}: <b>{}</b> of questions answered.").format(rows[0].label, percent(rows[0].mean, 0))
+    trials = sum(stage.trials for stage in parts)
+    if trials:
+        return Markup("<b>{}</b> tried; no score table was written.").format(counted(trials, "self-edit"))
+    return Markup("Nothing has been tried in this run yet.")
+
+
+def _facts(config: Mapping[str, Any], summary: Mapping[str, Any], parts: Sequence[Stage]) -> list[tuple[str, str]]:
+    """What the run is, as pairs of a name and a value; what is not known is left out."""
+    facts = [
+        ("Model", _setting(config, "model", "name")),
+        ("Kind", _kind(parts)),
+        ("Learned from", _setting(config, "data", "train")),
+        ("Examined on", _setting(config, "data", "eval")),
+        ("Seed", _setting(config, "seed")),
+        ("Time", duration(summary["seconds"]) if "seconds" in summary else ""),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _setting(config: Mapping[str, Any], *keys: str) -> str:
+    """One value of the config as text, empty where there is none: reports also show configs of older versions."""
+    value: Any = config
+    for key in keys:
+        value = value.get(key, "") if isinstance(value, Mapping) else ""
+    return str(value)
+
+
+def _reward(config: Mapping[str, Any]) -> str:
+    """The name of the reward and, where it is one of ours, the first line of its description."""
+    name = _setting(config, "outer", "reward")
+    description = (REWARDS[name].__doc__ or "") if name in REWARDS else ""
+    return ": ".join(part for part in (name, *description.splitlines()[:1]) if part).rstrip(".")
+
+
+def _kind(parts: Sequence[Stage]) -> str:
+    """What was run, as its stages tell it."""
+    rounds = sum(stage.is_round for stage in parts)
+    exams = sum(stage.name.startswith("exam/") for stage in parts)
+    told = [
+        f"reinforcement ({counted(rounds, 'round')})" if rounds else "",
+        f"exam ({counted(exams, 'condition')})" if exams else "",
+        "adaptation" if any(stage.name == "adapt" for stage in parts) else "",
+    ]
+    return ", ".join(part for part in told if part).capitalize()
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """0.713 -> 71.3 %."""
+    return f"{100 * share:.{digits}f}{_THIN}%".replace("-", _MINUS)
+
+
+def signed(value: float) -> str:
+    """A reward with its sign: 0.25 -> +0.25."""
+    return f"{value:+.2f}".replace("-", _MINUS)
+
+
+def points(share: float) -> str:
+    """A difference of shares, in points of a hundred: 0.031 -> +3.1."""
+    return f"{100 * share:+.1f}".replace("-", _MINUS)
+
+
+def number(value: int) -> str:
+    """12345 -> 12 345."""
+    return f"{value:,}".replace(",", _THIN)
+
+
+def duration(seconds: float) -> str:
+    """3.21 -> 3.2 s; 75 -> 1 min 15 s; 3700 -> 1 h 1 min."""
+    if seconds < 60:
+        return f"{seconds:.1f}{_THIN}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, rest_minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}{_THIN}h {rest_minutes}{_THIN}min"
+    return f"{minutes}{_THIN}min {rest}{_THIN}s"
+
+
+def counted(count: int, noun: str) -> str:
+    """1 passage, 2 passages."""
+    return f"{number(count)} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,149 @@
+"""The plots of the report, as SVG to be put into the page.
+
+Colours are names of the page's CSS variables, so that a plot follows the page into the dark; text stays text, in the
+page's font. Equal values give equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from selfedit.report.contents import Condition, Stage
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, RULE, TRACK, NEUTRAL, ACCENT, BAD = (f"#10000{number}" for number in range(7))
+"""Stand-ins that no one would choose: matplotlib wants numbers, the page replaces them by the variables below."""
+
+_VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    RULE: "rule",
+    TRACK: "track",
+    NEUTRAL: "neutral",
+    ACCENT: "accent",
+    BAD: "bad",
+}
+
+_UNWANTED = re.compile(r' xmlns(?::xlink)?="[^"]*"|(?<=<g) id="[^"]*"| font-family: [^;"]*;')
+"""Addresses, which a page in HTML has no use for; ids that two plots would share; and the font measured with."""
+
+_WIDTH = 360.0
+"""Of every plot, in points: wide enough for a desk, narrow enough that its text can be read on a phone."""
+
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "selfedit",
+    "text.parse_math": False,
+    "font.size": 10.5,
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "grid.color": RULE,
+    "grid.linewidth": 0.8,
+}
+
+
+def draw_scores(conditions: Sequence[Condition]) -> str:
+    """A bar per condition with its 95 % interval, name and value above it; the axis reaches as far as the intervals."""
+    with _figure(height=34.0 * len(conditions) + 26) as figure:
+        axes = figure.add_axes((0.005, 26 / figure.bbox.height, 0.99, 1 - 26 / figure.bbox.height))
+        left = min(0.0, *(row.low for row in conditions))
+        right = max(1.0, *(row.high for row in conditions))
+        for place, row in enumerate(conditions):
+            axes.barh(place, 1.0, height=0.34, color=TRACK)
+            axes.barh(place, row.mean, height=0.34, color=ACCENT if row.is_method else NEUTRAL)
+            axes.plot([row.low, row.high], [place, place], color=INK, linewidth=1.4, solid_capstyle="butt")
+            axes.text(left, place - 0.25, row.label, weight="bold" if row.is_method else "normal")
+            axes.text(right, place - 0.25, _percent(row.mean), ha="right", weight="bold")
+        axes.set(xlim=(left, right), ylim=(len(conditions) - 0.6, -0.75), yticks=[])
+        _scale(axes)
+        return _svg(figure)
+
+
+def _scale(axes: Axes) -> None:
+    """0 to 100 %."""
+    shares = (0.0, 0.25, 0.5, 0.75, 1.0)
+    axes.set_xticks(shares, [f"{share:.0%}" for share in shares])
+    labels = axes.get_xticklabels()
+    labels[0].set_horizontalalignment("left")
+    labels[-1].set_horizontalalignment("right")
+    axes.spines[["left", "bottom"]].set_visible(False)
+
+
+def draw_rewards(rounds: Sequence[Stage]) -> str:
+    """Mean reward with its 95 % interval and best of group, over the share of self-edits that failed, by round."""
+    with _figure(height=290.0) as figure:
+        rewards, failures = figure.subplots(
+            2,
+            1,
+            sharex=True,
+            gridspec_kw={"height_ratios": [3.2, 1], "hspace": 0.28, "left": 0.08, "right": 0.99, "top": 0.9},
+        )
+        _reward_lines(rewards, rounds)
+        _failure_bars(failures, rounds)
+        return _svg(figure)
+
+
+def _reward_lines(axes: Axes, rounds: Sequence[Stage]) -> None:
+    known = [
+        (place, stage.reward, stage.best)
+        for place, stage in enumerate(rounds)
+        if stage.reward and stage.best is not None
+    ]
+    places = [place for place, _, _ in known]
+    for place, reward, _ in known:
+        axes.plot([place, place], [reward.low, reward.high], color=ACCENT, linewidth=1.4, solid_capstyle="butt")
+    axes.plot(places, [reward.mean for _, reward, _ in known], "o-", color=ACCENT, linewidth=2, label="mean")
+    axes.plot(places, [best for _, _, best in known], "o--", color=MUTED, markersize=4, label="best of each passage")
+    axes.set_title("Reward", loc="left", fontsize=10.5, weight="bold")
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.01, 0.98), ncols=2, fontsize=9.5)
+    axes.grid(axis="y")
+    axes.spines[["left"]].set_visible(False)
+
+
+def _failure_bars(axes: Axes, rounds: Sequence[Stage]) -> None:
+    shares = [(stage.policy_failures + stage.system_failures) / max(1, stage.trials) for stage in rounds]
+    axes.bar(range(len(rounds)), shares, width=0.24, color=BAD)
+    for place, share in enumerate(shares):
+        axes.text(place, share, _percent(share), ha="center", va="bottom", fontsize=9.5)
+    axes.set_title("Self-edits that failed", loc="left", fontsize=10.5, weight="bold", pad=12)
+    axes.set(xlim=(-0.5, len(rounds) - 0.5), ylim=(0, max(0.1, 1.2 * max(shares))), yticks=[])
+    axes.set_xticks(range(len(rounds)), [stage.label for stage in rounds])
+    axes.spines[["left"]].set_visible(False)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}\N{NARROW NO-BREAK SPACE}%"
+
+
+@contextmanager
+def _figure(height: float) -> Iterator[Figure]:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        yield Figure(figsize=(_WIDTH / 72, height / 72))
+
+
+def _svg(figure: Figure) -> str:
+    """The bare <svg> element, with the page's colours and the page's font."""
+    buffer = io.StringIO()
+    figure.savefig(
+        buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    )
+    text = buffer.getvalue()
+    text = _UNWANTED.sub("", text[text.index("<svg") :])
+    return re.sub("|".join(_VARIABLES), lambda found: f"var(--{_VARIABLES[found[0]]})", text)
