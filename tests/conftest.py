@@ -39,6 +39,22 @@ TASKS = [
 ]
 
 
+class RecordingEngine(FakeEngine):
+    """A fake engine that keeps the requests and jobs it got."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.requests, self.jobs = [], []
+
+    def sample(self, requests):
+        self.requests += requests
+        return super().sample(requests)
+
+    def train(self, jobs):
+        self.jobs += jobs
+        return super().train(jobs)
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     """A test that reaches for the network fails at once instead of retrying for minutes."""
@@ -57,9 +73,14 @@ def tasks():
 
 
 @pytest.fixture
-def engine(tasks):
-    """Knows an answer once two documents hold it: the passage alone teaches nothing, good notes do."""
-    return FakeEngine(tasks, needed=2)
+def new_engine(tasks):
+    """Makes engines that know an answer once two documents hold it: the passage alone teaches nothing."""
+    return lambda: RecordingEngine(tasks, needed=2)
+
+
+@pytest.fixture
+def engine(new_engine):
+    return new_engine()
 
 
 @pytest.fixture

@@ -1,0 +1,185 @@
+"""The inner loop, with an engine that has no model: edits in, settled trials out."""
+
+import pytest
+
+from selfedit.domains.knowledge import Knowledge
+from selfedit.graders.exact import Contains
+from selfedit.inner import Examiner, adapt, derive_seed, examine, run_inner, settle
+from selfedit.outer import read
+from selfedit.reward import FLOOR, gain
+from selfedit.types import BASE, Failure, Score, SelfEdit, Trial, Update
+
+USEFUL = {"apollo": "In 1969 Neil Armstrong landed.", "torvik": "On the Selx they make lace."}
+USELESS, UNREADABLE = "There is much to say.", " "
+DOWN = Failure("system", "the judge did not answer")
+
+
+class Judge:
+    """Grades as `Contains` does, but for the answers to `unanswered`."""
+
+    def __init__(self, *unanswered):
+        self.unanswered, self.seen = unanswered, []
+
+    def grade(self, pairs):
+        self.seen += pairs
+        grades = Contains().grade(pairs)
+        return [DOWN if q.text in self.unanswered else grade for (q, _), grade in zip(pairs, grades, strict=True)]
+
+
+def examiner(engine, grader=None):
+    return Examiner(engine, Knowledge(), grader or Contains())
+
+
+def run(engine, tasks, texts, grader=None):
+    """Try these texts as edits of the first two tasks: (task number, text) each."""
+    trials = [read(tasks[number], text, Knowledge()) for number, text in texts]
+    by_id = {task.id: task for task in tasks}
+    return run_inner(trials, by_id, BASE, examiner(engine, grader), gain, range(len(trials)))
+
+
+# Rewards and blame
+
+
+def test_a_useful_edit_is_rewarded_more_than_a_useless_one(engine, tasks):
+    useful, useless = run(engine, tasks, [(0, USEFUL["apollo"]), (0, USELESS)])
+    assert useful.reward == 1.0
+    assert useless.reward == 0.0
+
+
+def test_an_edit_that_states_half_of_what_is_asked_earns_half(engine, tasks):
+    (trial,) = run(engine, tasks, [(0, "Neil Armstrong was there.")])
+    assert trial.reward == 0.5
+    assert trial.after.grades == (0.0, 1.0)
+
+
+def test_an_unreadable_edit_is_the_policys_fault_and_earns_the_floor(engine, tasks):
+    (trial,) = run(engine, tasks, [(0, UNREADABLE)])
+    assert trial.failure.blame == "policy"
+    assert trial.reward == FLOOR
+    assert trial.update is None and engine.jobs == []
+
+
+def test_an_edit_that_diverges_earns_the_floor(engine, tasks):
+    engine.train = lambda jobs: [Failure("policy", "training diverged") for _ in jobs]
+    (trial,) = run(engine, tasks, [(0, USEFUL["apollo"])])
+    assert (trial.failure.blame, trial.reward) == ("policy", FLOOR)
+
+
+def test_a_trainer_that_fails_gives_no_reward(engine, tasks):
+    engine.train = lambda jobs: [Failure("system", "out of memory") for _ in jobs]
+    (trial,) = run(engine, tasks, [(0, USEFUL["apollo"])])
+    assert (trial.failure.message, trial.reward) == ("out of memory", None)
+
+
+def test_a_grader_that_is_down_gives_no_reward(engine, tasks):
+    judge = Judge(*[question.text for task in tasks for question in task.questions])
+    (trial,) = run(engine, tasks, [(0, USEFUL["apollo"])], judge)
+    assert (trial.failure.blame, trial.reward) == ("system", None)
+    assert trial.after.grades == (DOWN, DOWN)
+
+
+def test_one_question_without_a_grade_is_enough_to_withhold_the_reward(engine, tasks):
+    trials = run(engine, tasks, [(0, USEFUL["apollo"]), (1, USEFUL["torvik"])], Judge("Who led Apollo 11?"))
+    assert [trial.reward for trial in trials] == [None, 1.0]
+
+
+def test_an_exam_that_cannot_be_answered_gives_no_reward_and_bothers_no_grader(engine, tasks):
+    engine.sample = lambda requests: [Failure("system", "503") for _ in requests]
+    judge = Judge()
+    (trial,) = run(engine, tasks, [(0, USEFUL["apollo"])], judge)
+    assert (trial.failure.blame, trial.reward) == ("system", None)
+    assert judge.seen == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "reward"), [(Failure("policy", "unreadable"), FLOOR), (Failure("system", "503"), None)]
+)
+def test_only_a_failure_of_the_policy_becomes_a_reward(failure, reward):
+    settled = settle(Trial(SelfEdit("task", "prompt"), failure=failure), gain)
+    assert (settled.reward, settled.failure) == (reward, failure)
+
+
+def test_a_trial_without_questions_has_no_reward():
+    empty = Score((), ())
+    settled = settle(Trial(SelfEdit("task", "prompt"), Update("u"), empty, empty), gain)
+    assert (settled.failure.blame, settled.reward) == ("system", None)
+
+
+# Order and economy
+
+
+def test_trials_come_back_in_their_order_whatever_happens_to_them(engine, tasks):
+    texts = [(0, UNREADABLE), (1, USEFUL["torvik"]), (0, USELESS), (1, UNREADABLE), (0, USEFUL["apollo"])]
+    trials = run(engine, tasks, texts)
+    assert [(trial.edit.task_id, trial.edit.text) for trial in trials] == [(tasks[n].id, text) for n, text in texts]
+    assert [trial.reward for trial in trials] == [FLOOR, 1.0, 0.0, FLOOR, 1.0]
+
+
+def test_the_parent_sits_each_exam_once_and_each_update_its_own(engine, tasks):
+    run(engine, tasks, [(0, USEFUL["apollo"]), (0, USELESS), (0, "More."), (1, USELESS), (1, UNREADABLE)])
+    asked = [request.update for request in engine.requests]
+    assert asked.count(BASE) == 2 * 2  # tasks x questions
+    assert len(asked) - asked.count(BASE) == 4 * 2  # live trials x questions
+
+
+def test_a_task_whose_edits_all_failed_is_not_examined(engine, tasks):
+    run(engine, tasks, [(0, UNREADABLE)])
+    assert engine.requests == []
+
+
+def test_every_trial_has_the_score_of_its_parent_on_its_own_task(engine, tasks):
+    engine.needed = 1
+    parent = adapt([read(tasks[0], USELESS, Knowledge())], BASE, engine, [0])[0].update  # knows its passage
+    trials = [Trial(SelfEdit(task.id, ""), BASE) for task in (tasks[1], tasks[0], tasks[1])]
+    examined = examine(trials, {task.id: task for task in tasks}, parent, examiner(engine))
+    assert [trial.before.value for trial in examined] == [0.0, 1.0, 0.0]
+    assert [trial.after.value for trial in examined] == [0.0, 0.0, 0.0]
+
+
+def test_each_adapter_is_trained_from_the_parent_on_its_edit_with_its_own_seed(engine, tasks):
+    trials = [read(tasks[0], text, Knowledge()) for text in (USELESS, UNREADABLE, USEFUL["apollo"])]
+    adapt(trials, BASE, engine, [7, 8, 9])
+    assert [(job.parent, job.examples, job.recipe, job.seed) for job in engine.jobs] == [
+        (BASE, trials[0].edit.examples, trials[0].edit.recipe, 7),
+        (BASE, trials[2].edit.examples, trials[2].edit.recipe, 9),
+    ]
+
+
+def test_updates_are_released_once_they_are_examined(engine, tasks):
+    released = []
+    engine.release = released.extend
+    trials = run(engine, tasks, [(0, USEFUL["apollo"]), (0, UNREADABLE), (1, USELESS)])
+    assert released == [trial.update for trial in trials if trial.update]
+
+
+# Exams
+
+
+def test_an_exam_is_closed_book_at_temperature_zero_and_answered_in_order(engine, tasks):
+    examiner(engine).score([(BASE, tasks[1]), (BASE, tasks[0])])
+    domain = Knowledge()
+    expected = [domain.exam(task, question) for task in (tasks[1], tasks[0]) for question in task.questions]
+    assert [request.prompt for request in engine.requests] == expected
+    assert {(request.temperature, request.max_new_tokens) for request in engine.requests} == {(0.0, 64)}
+
+
+def test_an_open_book_exam_has_the_passage_in_it(engine, tasks):
+    assert [score.value for score in examiner(engine).score([(BASE, task) for task in tasks], open_book=True)] == [
+        1
+    ] * 4
+    assert [score.value for score in examiner(engine).score([(BASE, task) for task in tasks])] == [0] * 4
+
+
+# Seeds
+
+
+def test_a_seed_is_the_same_in_every_process():
+    assert derive_seed(0, "round-0", "apollo", 1) == 4237507553026113514
+
+
+def test_a_seed_fits_in_63_bits_and_depends_on_every_part():
+    parts = [(0, "round-0", "a", 1), (1, "round-0", "a", 1), (0, "round-1", "a", 1), (0, "round-0", "b", 1),
+             (0, "round-0", "a", 2), (0, "round-0", "a", "1"), (0, "round-0", "a")]  # fmt: skip
+    seeds = {derive_seed(*part) for part in parts}
+    assert len(seeds) == len(parts)
+    assert all(0 <= seed < 2**63 for seed in seeds)
