@@ -15,7 +15,7 @@ from selfedit.types import Recipe
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelConfig(_Table):
@@ -108,11 +108,13 @@ def resolve(tree: dict[str, Any], source: str) -> Config:
 
 def read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"there is no config file {path}; `selfedit init` writes one to start from") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not TOML: {error}") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
 
 
 def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +169,12 @@ def _toml_lines(table: BaseModel, path: tuple[str, ...]) -> list[str]:
     for name in [name for name in fields if name not in nested]:
         comment = f"  # {fields[name].description}" if fields[name].description else ""
         value = getattr(table, name)
-        lines.append(f"{name} = {json.dumps(list(value) if isinstance(value, tuple) else value)}{comment}")
+        lines.append(f"{name} = {_toml_value(value)}{comment}")
     for name in nested:
         lines += _toml_lines(getattr(table, name), (*path, name))
     return lines
+
+
+def _toml_value(value: object) -> str:
+    """JSON, which is TOML as well but for two things: TOML knows no surrogate pairs, and DEL must be escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
