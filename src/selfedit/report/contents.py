@@ -28,7 +28,7 @@ METHOD = {"own_edits", "after_rl", "after"}
 """The conditions that learn from the model's own notes; the others are there to compare with."""
 
 EDITS_SHOWN = 300
-"""Self-edits per stage that the report prints: at about 3 kB each, a long run still opens at once on a phone."""
+"""Self-edits per stage that the report prints, so that a stage adds about 1 MB at most."""
 
 _FIELDS = {"mean", "low", "high", "blank", "n"}
 
@@ -111,14 +111,18 @@ class Stage:
 
     @property
     def label(self) -> str:
-        kind, _, rest = self.name.partition("/" if "/" in self.name else "-")
-        if kind == "exam":
-            return f"Exam: {LABELS.get(rest, rest)}"
-        return f"Round {rest}" if self.is_round else self.name.capitalize()
+        if self.is_round:
+            return f"Round {self.name.removeprefix('round-')}"
+        condition = self.name.removeprefix("exam/")
+        return f"Exam: {LABELS.get(condition, condition)}" if self.is_exam else self.name.capitalize()
 
     @property
     def is_round(self) -> bool:
         return self.name.startswith("round-")
+
+    @property
+    def is_exam(self) -> bool:
+        return self.name.startswith("exam/")
 
     @property
     def edits_shown(self) -> int:

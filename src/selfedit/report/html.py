@@ -83,8 +83,8 @@ def _facts(config: Mapping[str, Any], summary: Mapping[str, Any], parts: Sequenc
     facts = [
         ("Model", _setting(config, "model", "name")),
         ("Kind", _kind(parts)),
-        ("Learned from", _setting(config, "data", "train")),
-        ("Examined on", _setting(config, "data", "eval")),
+        ("Practised on", _setting(config, "data", "train") if any(stage.is_round for stage in parts) else ""),
+        ("Examined on", _setting(config, "data", "eval") if any(stage.is_exam for stage in parts) else ""),
         ("Seed", _setting(config, "seed")),
         ("Time", duration(summary["seconds"]) if "seconds" in summary else ""),
     ]
@@ -103,13 +103,14 @@ def _reward(config: Mapping[str, Any]) -> str:
     """The name of the reward and, where it is one of ours, the first line of its description."""
     name = _setting(config, "outer", "reward")
     description = (REWARDS[name].__doc__ or "") if name in REWARDS else ""
-    return ": ".join(part for part in (name, *description.splitlines()[:1]) if part).rstrip(".")
+    first = description.partition("\n")[0].rstrip(".")
+    return f"{name}: {first[0].lower()}{first[1:]}" if first else name
 
 
 def _kind(parts: Sequence[Stage]) -> str:
     """What was run, as its stages tell it."""
     rounds = sum(stage.is_round for stage in parts)
-    exams = sum(stage.name.startswith("exam/") for stage in parts)
+    exams = sum(stage.is_exam for stage in parts)
     told = [
         f"reinforcement ({counted(rounds, 'round')})" if rounds else "",
         f"exam ({counted(exams, 'condition')})" if exams else "",

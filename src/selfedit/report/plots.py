@@ -85,12 +85,12 @@ def _scale(axes: Axes) -> None:
 
 def draw_rewards(rounds: Sequence[Stage]) -> str:
     """Mean reward with its 95 % interval and best of group, over the share of self-edits that failed, by round."""
-    with _figure(height=290.0) as figure:
+    with _figure(height=300.0) as figure:
         rewards, failures = figure.subplots(
             2,
             1,
             sharex=True,
-            gridspec_kw={"height_ratios": [3.2, 1], "hspace": 0.28, "left": 0.08, "right": 0.99, "top": 0.9},
+            gridspec_kw={"height_ratios": [3.6, 1], "hspace": 0.34, "left": 0.08, "right": 0.99, "top": 0.9},
         )
         _reward_lines(rewards, rounds)
         _failure_bars(failures, rounds)
@@ -116,12 +116,14 @@ def _reward_lines(axes: Axes, rounds: Sequence[Stage]) -> None:
 
 def _failure_bars(axes: Axes, rounds: Sequence[Stage]) -> None:
     shares = [(stage.policy_failures + stage.system_failures) / max(1, stage.trials) for stage in rounds]
+    top = max(0.1, *shares)
     axes.bar(range(len(rounds)), shares, width=0.24, color=BAD)
-    for place, share in enumerate(shares):
-        axes.text(place, share, _percent(share), ha="center", va="bottom", fontsize=9.5)
-    axes.set_title("Self-edits that failed", loc="left", fontsize=10.5, weight="bold", pad=12)
-    axes.set(xlim=(-0.5, len(rounds) - 0.5), ylim=(0, max(0.1, 1.2 * max(shares))), yticks=[])
-    axes.set_xticks(range(len(rounds)), [stage.label for stage in rounds])
+    axes.set_title("Self-edits that failed", loc="left", fontsize=10.5, weight="bold")
+    axes.set(xlim=(-0.5, len(rounds) - 0.5), ylim=(0, top), xlabel="Round")
+    axes.set_xticks(range(len(rounds)), [stage.name.removeprefix("round-") for stage in rounds])
+    axes.set_yticks((0, top), ("0", _percent(top)))
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
     axes.spines[["left"]].set_visible(False)
 
 

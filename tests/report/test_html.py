@@ -1,0 +1,205 @@
+"""The report of a small run made by hand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfedit.report import contents, write_report
+from selfedit.store import Run
+from selfedit.types import Example, Failure, Question, Score, SelfEdit, Task, Trial, Update
+
+THIN = "\N{NARROW NO-BREAK SPACE}"
+
+TASK = Task(
+    "apollo",
+    "Apollo 11",
+    "Apollo 11 landed <script>alert(1)</script> in 1969.",
+    (Question("When did Apollo 11 land?", "1969"), Question("Where did Apollo 11 land?", "the Moon")),
+)
+TASKS = {TASK.id: TASK}
+
+
+def score(*grades: float | Failure) -> Score:
+    return Score(tuple("" if grade == 0 else f"It was {grade}." for grade in grades), grades)
+
+
+def tried(number: int, reward: float = 0.5) -> Trial:
+    document = f"{TASK.title}\n{TASK.context}"
+    edit = SelfEdit(TASK.id, "Write notes.", f"Note {number} <b>bold</b>", (Example("", "note"), Example("", document)))
+    update = Update(f"u{number}", "base", tokens=12345, loss=0.125)
+    return Trial(edit, update, score(0.0, 0.0), score(1.0, 0.5), reward)
+
+
+def failed(blame: Any, reward: float | None) -> Trial:
+    return Trial(SelfEdit(TASK.id, "Write notes."), reward=reward, failure=Failure(blame, f"this {blame} broke"))
+
+
+def row(mean: float, **more: Any) -> dict[str, Any]:
+    return {"mean": mean, "low": mean - 0.04, "high": mean + 0.04, "blank": 0.25, "n": 60, **more}
+
+
+SUMMARY = {
+    "seconds": 75.0,
+    "rl_gain": {"mean": 0.05, "low": -0.01, "high": 0.11},
+    "in_context": row(0.93),
+    "after_rl": row(0.76, tokens=54321, seconds=3.2),
+    "own_edits": row(0.71, tokens=43210, seconds=3.1),
+    "passage_only": row(0.33),
+    "base": row(0.02),
+    "my_baseline": row(0.5),
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    with Run.create(tmp_path / "run", {"seed": 3, "model": {"name": "almanac"}, "outer": {"reward": "gain"}}) as run:
+        yield run
+
+
+def fill(run: Run) -> None:
+    failures = [failed("policy", -1.0), failed("system", None)]
+    run.remember("round-0", 0, lambda: [tried(0), tried(1, reward=0.25), *failures])
+    run.remember("round-1", 0, lambda: [tried(2, reward=0.75)])
+    run.remember("exam/base", 0, lambda: [Trial(SelfEdit(TASK.id, ""), after=score(0.0, 1.0))])
+
+
+def page(run: Run, summary: dict[str, Any] = SUMMARY, tasks: dict[str, Task] = TASKS) -> str:
+    return write_report(run, summary, tasks).read_text()
+
+
+def words(html: str) -> str:
+    """What a person reads: no tags, plain spaces."""
+    text = re.sub(r"<style>.*?</style>|<[^>]+>", " ", html, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", text.replace(THIN, " "))
+
+
+def test_fetches_and_runs_nothing(run: Run) -> None:
+    fill(run)
+    html = page(run)
+    assert "default-src 'none'" in html
+    assert not re.search(r"https?://|<script|<link|<img|\bsrc=|@import|url\((?!#)", html)
+
+
+def test_escapes_what_others_wrote(run: Run) -> None:
+    fill(run)
+    html = page(run)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "&lt;b&gt;bold&lt;/b&gt;" in html
+
+
+def test_escapes_names_of_conditions_in_table_and_plot(run: Run) -> None:
+    html = page(run, {"<i>mine</i>": row(0.5)})
+    assert "<i>mine" not in html
+    assert html.count("&lt;i&gt;mine&lt;/i&gt;") >= 2
+
+
+def test_equal_runs_give_equal_bytes(run: Run) -> None:
+    fill(run)
+    assert page(run) == page(run)
+
+
+def test_headline_is_a_sentence(run: Run) -> None:
+    text = words(page(run))
+    assert "Without the passage in front of it, the model answers 71 % of questions" in text
+    assert "76 % once reinforcement" in text
+    assert "2 % before" in text
+
+
+def test_conditions_stand_in_their_order_and_unknown_ones_last() -> None:
+    keys = [condition.key for condition in contents.conditions(SUMMARY)]
+    assert keys == ["base", "passage_only", "own_edits", "after_rl", "in_context", "my_baseline"]
+
+
+def test_table_and_plot_show_every_condition(run: Run) -> None:
+    html = page(run)
+    for condition in contents.conditions(SUMMARY):
+        assert html.count(condition.label) >= 2
+    text = words(html)
+    assert "71.0 % 67.0 % to 75.0 % 25.0 % 60 43 210 3.1 s" in text
+    assert "+5.0 points" in text and "The interval includes zero" in text
+
+
+def test_intervals_are_not_cut(run: Run) -> None:
+    assert f"\N{MINUS SIGN}2.0{THIN}%" in page(run)
+
+
+def test_an_interval_that_is_not_known_is_a_dash(run: Run) -> None:
+    html = page(run, {"before": {"mean": 0.5, "low": 0.5, "high": 0.5, "blank": 0.0, "n": 1}})
+    assert "50.0 % to" not in words(html)
+    assert "A dash stands for" in html
+
+
+def test_adaptation_has_before_and_after(run: Run) -> None:
+    run.remember("adapt", 0, lambda: [tried(0)])
+    text = words(page(run, {"before": row(0.1), "after": row(0.6)}))
+    assert "the model answers 60 % of questions after learning from its own notes; 10 % before" in text
+    assert "Trained tokens" not in text.partition("Passages and notes")[0]
+
+
+def test_rewards_by_round_average_passages_and_count_failures_apart(run: Run) -> None:
+    fill(run)
+    first, second, exam = contents.stages(run.waves(), TASKS)
+    assert first.reward and first.reward.mean == pytest.approx((0.5 + 0.25 - 1.0) / 3)
+    assert (first.best, first.policy_failures, first.system_failures) == (0.5, 1, 1)
+    assert second.reward and second.reward.mean == 0.75
+    assert exam.reward is None and exam.score == 0.5
+    assert "Round 0" in page(run) and "best of each passage" in page(run)
+
+
+def test_edits_show_failures_answers_and_costs(run: Run) -> None:
+    fill(run)
+    text = words(page(run))
+    assert "this policy broke" in text and "it earns the lowest reward" in text
+    assert "this system broke" in text and "it earns no reward" in text
+    assert "12 345 trained tokens" in text and "last loss 0.125" in text
+    assert "When did Apollo 11 land? 1969 ✗ blank ✓ It was 1.0." in text
+    assert "◐ It was 0.5. (0.50)" in text
+
+
+def test_ungraded_answers_say_why(run: Run) -> None:
+    down = Failure("system", "the judge did not answer")
+    after = Score(("yes", down), (down, down))
+    run.remember("adapt", 0, lambda: [Trial(SelfEdit(TASK.id, ""), after=after)])
+    assert words(page(run)).count("(the judge did not answer)") == 2
+
+
+def test_without_tasks_passages_come_from_the_edits(run: Run) -> None:
+    fill(run)
+    html = page(run, tasks={})
+    assert "Apollo 11 landed &lt;script&gt;" in html
+    assert "Question 1" in html and "Expected" not in html
+
+
+def test_a_long_stage_says_how_much_of_it_is_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "EDITS_SHOWN", 2)
+    other = Trial(SelfEdit("other", "Write other notes."), reward=0.0)
+    run.remember("round-0", 0, lambda: [tried(0), tried(1), other])
+    text = words(page(run))
+    assert "Shown here: 1 passage of 2, with 2 self-edits of 3" in text and "trials.sqlite" in text
+    assert "Write other notes" not in text
+
+
+def test_an_empty_run_has_a_report(run: Run) -> None:
+    html = page(run, {}, {})
+    assert "Nothing has been tried in this run yet." in html
+    assert "Practised on" not in html
+    assert "config.json" in html
+
+
+def test_a_round_without_any_reward_has_no_plot(run: Run) -> None:
+    run.remember("round-0", 0, lambda: [failed("system", None)])
+    html = page(run, {})
+    assert "<svg" not in html
+    assert "1 self-edit tried; no score table was written" in words(html).replace("edit  ", "edit ")
+
+
+def test_importing_it_does_not_import_matplotlib() -> None:
+    code = "import sys, selfedit.report; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

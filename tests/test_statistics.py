@@ -1,0 +1,77 @@
+"""Intervals: the known values, and what must hold for any values."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from selfedit.statistics import Interval, mean_interval, paired_interval
+
+VALUES = st.lists(st.floats(-1, 1), min_size=1, max_size=40)
+
+
+def test_agrees_with_scipy() -> None:
+    values = [0.0, 1 / 6, 0.5, 0.5, 5 / 6, 1.0, 1.0]
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=sum(values) / len(values), scale=stats.sem(values))
+    assert mean_interval(values) == Interval(
+        pytest.approx(sum(values) / len(values)), pytest.approx(low), pytest.approx(high), 7
+    )
+
+
+def test_known_value() -> None:
+    assert mean_interval([0.0, 1.0]).high == pytest.approx(0.5 + 12.7062 / 2, abs=1e-4)
+
+
+def test_is_not_cut_to_the_range_of_a_share() -> None:
+    interval = mean_interval([0.0, 0.0, 1.0])
+    assert interval.low < 0 and interval.high > 1 - interval.mean
+
+
+@pytest.mark.parametrize("values", [[0.3], [0.1] * 3, [0.0, 0.0]])
+def test_without_variance_the_interval_has_no_width(values: list[float]) -> None:
+    assert mean_interval(values) == Interval(values[0], values[0], values[0], len(values))
+
+
+@pytest.mark.parametrize("values", [[], [0.5, math.nan], [math.inf]])
+def test_refuses_what_has_no_mean(values: list[float]) -> None:
+    with pytest.raises(ValueError, match="an interval needs"):
+        mean_interval(values)
+
+
+@given(VALUES, st.floats(-10, 10))
+def test_shifting_the_values_shifts_the_interval(values: list[float], shift: float) -> None:
+    plain, moved = mean_interval(values), mean_interval([value + shift for value in values])
+    assert moved.mean == pytest.approx(plain.mean + shift, abs=1e-9)
+    assert moved.low == pytest.approx(plain.low + shift, abs=1e-9)
+    assert moved.high == pytest.approx(plain.high + shift, abs=1e-9)
+
+
+@given(VALUES)
+def test_the_mean_lies_in_the_interval(values: list[float]) -> None:
+    interval = mean_interval(values)
+    assert interval.low <= interval.mean <= interval.high
+
+
+@given(VALUES)
+def test_equal_lists_differ_by_exactly_nothing(values: list[float]) -> None:
+    assert paired_interval(values, values) == Interval(0.0, 0.0, 0.0, len(values))
+
+
+def test_pairs_are_subtracted_task_by_task() -> None:
+    assert paired_interval([0.5, 1.0, 0.75], [0.0, 0.75, 0.5]) == mean_interval([0.5, 0.25, 0.25])
+
+
+def test_pairing_refuses_lists_of_other_lengths() -> None:
+    with pytest.raises(ValueError):
+        paired_interval([0.5, 1.0], [0.5])
+
+
+def test_importing_it_does_not_import_scipy() -> None:
+    code = "import sys, selfedit.statistics; sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
