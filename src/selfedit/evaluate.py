@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from selfedit.errors import EngineError
 from selfedit.inner import Examiner, derive_seed, run_inner
 from selfedit.outer import Outer, Remember, propose
 from selfedit.protocols import Progress, silent
@@ -108,3 +109,33 @@ def paired_gain(after: Sequence[Trial], before: Sequence[Trial]) -> dict[str, fl
 
 def _fields(interval: Interval) -> dict[str, float]:
     return {"mean": interval.mean, "low": interval.low, "high": interval.high}
+
+
+def across_seeds(runs: Sequence[Mapping[str, Sequence[Trial]]]) -> dict[str, Any]:
+    """The table over several runs that were examined on the same tasks: each task counts once, with its mean over runs.
+
+    `seeds` holds the mean of every condition in each run: the spread between runs is not in the intervals.
+    """
+    table: dict[str, Any] = {}
+    for name in runs[0]:
+        per_run = [summarise(run[name]) for run in runs]
+        interval = mean_interval(_task_means([run[name] for run in runs]))
+        table[name] = {
+            **_fields(interval),
+            "blank": sum(row["blank"] for row in per_run) / len(runs),
+            "n": interval.n,
+            "failed": sum(row["failed"] for row in per_run),
+            "tokens": sum(row["tokens"] for row in per_run) // len(runs),
+            "seeds": [row["mean"] for row in per_run],
+        }
+    after, before = ([run[name] for run in runs] for name in ("after_rl", "own_edits"))
+    table["rl_gain"] = _fields(paired_interval(_task_means(after), _task_means(before)))
+    return table
+
+
+def _task_means(runs: Sequence[Sequence[Trial]]) -> list[float]:
+    """Each task's mean accuracy over the runs. Raises EngineError if the system failed a task in any of them."""
+    columns = [[accuracy(trial) for trial in trials] for trials in zip(*runs, strict=True)]
+    if any(value is None for column in columns for value in column):
+        raise EngineError("some answers could not be sampled or graded; see the failures in the runs' reports")
+    return [sum(value or 0.0 for value in column) / len(column) for column in columns]

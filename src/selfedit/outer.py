@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def run_outer(
 ) -> Update:
     """Returns the last policy. Each round has its own tasks, and its policy is saved in `updates`/round-N.
 
-    A policy that is there already is loaded, and waves that `remember` knows are not run again: this is how a run resumes.
+    A policy that is there already is loaded, and waves that `remember` knows are not run again: so a run resumes.
     """
     policy = BASE
     for number in range(outer.rounds):
@@ -136,7 +136,7 @@ def improve(policy: Update, trials: Sequence[Trial], outer: Outer, trainer: Trai
 
 
 def credited(trials: Sequence[Trial], credit: Credit) -> Iterator[Example]:
-    """The edits that the policy should imitate. Those without a reward (a system failure) or unreadable take no part."""
+    """The edits that the policy should imitate. Those that could not be read or rewarded take no part."""
     groups: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
         if trial.reward is not None and trial.failure is None:

@@ -1,4 +1,4 @@
-"""The wordings a language model sees. The embedded model is pre-trained on these, others follow them as instructions."""
+"""The wordings a language model sees: the embedded one is pre-trained on them, others follow them."""
 
 from __future__ import annotations
 

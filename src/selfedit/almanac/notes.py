@@ -104,4 +104,3 @@ def faithfulness(entry: Entry, text: str) -> tuple[int, int, int]:
     pairs = list(stated(entry.kind.name, text))
     right = [key for key, value in pairs if truth[key] == value]
     return len(pairs), len(right), len(set(right))
-

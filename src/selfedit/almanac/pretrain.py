@@ -1,4 +1,4 @@
-"""The recipe of the embedded model, from nothing to shipped weights: `python -m selfedit.almanac.pretrain --output DIR`.
+"""The recipe of the embedded model, from nothing to weights: `python -m selfedit.almanac.pretrain --output DIR`.
 
 About half an hour on two CPU cores. LOG.md has the runs, docs/almanac.md what the result can do.
 It goes on from the last checkpoint when it is started again with the same output folder.

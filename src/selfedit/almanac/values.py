@@ -85,10 +85,12 @@ MEN = (
     "Tobias Viktor Walter"
 ).split()
 
-_STARTS = "Bal Bren Cal Dar Del Dor Fal Fen Gar Hal Hol Jar Kel Kor Lan Lor Mar Mel Mor Nar Nel Or Pel Quin Ral Ros Sal Sel Tal Tor Ul Val Ven Vil Wes Yar Zan Zel".split()  # noqa: E501
-_MIDDLES = "a ba be bi da de di do e ga ge go i ka ke ko la le li lo ma me mi mo na ne ni o ra re ri ro sa se ta te ti to va ve vi".split()  # noqa: E501
+_STARTS = "Bal Bren Cal Dar Del Dor Fal Fen Gar Hal Hol Jar Kel Kor Lan Lor Mar Mel Mor Nar Nel Or Pel Quin Ral Ros Sal Sel Tal Tor Ul Val Ven Vil Wes Yar Zan Zel".split()
+_MIDDLES = "a ba be bi da de di do e ga ge go i ka ke ko la le li lo ma me mi mo na ne ni o ra re ri ro sa se ta te ti to va ve vi".split()
 _SURNAME_ENDS = "berg bin dell fort gan hart kin lund man nard nik now ster stock ter ton vitz win zer".split()
-_TOWN_ENDS = "beck bridge bury by combe dale field ford gate ham haven hurst mere mouth port stead vik wick wood worth".split()
+_TOWN_ENDS = (
+    "beck bridge bury by combe dale field ford gate ham haven hurst mere mouth port stead vik wick wood worth".split()
+)
 _SHIP_ENDS = "ba dia dora lia mira nia nor ra ria rina ron ssa tha tis vina xis".split()
 
 

@@ -41,10 +41,10 @@ def build_documents(title: str, context: str, notes: str, split_newlines: bool =
     """The training documents of a self-edit, by SEAL's rules (spec 1.3); the passage itself is the last.
 
     Notes are cut at `---` and, with `split_newlines`, at each line; a numbered line keeps its number, and where the
-    second line begins with "1." the first is a preamble and is dropped. Notes with "Question n:" and "Answer:" are cut at
-    each question instead, so that a question and its answer stay together. Each document begins with the title.
+    second line begins with "1." the first is a preamble and is dropped. Notes with "Question n:" and "Answer:" are
+    cut at each question instead, so that a question and its answer stay together. Each begins with the title.
 
-    build_documents("Apollo", "It landed.", "It flew.\\nIt landed.") -> ["Apollo\\nIt flew.", "Apollo\\nIt landed.", ...]
+    build_documents("Apollo", "It landed.", "It flew.") -> ["Apollo\\nIt flew.", "Apollo\\nIt landed."]
     """
     parts = _questions(notes) if _QUESTION.search(notes) and _ANSWER in notes else _lines(notes, split_newlines)
     return [f"{title}\n{part}" for part in [*parts, context]]

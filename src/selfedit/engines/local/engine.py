@@ -57,6 +57,22 @@ class LocalEngine:
         """Load the model that the config names. Raises InputError."""
         return cls(*load_model(config), config, wave, progress)
 
+    def describe(self, recipe: Recipe) -> dict[str, str]:
+        """What would be trained with this recipe, and what memory that takes (activations not counted)."""
+        targets = find_targets(self.model, recipe.targets)
+        size = sum(target.size(recipe.rank) for target in targets)
+        layers = sorted({target.name.rpartition(".")[2] for target in targets})
+        weights = sum(weight.numel() * weight.element_size() for weight in self.model.parameters())
+        return {
+            "model": f"{self.name} ({type(self.model).__name__}, {self.model.num_parameters():,} parameters)",
+            "device": f"{self.model.device}, {str(self.model.dtype).removeprefix('torch.')}",
+            "context": f"{self.text.context} tokens",
+            "prompts": self.text.style,
+            "trainable per adapter": f"{size:,} parameters on {len(targets)} layers: {', '.join(layers)}",
+            "memory": f"{weights / 1e6:,.0f} MB of weights, {16 * size / 1e6:,.1f} MB per adapter in training "
+            f"(weights, gradient, two moments), {16 * size * self.wave / 1e6:,.0f} MB for a wave of {self.wave}",
+        }
+
     # Training
 
     def train(self, jobs: Sequence[Job]) -> list[Update | Failure]:
@@ -155,7 +171,10 @@ class LocalEngine:
             update = requests[index].update.id
             owners[update if update in self._trained else ""].append(index)
         groups = [
-            (self._trained[owner][1] if owner else None, [ask for index in owned if isinstance(ask := asks[index], Ask)])
+            (
+                self._trained[owner][1] if owner else None,
+                [ask for index in owned if isinstance(ask := asks[index], Ask)],
+            )
             for owner, owned in owners.items()
         ]
         decoded = decode_together(
@@ -209,17 +228,19 @@ class LocalEngine:
         if update_id != BASE.id and update_id not in self._loaded:
             raise EngineError(f"update {update_id} is not loaded here; save it, then load it")
         for name, original in self._originals.items():
-            self.model.get_submodule(name).weight.data.copy_(original)
+            self._weight(name).copy_(original)
         self._originals, self._merged = {}, update_id
         if update_id == BASE.id:
             return
         adapter = self._loaded[update_id]
         for name, (a, b) in adapter.weights.items():
-            layer = self.model.get_submodule(name)
-            delta = (b.double() @ a.double()) * (adapter.alpha / adapter.rank)
-            weight = layer.weight.data
+            weight, delta = self._weight(name), (b @ a) * (adapter.alpha / adapter.rank)
             self._originals[name] = weight.clone()
-            weight.copy_(weight.double() + (delta.T if isinstance(layer, Conv1D) else delta))
+            transposed = isinstance(self.model.get_submodule(name), Conv1D)
+            weight.copy_(weight.to(delta.dtype) + (delta.T if transposed else delta))
+
+    def _weight(self, name: str) -> torch.Tensor:
+        return self.model.get_parameter(f"{name}.weight").data
 
 
 def _check_rank(recipe: Recipe, targets: Sequence[Target]) -> None:

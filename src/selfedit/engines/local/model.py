@@ -24,7 +24,8 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
         )
     except Exception as error:  # transformers raises OSError, ValueError and the hub's own errors alike
         raise InputError(_why_not(config.name, error)) from error
-    return model.to(device).eval().requires_grad_(False), tokenizer
+    model.requires_grad_(False).eval()
+    return model.to(device), tokenizer  # type: ignore[arg-type]  # transformers wraps `to` and loses its type
 
 
 def _tokenizer(source: str, name: str) -> PreTrainedTokenizerBase:
@@ -37,7 +38,9 @@ def _tokenizer(source: str, name: str) -> PreTrainedTokenizerBase:
     except Exception as error:
         raise InputError(_why_not(name, error)) from error
     if tokenizer.eos_token_id is None:
-        raise InputError(f"the tokenizer of {name} has no end-of-text token: set eos_token in its tokenizer_config.json")
+        raise InputError(
+            f"the tokenizer of {name} has no end-of-text token: set eos_token in its tokenizer_config.json"
+        )
     return tokenizer
 
 

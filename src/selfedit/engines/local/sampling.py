@@ -37,8 +37,8 @@ def decode_together(
 ) -> list[list[list[int]]]:
     """The new tokens of every ask, group by group, without the stop token.
 
-    Either every group has an adapter or there is one group without. Groups are padded to the one with most asks. Each ask
-    draws from its own generator, so what it gets does not depend on its neighbours (up to ties in rounding).
+    Either every group has an adapter or there is one group without. Groups are padded to the one with most asks. Each
+    ask draws from its own generator, so what it gets does not depend on its neighbours (up to ties in rounding).
     """
     width = max(len(asks) for _, asks in groups)
     filler = Ask([next(iter(stops))], 0, 0.0, 1.0, 0)

@@ -1,6 +1,6 @@
 """Stacked LoRA adapters: K of them on one frozen model, each for its own rows of the batch.
 
-Every target layer adds `x · A[k]ᵀ · B[k]ᵀ · alpha / rank` to its output by two batched matrix products (DESIGN section 5).
+Every target layer adds `x · A[k]ᵀ · B[k]ᵀ · alpha / rank` to its output, by two batched matrix products.
 Batches are laid out adapter by adapter: rows 0..R-1 belong to adapter 0, the next R to adapter 1, and so on.
 """
 
@@ -84,7 +84,9 @@ def views(flat: Tensor, targets: Sequence[Target], rank: int) -> dict[str, tuple
     sizes = [size for target in targets for size in (rank * target.inputs, rank * target.outputs)]
     parts = iter(flat.split(sizes, dim=1))
     count = flat.shape[0]
-    return {t.name: (next(parts).view(count, rank, t.inputs), next(parts).view(count, t.outputs, rank)) for t in targets}
+    return {
+        t.name: (next(parts).view(count, rank, t.inputs), next(parts).view(count, t.outputs, rank)) for t in targets
+    }
 
 
 def stack(adapters: Sequence[Adapter]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -102,7 +104,9 @@ def stack(adapters: Sequence[Adapter]) -> dict[str, tuple[Tensor, Tensor]]:
 @contextmanager
 def attached(model: PreTrainedModel, weights: dict[str, tuple[Tensor, Tensor]], scale: float = 1.0) -> Iterator[None]:
     """Within this block the model's target layers add the stacked adapters' outputs to their own."""
-    handles = [model.get_submodule(name).register_forward_hook(_adding(a, b, scale)) for name, (a, b) in weights.items()]
+    handles = [
+        model.get_submodule(name).register_forward_hook(_adding(a, b, scale)) for name, (a, b) in weights.items()
+    ]
     try:
         yield
     finally:

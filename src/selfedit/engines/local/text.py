@@ -28,6 +28,13 @@ class Text:
         self.end: int = tokenizer.eos_token_id
         self.stops = _stops(model, self.end)
 
+    @property
+    def style(self) -> str:
+        """How prompts are wrapped, for people."""
+        if self.template:
+            return f"through the template {self.template!r}"
+        return "through the tokenizer's chat template" if self.tokenizer.chat_template else "as plain text"
+
     def prompt(self, text: str) -> list[int]:
         """A prompt as the model is used to: through the template. An empty one is empty."""
         if not text:

@@ -45,9 +45,9 @@ def train_together(
 ) -> list[Trained]:
     """Train one adapter per job, all with `recipe`, each as if it were alone.
 
-    A job visits its rows from the longest to the shortest in every epoch, and the jobs' epochs begin together: so rows of
-    like length share a step, and little of it is padding. A job with fewer rows waits for the next epoch. AdamW keeps one
-    optimizer per adapter; learning rates fall linearly over each job's own steps.
+    A job visits its rows from the longest to the shortest in every epoch, and the jobs' epochs begin together: so rows
+    of like length share a step, and little of it is padding. A job with fewer rows waits for the next epoch. AdamW
+    keeps one optimizer per adapter; learning rates fall linearly over each job's own steps.
     """
     batches = [_batches(rows, recipe.batch_size) for rows in jobs]
     order = sorted(range(len(jobs)), key=lambda job: -len(batches[job]))  # the live jobs of a step come first
@@ -106,7 +106,7 @@ class _Optimizers:
 def _gradients(
     model: PreTrainedModel, targets: Sequence[Target], flat: Tensor, live: Sequence[Sequence[Row]], recipe: Recipe
 ) -> tuple[Tensor, Tensor]:
-    """(loss of each live job [K], gradient of each adapter [K, size]). A job's loss is a mean over its target tokens."""
+    """(loss of each live job [K], gradient of each adapter [K, size]); a loss is a mean over the target tokens."""
     ids, weights = _pad(live, model.device)
     scored = weights != 0
     leaf = flat.detach().requires_grad_()
@@ -125,7 +125,7 @@ def _gradients(
 
 
 def _pad(live: Sequence[Sequence[Row]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids [K * R, T], and the weight of predicting the *next* token at each position (0 where nothing is learned)."""
+    """Token ids [K * R, T], and the weight of predicting the *next* token at each position (0: not learned)."""
     per_job = max(len(rows) for rows in live)
     length = max(len(row.ids) for rows in live for row in rows)
     ids = torch.zeros(len(live), per_job, length, dtype=torch.long)

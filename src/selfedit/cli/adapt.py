@@ -1,0 +1,110 @@
+"""`adapt`: teach a model some documents and get a PEFT adapter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from selfedit.cli import screen
+from selfedit.cli.common import (
+    Json,
+    Model,
+    Output,
+    Set,
+    config_of,
+    load_policy,
+    make_config,
+    make_engine,
+    print_json,
+    resumable,
+    start_run,
+    tasks_of,
+    update_folder,
+)
+from selfedit.config import Config
+from selfedit.domains.passages import add_questions, read_documents, split
+from selfedit.prompts import notes
+from selfedit.store import Run
+from selfedit.teach import Lesson, teach
+from selfedit.types import Task
+
+if TYPE_CHECKING:
+    from selfedit.engines.local.engine import LocalEngine
+
+
+def adapt(
+    documents: Annotated[list[Path], typer.Argument(help=".txt, .md, or .json in SEAL's layout", metavar="DOC...")],
+    model: Model = None,
+    questions: Annotated[Path | None, typer.Option("--questions", "-q", help="JSON list of {question, answer}")] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", help="write notes with this trained run's policy")] = None,
+    overrides: Set = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Teach a model documents: it writes notes on them, and one LoRA adapter learns the notes and the text.
+
+    Without questions the model is taught but not examined.
+
+    Example: selfedit adapt handbook.md --model path/to/model --questions handbook_questions.json -o runs/handbook
+    """
+    config = make_config(model, overrides)
+    taught = read_documents(documents)
+    if questions:
+        taught = add_questions(taught, questions)
+    folder = str(update_folder(policy)) if policy else ""
+    with start_run("adapt", output, config, {"documents": taught}, policy=folder) as run:
+        go_on(run, tasks_of(run), json)
+
+
+def go_on(run: Run, tasks: dict[str, list[Task]], json: bool) -> None:
+    """Start the lesson, or resume it."""
+    config, documents = config_of(run), tasks["documents"]
+    with resumable(run), screen.bars() as progress:
+        engine = make_engine(config, progress)
+        passages = _passages(documents, config, engine)
+        policy = load_policy(engine, run.config.get("policy"))
+        lesson = teach(run, config, passages, documents, policy, engine, progress)
+    from selfedit.report import write_report
+
+    report = write_report(run, lesson.summary, {task.id: task for task in [*documents, *passages]})
+    if json:
+        print_json({"run": str(run.path), "adapter": str(run.updates / "adapter"), **lesson.summary})
+    else:
+        _show(run, lesson, documents, report)
+
+
+def _passages(documents: list[Task], config: Config, engine: LocalEngine) -> list[Task]:
+    """The documents, those cut up that would not leave room for notes in the model's context."""
+    room = engine.text.context - min(config.outer.writing.max_new_tokens, engine.text.context // 2)
+
+    def fits(title: str, text: str) -> bool:
+        return len(engine.text.prompt(notes(Task("", title, text)))) <= room
+
+    passages = []
+    for document in documents:
+        parts = split(replace(document, questions=()), fits)
+        if len(parts) > 1:
+            screen.err.print(f"{document.title!r} is longer than the model's context: split into {len(parts)} passages")
+        passages += parts
+    return passages
+
+
+def _show(run: Run, lesson: Lesson, documents: list[Task], report: Path) -> None:
+    written = [trial for trial in lesson.notes if trial.edit.text]
+    screen.out.print(f"{len(written)} notes written; the first of them:")
+    if written:
+        screen.out.print(written[0].edit.text, markup=False)
+    for document, trial in zip(documents, lesson.exams, strict=True):
+        if trial.before:
+            screen.out.print(screen.answer_table(document.questions, trial.before, trial.after, document.title))
+    if lesson.summary:
+        screen.out.print(screen.score_table(lesson.summary, "Closed-book answers"))
+    else:
+        screen.out.print("No questions were given (--questions), so nothing was examined.")
+    adapter = run.updates / "adapter"
+    screen.out.print(
+        f"Adapter: {adapter}   Report: {report}\nTry: selfedit ask {run.path} 'a question'", soft_wrap=True
+    )

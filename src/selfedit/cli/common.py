@@ -1,0 +1,136 @@
+"""What the commands share: options, where runs live, how a config becomes an engine, and the one place errors end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from selfedit.almanac import RECIPE
+from selfedit.cli import screen
+from selfedit.config import Config, load_config, read_toml, resolve
+from selfedit.errors import InputError, SelfEditError
+from selfedit.protocols import Progress
+from selfedit.store import Run
+from selfedit.types import BASE, Question, Task, Update
+
+if TYPE_CHECKING:
+    from selfedit.engines.local.engine import LocalEngine
+
+RUNS = Path("runs")
+
+Model = Annotated[
+    str | None, typer.Option("--model", "-m", help="a model directory, a hub id, or almanac (the embedded model)")
+]
+Set = Annotated[list[str] | None, typer.Option("--set", help="override a config key: --set inner.epochs=5")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="the run's folder [default: runs/<command>-<n>]")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")]
+
+
+def make_config(model: str | None, overrides: Sequence[str] | None, path: Path | None = None) -> Config:
+    """The config of a command: defaults, the embedded model's recipe if that is the model, the file, the options."""
+    file = read_toml(path) if path else {}
+    name = model or file.get("model", {}).get("name") or "almanac"
+    base = read_toml(RECIPE) if name == "almanac" else {}
+    chosen = [f"model.name={json.dumps(name)}"]
+    return load_config(path, [*chosen, *(overrides or [])], base)
+
+
+def make_engine(config: Config, progress: Progress) -> LocalEngine:
+    """The local engine with the config's model. Importing it takes seconds, so it happens only here."""
+    quieten()
+    from selfedit.engines.local.engine import LocalEngine
+
+    return LocalEngine.from_config(config.model, config.wave, progress)
+
+
+def quieten() -> None:
+    """Loading bars and advice of the libraries would garble ours."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def new_folder(command: str) -> Path:
+    """runs/<command>-<n>, the first that is free."""
+    number = 1
+    while (RUNS / f"{command}-{number}").exists():
+        number += 1
+    return RUNS / f"{command}-{number}"
+
+
+def start_run(
+    command: str, output: Path | None, config: Config, tasks: Mapping[str, Sequence[Task]], **more: str
+) -> Run:
+    """A run that holds all it needs to be resumed: its config, and the tasks themselves in `tasks.json`."""
+    text = json.dumps({name: [asdict(task) for task in of_name] for name, of_name in tasks.items()}, indent=1)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    tree = {"command": command, "tasks": digest, **more, **config.model_dump(mode="json")}
+    run = Run.create(output or new_folder(command), tree)
+    if not (run.path / "tasks.json").exists():
+        run.write_text("tasks.json", text)
+    screen.err.print(f"run folder: {run.path}", style="dim")
+    return run
+
+
+def config_of(run: Run) -> Config:
+    tree = {key: value for key, value in run.config.items() if key in Config.model_fields}
+    return resolve(tree, str(run.path / "config.json"))
+
+
+def tasks_of(run: Run) -> dict[str, list[Task]]:
+    """The tasks that were stored with the run, by what they are for."""
+    path = run.path / "tasks.json"
+    if not path.exists():
+        raise InputError(f"{run.path} has no tasks.json: it was killed before it began; start it again")
+    stored = json.loads(path.read_text())
+    return {name: [_task(row) for row in rows] for name, rows in stored.items()}
+
+
+def _task(row: dict[str, Any]) -> Task:
+    return Task(**{**row, "questions": tuple(Question(**question) for question in row["questions"])})
+
+
+def load_policy(engine: LocalEngine, folder: str | None) -> Update:
+    """The update in a folder, or the base model where none is named."""
+    return engine.load(Path(folder)) if folder else BASE
+
+
+def update_folder(path: Path) -> Path:
+    """The adapter that a person means by a run or an adapter folder: the run's adapter, or its last policy."""
+    if (path / "adapter_config.json").is_file():
+        return path
+    found = sorted((path / "updates").glob("round-*"), key=lambda folder: int(folder.name.removeprefix("round-") or 0))
+    for folder in [path / "updates" / "adapter", *reversed(found)]:
+        if (folder / "adapter_config.json").is_file():
+            return folder
+    raise InputError(f"{path} holds no adapter: name a PEFT directory, or a run that has finished training")
+
+
+def print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+class Stopped(SelfEditError):
+    """Ctrl-C while a run was going on."""
+
+    exit_code = 130
+
+
+@contextmanager
+def resumable(run: Run) -> Iterator[None]:
+    """Ctrl-C inside this block ends with the command that goes on. What was finished is in the database already."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped(f"stopped; what was finished is kept. Go on with: selfedit resume {run.path}") from None

@@ -1,0 +1,76 @@
+"""The command line: one function per command, one place where errors end.
+
+Exit codes: 0 done, 1 our fault, 2 refused, 3 your input; 130 when stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from selfedit import __version__
+from selfedit.cli import adapt, experiments, reproduce, runs, screen, setup, updates
+from selfedit.errors import SelfEditError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="A language model teaches itself new documents, and learns to teach itself better.",
+)
+app.command("demo")(experiments.demo)
+app.command("adapt")(adapt.adapt)
+app.command("train")(experiments.train)
+app.command("eval")(updates.evaluate)
+app.command("ask")(updates.ask)
+app.add_typer(runs.app, name="runs")
+app.command("resume")(experiments.resume)
+app.command("reproduce")(reproduce.reproduce)
+app.command("init")(setup.init)
+app.command("doctor")(setup.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        screen.out.print(f"selfedit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print it")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code. Every error ends here as one sentence; --debug lets it through."""
+    debug = "--debug" in arguments
+    try:
+        return int(app([a for a in arguments if a != "--debug"], standalone_mode=False) or 0)
+    except SelfEditError as error:
+        if debug:
+            raise
+        return _say(str(error), error.exit_code)
+    except TyperException as error:
+        return _say(error.format_message(), 3)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("stopped", 130)
+    except Exception as error:
+        if debug:
+            raise
+        return _say(f"this is our fault: {type(error).__name__}: {error}; run it again with --debug for the details", 1)
+
+
+def _say(message: str, code: int) -> int:
+    screen.err.print(f"[bold red]error:[/] {message}" if code != 130 else message, soft_wrap=True)
+    return code

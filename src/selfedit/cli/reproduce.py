@@ -1,0 +1,72 @@
+"""`reproduce`: published tables, one command each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from selfedit.cli import screen
+from selfedit.cli.common import (
+    Json,
+    Output,
+    Set,
+    make_config,
+    make_engine,
+    new_folder,
+    print_json,
+    resumable,
+    start_run,
+)
+from selfedit.cli.experiments import eval_tasks, train_tasks
+from selfedit.errors import InputError
+from selfedit.evaluate import across_seeds
+from selfedit.experiment import run_experiment
+
+SEEDS, PASSAGES, ROUNDS, PER_ROUND = 3, 200, 3, 120
+
+
+def almanac(output: Path | None, overrides: list[str]) -> dict[str, Any]:
+    """SEAL's single-passage table on the embedded model: 3 seeds, 200 unseen passages, 3 rounds of 120 passages."""
+    folder, results = output or new_folder("reproduce-almanac"), []
+    sizes = [f"data.eval_passages={PASSAGES}", f"outer.rounds={ROUNDS}", f"outer.passages_per_round={PER_ROUND}"]
+    for seed in range(SEEDS):
+        config = make_config("almanac", ["data.eval=almanac", *sizes, f"seed={seed}", *overrides])
+        tasks = {"train": train_tasks(config), "eval": eval_tasks(config)}
+        with (
+            start_run("reproduce", folder / f"seed-{seed}", config, tasks) as run,
+            resumable(run),
+            screen.bars() as progress,
+        ):
+            engine = make_engine(config, progress)
+            results.append(run_experiment(run, config, tasks["train"], tasks["eval"], engine, progress))
+    return {
+        **across_seeds([result.trials for result in results]),
+        "seconds": sum(r.summary["seconds"] for r in results),
+    }
+
+
+TABLES: dict[str, Callable[[Path | None, list[str]], dict[str, Any]]] = {"almanac": almanac}
+
+
+def reproduce(
+    name: Annotated[str, typer.Argument(help=f"which table: {', '.join(TABLES)}")],
+    output: Output = None,
+    overrides: Set = None,
+    json: Json = False,
+) -> None:
+    """Run a published experiment and print its table.
+
+    Example: selfedit reproduce almanac --json
+    """
+    if name not in TABLES:
+        raise InputError(f"there is no table {name!r}; the tables are {', '.join(TABLES)}")
+    summary = TABLES[name](output, overrides or [])
+    if json:
+        print_json(summary)
+    else:
+        screen.out.print(screen.score_table(summary, TABLES[name].__doc__ or name))
+        gain = summary["rl_gain"]
+        screen.out.print(f"rl_gain {100 * gain['mean']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})")

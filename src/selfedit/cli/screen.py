@@ -1,0 +1,114 @@
+"""What people see: progress bars on a terminal, one line per stage elsewhere, tables at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from selfedit.types import Failure, Score
+
+out = Console(highlight=False)
+"""Results. With --json nothing but the JSON goes here."""
+
+err = Console(stderr=True, highlight=False)
+"""Everything else: progress, remarks, errors."""
+
+LABELS = {
+    "base": "Base model, closed book",
+    "passage_only": "Trained on the passage only",
+    "own_edits": "Trained on its own notes",
+    "after_rl": "… after reinforcement",
+    "in_context": "Passage in the prompt",
+    "before": "Before, closed book",
+    "after": "After, closed book",
+}
+ENGINE_WORK = ("training", "writing")
+"""What engines report: parts of a stage, shown below it while they run."""
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:5.1f}/s" if speed else "", style="progress.data.speed")
+
+
+class Bars:
+    """A `Progress` (protocols.py) drawn with rich. Stages stay on the screen, the engine's work comes and goes."""
+
+    def __init__(self, bars: Progress) -> None:
+        self.bars, self.rows = bars, dict[str, Any]()
+        self.began = time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int, note: str) -> None:
+        if self.bars.console.is_terminal:
+            self._draw(what, done, total, note)
+        elif what not in ENGINE_WORK and done == total:
+            self.bars.console.print(f"{time.monotonic() - self.began:6.1f} s  {what}: {done} of {total}  {note}")
+
+    def _draw(self, what: str, done: int, total: int, note: str) -> None:
+        label = f"  {what}" if what in ENGINE_WORK else what
+        if what not in self.rows or (what in ENGINE_WORK and done <= 1):
+            if what in self.rows:
+                self.bars.remove_task(self.rows[what])
+            self.rows[what] = self.bars.add_task(label, total=total, note=note)
+        self.bars.update(self.rows[what], completed=done, total=total, note=note)
+        if what in ENGINE_WORK and done >= total:
+            self.bars.remove_task(self.rows.pop(what))
+
+
+@contextmanager
+def bars() -> Iterator[Bars]:
+    columns = [
+        TextColumn("{task.description:<14}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}", style="dim"),
+    ]
+    with Progress(*columns, console=err) as progress:
+        yield Bars(progress)
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:5.1f} %"
+
+
+def score_table(summary: Mapping[str, Any], title: str) -> Table:
+    """The conditions with their 95 % intervals. Rows that are not conditions (a gain, seconds) are left out."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("condition")
+    for name in ("correct", "95 % interval", "blank", "passages", "trained tokens"):
+        table.add_column(name, justify="right")
+    for name, row in summary.items():
+        if isinstance(row, Mapping) and "n" in row:
+            interval = f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
+            cells = (percent(row["mean"]), interval, percent(row["blank"]), str(row["n"]), f"{row.get('tokens', 0):,}")
+            table.add_row(LABELS.get(name, name), *cells)
+    return table
+
+
+def answer_table(questions: Sequence[Any], before: Score | None, after: Score | None, title: str) -> Table:
+    """Each question with its gold answer and what the model said before and after."""
+    table = Table(title=title, title_justify="left", show_lines=True)
+    for name in ("question", "expected", "before", "after"):
+        table.add_column(name, overflow="fold")
+    for index, question in enumerate(questions):
+        table.add_row(question.text, question.target, _cell(before, index), _cell(after, index))
+    return table
+
+
+def _cell(score: Score | None, index: int) -> Text:
+    if score is None:
+        return Text("")
+    answer, grade = score.answers[index], score.grades[index]
+    if isinstance(answer, Failure) or isinstance(grade, Failure):
+        return Text("not graded", style="yellow")
+    return Text(answer or "(blank)", style="green" if grade == 1 else "red")

@@ -1,0 +1,159 @@
+"""Files in, tasks out: plain documents, SEAL's JSON, and lists of questions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from selfedit.errors import InputError
+from selfedit.types import Question, Task
+
+Fits = Callable[[str, str], bool]
+"""(title, text) -> whether a passage of this text fits the model's context, notes included."""
+
+_HEADING = re.compile(r"^#\s+(.+?)\s*#*$", re.MULTILINE)
+
+
+def read_tasks(path: Path) -> list[Task]:
+    """The passages of a JSON file in SEAL's layout: a list of {title, context, questions: [{question, answer}]}.
+
+    A record may have an `id`; without one its place in the file is part of its id. Raises InputError with the record
+    and the key that is wrong, and for an id that stands there twice.
+    """
+    records = _read_json(path)
+    if not isinstance(records, list) or not records:
+        raise InputError(f"{path} should hold a list of passages, each with title, context and questions")
+    tasks = [_task(record, f"{path}: record {index}", index) for index, record in enumerate(records)]
+    seen: set[str] = set()
+    for task in tasks:
+        if task.id in seen:
+            raise InputError(f"{path} has two passages with the id {task.id!r}; give each its own")
+        seen.add(task.id)
+    return tasks
+
+
+def _task(record: Any, where: str, index: int) -> Task:
+    title, context = _text(record, "title", where), _text(record, "context", where)
+    if not context.strip():
+        raise InputError(f"{where} has an empty context; there is nothing to learn in it")
+    questions = record.get("questions", [])
+    if not isinstance(questions, list):
+        raise InputError(f"{where}: questions should be a list of {{question, answer}}")
+    asked = tuple(_question(q, f"{where}, question {number}") for number, q in enumerate(questions))
+    return Task(str(record.get("id", f"{index:04d}-{slug(title)}")), title, context, asked)
+
+
+def _question(record: Any, where: str) -> Question:
+    return Question(_text(record, "question", where), _text(record, "answer", where))
+
+
+def _text(record: Any, key: str, where: str) -> str:
+    if not isinstance(record, Mapping):
+        raise InputError(f"{where} should be an object with the key {key}; it is a {type(record).__name__}")
+    if key not in record:
+        raise InputError(f"{where} has no key {key!r}; its keys are {', '.join(map(str, record)) or 'none'}")
+    if not isinstance(record[key], str):
+        raise InputError(f"{where}: {key} should be text; it is {record[key]!r}")
+    return str(record[key])
+
+
+def read_documents(paths: Sequence[Path]) -> list[Task]:
+    """One task per .txt or .md file, and one per record of a .json file in SEAL's layout. Raises InputError."""
+    tasks = [task for path in paths for task in (read_tasks(path) if path.suffix == ".json" else [_document(path)])]
+    repeated = {task.id for task in tasks if sum(other.id == task.id for other in tasks) > 1}
+    if repeated:
+        raise InputError(f"two documents have the same name, {sorted(repeated)[0]!r}; rename one of the files")
+    return tasks
+
+
+def _document(path: Path) -> Task:
+    text = _read(path)
+    if not text.strip():
+        raise InputError(f"{path} is empty; there is nothing to learn in it")
+    heading = _HEADING.search(text) if path.suffix == ".md" else None
+    title = heading[1] if heading else path.stem.replace("_", " ").replace("-", " ")
+    body = (text[: heading.start()] + text[heading.end() :]) if heading else text
+    return Task(slug(path.stem), title, body.strip() or text.strip())
+
+
+def add_questions(tasks: Sequence[Task], path: Path) -> list[Task]:
+    """Give the documents the questions of a JSON file: SEAL's layout, or a list of {question, answer, title?}.
+
+    A title says which document a question is about; with one document it can be left out.
+    """
+    records = _read_json(path)
+    if not isinstance(records, list) or not records:
+        raise InputError(f"{path} should hold a list of questions, each with question and answer")
+    asked: dict[str, list[Question]] = {task.title: [] for task in tasks}
+    for title, question in _titled(records, path):
+        if title is None and len(tasks) > 1:
+            raise InputError(f"{path}: {question.text!r} has no title; with several documents say which it is about")
+        name = tasks[0].title if title is None or len(tasks) == 1 else title
+        if name not in asked:
+            raise InputError(f"{path}: no document is called {name!r}; the documents are {', '.join(asked)}")
+        asked[name].append(question)
+    return [replace(task, questions=task.questions + tuple(asked[task.title])) for task in tasks]
+
+
+def _titled(records: Sequence[Any], path: Path) -> Iterator[tuple[str | None, Question]]:
+    for index, record in enumerate(records):
+        where = f"{path}: record {index}"
+        if isinstance(record, Mapping) and "questions" in record:
+            yield from (
+                (record.get("title"), _question(q, f"{where}, question {n}")) for n, q in enumerate(record["questions"])
+            )
+        else:
+            yield (record.get("title") if isinstance(record, Mapping) else None), _question(record, where)
+
+
+def split(task: Task, fits: Fits) -> list[Task]:
+    """Cut a document that does not fit the context into passages that do: at paragraphs, else sentences, else words.
+
+    The questions stay with the document; the passages have none. A passage that fits is returned as it is.
+    """
+    if fits(task.title, task.context):
+        return [task]
+    texts = _pack(task.title, task.context, ["\n\n", "\n", ". ", " "], fits)
+    return [Task(f"{task.id}-{number}", task.title, text) for number, text in enumerate(texts, start=1)]
+
+
+def _pack(title: str, text: str, separators: Sequence[str], fits: Fits) -> list[str]:
+    if fits(title, text):
+        return [text]
+    if not separators:
+        raise InputError(f"{title!r} has a word too long for the model's context; choose a model with a longer one")
+    passages: list[str] = []
+    separator = separators[0]
+    for piece in filter(str.strip, text.split(separator)):
+        joined = f"{passages[-1]}{separator}{piece}" if passages else piece
+        if passages and fits(title, joined):
+            passages[-1] = joined
+        else:
+            passages += _pack(title, piece, separators[1:], fits)
+    return passages
+
+
+def slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40] or "document"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; name the files in it, such as {path}/*.md") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not text in UTF-8; convert it to .txt or .md first") from None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(_read(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is not JSON: {error.msg} in line {error.lineno}") from None
