@@ -14,14 +14,15 @@ LAYERS = [
     {"protocols", "config", "prompts"},
     {"credit", "reward", "store", "inner", "statistics", "domains", "engines", "graders", "almanac"},
     {"outer", "evaluate", "continual", "audit"},
+    {"experiment", "teach"},
     {"report", "server", "cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-WITHIN_A_LAYER = {("inner", "reward"), ("evaluate", "outer")}
+WITHIN_A_LAYER = {("inner", "reward"), ("evaluate", "outer"), ("teach", "experiment")}
 """(who, whom): the only imports between modules of one layer."""
 
 PLUGINS = {"domains", "engines", "graders", "almanac"}
-LOOPS = {"inner", "outer", "evaluate", "continual"}
+LOOPS = {"inner", "outer", "evaluate", "continual", "experiment", "teach"}
 HEAVY = {"torch", "transformers", "peft", "matplotlib", "scipy"}
 
 PATHS = sorted(ROOT.rglob("*.py"))
