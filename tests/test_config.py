@@ -154,6 +154,34 @@ def test_a_wrong_value_is_shown_with_its_key(override):
     assert value.lower().removesuffix("inity").replace("null", "none") in message.lower()
 
 
+@pytest.mark.parametrize(
+    ("key", "least"),
+    [
+        ("wave", 1),
+        ("data.eval_passages", 0),
+        ("inner.rank", 1),
+        ("inner.epochs", 1),
+        ("inner.batch_size", 1),
+        ("outer.rounds", 0),
+        ("outer.passages_per_round", 1),
+        ("outer.edits_per_passage", 1),
+        ("outer.recipe.rank", 1),
+        ("outer.writing.temperature", 0),
+        ("outer.writing.max_new_tokens", 1),
+        ("exam.max_new_tokens", 1),
+    ],
+)
+def test_every_number_has_a_least_value(key, least):
+    load_config(None, [f"{key}={least}"])
+    assert key in complaint(f"{key}={least - 1}")
+
+
+@pytest.mark.parametrize("key", ["inner.alpha", "inner.learning_rate", "outer.recipe.alpha", "outer.writing.top_p"])
+def test_what_scales_something_cannot_be_zero(key):
+    load_config(None, [f"{key}=0.001"])
+    assert key in complaint(f"{key}=0")
+
+
 def test_a_wrong_key_in_a_file_is_said_with_the_file(toml):
     with pytest.raises(InputError, match=r"run\.toml: there is no key outer\.round; did you mean rounds\?"):
         load_config(toml("[outer]\nround = 3"), [])

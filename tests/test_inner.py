@@ -105,6 +105,12 @@ def test_a_trial_without_questions_has_no_reward():
     assert (settled.failure.blame, settled.reward) == ("system", None)
 
 
+def test_an_engine_that_loses_an_answer_is_an_error_and_no_answer_goes_to_another_question(engine, tasks):
+    engine.sample = lambda requests: ["answer"] * (len(requests) - 1)
+    with pytest.raises(ValueError, match="shorter"):
+        examiner(engine).score([(BASE, task) for task in tasks])
+
+
 # Order and economy
 
 

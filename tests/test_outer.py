@@ -54,6 +54,16 @@ def trial(text, reward, task_id="apollo", failure=None):
     return Trial(SelfEdit(task_id, f"prompt of {task_id}", text), reward=reward, failure=failure)
 
 
+def noting(calls, name, function):
+    """The function, which now also notes what it was called with."""
+
+    def noted(*arguments):
+        calls.append((name, arguments))
+        return function(*arguments)
+
+    return noted
+
+
 def share_of_useful(policy, task, engine):
     trials = propose(policy, [task] * 200, Knowledge(), engine, Writing(), range(200))
     return sum(trial.edit.text.startswith("To remember") for trial in trials) / len(trials)
@@ -78,6 +88,18 @@ def test_rounds_are_adapted_and_examined_from_the_policy_of_the_round_before(eng
     assert list(dict.fromkeys(job.parent for job in inner)) == [BASE, first]
     (second,) = [job for job in engine.jobs if job.recipe == OUTER.recipe and job.parent == first]
     assert second.examples
+
+
+def test_a_policy_is_loaded_in_place_of_the_update_that_was_trained(engine, tasks, tmp_path):
+    calls = []
+    for method in ("save", "release", "load"):
+        setattr(engine, method, noting(calls, method, getattr(engine, method)))
+    policy = run_outer(tasks[:1], examiner(engine), replace(OUTER, rounds=1), compute, tmp_path)
+    assert [(method, arguments[0]) for method, arguments in calls][1:] == [
+        ("save", policy),
+        ("release", [policy]),
+        ("load", tmp_path / "round-0"),
+    ]
 
 
 def test_the_policy_is_trained_on_what_it_was_shown_and_what_it_wrote(engine, tasks):
@@ -141,6 +163,12 @@ def test_one_request_that_fails_does_not_touch_its_neighbours(engine, tasks):
     engine.sample = sample
     trials = propose(BASE, tasks, Knowledge(), engine, Writing(), range(4))
     assert [trial.failure for trial in trials] == [DOWN, None, None, None]
+
+
+def test_an_engine_that_loses_a_text_is_an_error_and_no_text_goes_to_another_task(engine, tasks):
+    engine.sample = lambda requests: ["text"] * (len(requests) - 1)
+    with pytest.raises(ValueError, match="shorter"):
+        propose(BASE, tasks, Knowledge(), engine, Writing(), range(4))
 
 
 def test_a_policy_that_cannot_be_trained_stops_the_run(engine):

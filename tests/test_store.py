@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -177,6 +178,25 @@ def test_a_full_disk_is_an_error_in_one_sentence_and_what_was_stored_stays(run):
     assert "\n" not in str(error.value)
     with reopened(run) as again:
         assert [wave.number for wave in again.waves()] == [0]
+
+
+def test_a_wave_knows_how_long_it_took(run, monkeypatch):
+    clock = iter([100.0, 102.5])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    run.remember("round-0", 0, lambda: [trial()])
+    assert [wave.seconds for wave in run.waves()] == [2.5]
+
+
+def test_others_can_read_while_a_run_writes(run):
+    with closing(sqlite3.connect(run.path / "trials.sqlite")) as other:
+        assert other.execute("pragma journal_mode").fetchone() == ("wal",)
+
+
+def test_a_run_is_closed_at_the_end_of_its_with(tmp_path):
+    with Run.create(tmp_path / "run", CONFIG) as run:
+        run.remember("round-0", 0, lambda: [trial()])
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        run.waves()
 
 
 # Files beside the trials

@@ -56,6 +56,12 @@ def test_every_wording_is_read_as_its_own_fact(kind):
         assert [list(stated(kind.name, text)) for text in texts] == [[(fact.key, value)]] * len(texts)
 
 
+def test_questions_are_numbered_from_one_and_answered():
+    entry = ENTRIES[0]
+    lines = notes.question_answer(entry, entry.facts[:2], Random(0)).split("\n")
+    assert [line.split(":")[0] for line in lines] == ["Question 1", "Answer", "Question 2", "Answer"]
+
+
 def test_vague_remarks_state_nothing():
     rng = Random(0)
     assert {faithfulness(entry, vague_remarks(entry, entry.facts, rng)) for entry in ENTRIES} == {(0, 0, 0)}

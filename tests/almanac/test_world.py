@@ -138,6 +138,13 @@ def test_a_passage_begins_with_the_name_and_states_every_fact_once():
         assert [text.index(value) for _, value in facts] == sorted(text.index(value) for _, value in facts)
 
 
+def test_after_the_first_sentence_a_passage_mostly_says_she_he_or_it():
+    rng, names = Random(0), 0
+    for entry in islice(entries("exam", 0), 100):
+        names += passage(entry, entry.facts, rng).count(entry.name)
+    assert 100 < names < 250  # of 600 sentences
+
+
 # Tasks
 
 

@@ -46,6 +46,10 @@ def test_a_first_line_before_number_one_is_a_preamble_and_is_dropped():
     assert parts("Here are some implications:\n\n1. One.\n2. Two.") == ["1. One.", "2. Two."]
 
 
+def test_a_preamble_is_dropped_before_a_single_line_too():
+    assert parts("Here is one:\n1. One.") == ["1. One."]
+
+
 @pytest.mark.parametrize("notes", ["Sure.\nTwo.\n1. One.", "1. One.", "Two.\n2. One."])
 def test_no_other_line_is_dropped(notes):
     assert parts(notes) == notes.split("\n")

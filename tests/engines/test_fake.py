@@ -85,6 +85,13 @@ def test_training_on_notes_makes_the_policy_write_such_notes_about_other_passage
     assert engine.sample(requests).count("There is much to say about Torvik.") > 80
 
 
+def test_a_taste_can_grow_without_bounds(engine, tasks):
+    useful = "To remember: 1969, Neil Armstrong."
+    policy = train(engine, Example(prompts.notes(tasks[0]), useful, weight=1e6))
+    requests = [Request(policy, prompts.notes(tasks[0]), seed, temperature=1.0) for seed in range(20)]
+    assert engine.sample(requests) == [useful] * 20
+
+
 def test_training_on_plain_documents_does_not_change_what_is_written(engine, tasks):
     update = train(engine, *[Example("", "To remember: 1969, Neil Armstrong.")] * 5)
     base, trained = (
@@ -117,6 +124,13 @@ def test_saving_leaves_one_folder_of_json_and_nothing_partial(engine, tmp_path):
     assert json.loads((tmp_path / "updates" / "one" / "update.json").read_text())["update"]["id"] == update.id
 
 
+def test_what_a_crash_left_half_written_is_not_saved_with_it(engine, tmp_path):
+    (tmp_path / "one.partial").mkdir()
+    (tmp_path / "one.partial" / "leftover").write_text("")
+    engine.save(train(engine, APOLLO), tmp_path / "one")
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["update.json"]
+
+
 def test_a_folder_that_cannot_be_written_is_the_users_to_mend(engine, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):
@@ -134,6 +148,13 @@ def test_a_released_update_is_forgotten_but_the_base_never_is(engine, tasks):
     assert engine.sample([exam(BASE, tasks[0])]) == ["Nobody knows."]
     with pytest.raises(EngineError, match="not loaded"):
         engine.sample([exam(update, tasks[0])])
+
+
+def test_a_released_update_is_no_parent(engine, tmp_path):
+    update = saved_and_loaded(engine, train(engine, APOLLO), tmp_path / "update")
+    engine.release([update])
+    with pytest.raises(EngineError, match="not loaded"):
+        train(engine, APOLLO, parent=update)
 
 
 def test_an_update_that_was_not_loaded_is_no_parent(engine):
