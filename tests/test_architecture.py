@@ -18,7 +18,7 @@ LAYERS = [
     {"report", "server", "cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-WITHIN_A_LAYER = {("inner", "reward"), ("evaluate", "outer"), ("teach", "experiment")}
+WITHIN_A_LAYER = {("inner", "reward"), ("evaluate", "outer"), ("teach", "experiment"), ("cli", "report")}
 """(who, whom): the only imports between modules of one layer."""
 
 PLUGINS = {"domains", "engines", "graders", "almanac"}
