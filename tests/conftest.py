@@ -5,11 +5,15 @@ import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, so before any test module is
 
 from selfedit.engines.fake import FakeEngine
 from selfedit.types import Question, Task
+
+settings.register_profile("same-everywhere", deadline=None, derandomize=True)  # a slow machine changes no result
+settings.load_profile("same-everywhere")
 
 TASKS = [
     Task(

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def adapt(
-    documents: Annotated[list[Path], typer.Argument(help=".txt, .md, or .json in SEAL's layout", metavar="DOC...")],
+    documents: Annotated[list[Path], typer.Argument(help=".txt, .md, or .json in SEAL's layout", metavar="DOC")],
     model: Model = None,
     questions: Annotated[Path | None, typer.Option("--questions", "-q", help="JSON list of {question, answer}")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", help="write notes with this trained run's policy")] = None,

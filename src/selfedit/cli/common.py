@@ -31,7 +31,7 @@ Model = Annotated[
     str | None, typer.Option("--model", "-m", help="a model directory, a hub id, or almanac (the embedded model)")
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", help="override a config key: --set inner.epochs=5")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="the run's folder [default: runs/<command>-<n>]")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="the run's folder; left out: runs/COMMAND-N")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")]
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import torch
+from huggingface_hub import constants
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from selfedit.config import ModelConfig
@@ -20,7 +25,11 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
     tokenizer = _tokenizer(source, config.name)
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=_dtype(config.dtype, device), use_safetensors=True, trust_remote_code=False
+            source,
+            dtype=_dtype(config.dtype, device),
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=not _hub_answers(),
         )
     except Exception as error:  # transformers raises OSError, ValueError and the hub's own errors alike
         raise InputError(_why_not(config.name, error)) from error
@@ -34,7 +43,9 @@ def _tokenizer(source: str, name: str) -> PreTrainedTokenizerBase:
     if folder.is_dir() and not any((folder / file).exists() for file in files):
         raise InputError(f"{name} has no tokenizer: put its tokenizer.json beside config.json")
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            source, trust_remote_code=False, local_files_only=not _hub_answers()
+        )
     except Exception as error:
         raise InputError(_why_not(name, error)) from error
     if tokenizer.eos_token_id is None:
@@ -52,6 +63,21 @@ def _source(name: str) -> str:
     if looks_like_a_path and not (folder / "config.json").is_file():
         raise InputError(f"{name} is not a model directory: it has no config.json")
     return str(folder) if folder.is_dir() else name
+
+
+@cache
+def _hub_answers() -> bool:
+    """Whether the model hub can be reached; where not, asking it would only wait through its many retries."""
+    if constants.HF_HUB_OFFLINE:
+        return False
+    if any(name.lower() == "https_proxy" for name in os.environ):
+        return True
+    host = urlparse(constants.ENDPOINT)
+    try:
+        socket.create_connection((host.hostname, host.port or 443), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _why_not(name: str, error: Exception) -> str:
