@@ -111,6 +111,21 @@ def test_an_engine_that_loses_an_answer_is_an_error_and_no_answer_goes_to_anothe
         examiner(engine).score([(BASE, task) for task in tasks])
 
 
+@pytest.mark.parametrize(("extra", "problem"), [(-1, "shorter"), (1, "longer")])
+def test_an_engine_that_returns_too_few_or_too_many_updates_is_an_error(engine, tasks, extra, problem):
+    engine.train = lambda jobs: [Update("u")] * (len(jobs) + extra)
+    with pytest.raises(ValueError, match=problem):
+        run(engine, tasks, [(0, USEFUL["apollo"]), (1, USEFUL["torvik"])])
+
+
+@pytest.mark.parametrize(("extra", "problem"), [(-1, "shorter"), (1, "longer")])
+def test_a_grader_that_returns_too_few_or_too_many_grades_is_an_error(engine, tasks, extra, problem):
+    judge = Judge()
+    judge.grade = lambda pairs: [1.0] * (len(pairs) + extra)
+    with pytest.raises(ValueError, match=problem):
+        examiner(engine, judge).score([(BASE, task) for task in tasks])
+
+
 # Order and economy
 
 

@@ -35,9 +35,10 @@ class Examiner:
         return [_score([next(rows) for _ in task.questions]) for _, task in exams]
 
     def _grades(self, questions: Sequence[Question], answers: Sequence[str | Failure]) -> list[float | Failure]:
-        pairs = [(q, answer) for q, answer in zip(questions, answers, strict=True) if not isinstance(answer, Failure)]
-        graded = iter(self.grader.grade(pairs))
-        return [answer if isinstance(answer, Failure) else next(graded) for answer in answers]
+        asked = zip(questions, answers, strict=True)
+        pairs = {index: (q, answer) for index, (q, answer) in enumerate(asked) if not isinstance(answer, Failure)}
+        grades = dict(zip(pairs, self.grader.grade(list(pairs.values())), strict=True))
+        return [answer if isinstance(answer, Failure) else grades[index] for index, answer in enumerate(answers)]
 
 
 def _score(rows: Sequence[tuple[str | Failure, float | Failure]]) -> Score:
@@ -61,13 +62,13 @@ def run_inner(
 
 def adapt(trials: Sequence[Trial], parent: Update, engine: Engine, seeds: Sequence[int]) -> list[Trial]:
     """SelfEdit -> Update. One adapter per live trial, all trained from the same parent."""
-    jobs = [
-        Job(parent, trial.edit.examples, trial.edit.recipe, seed)
-        for trial, seed in zip(trials, seeds, strict=True)
+    jobs = {
+        index: Job(parent, trial.edit.examples, trial.edit.recipe, seed)
+        for index, (trial, seed) in enumerate(zip(trials, seeds, strict=True))
         if trial.failure is None
-    ]
-    outcomes = iter(engine.train(jobs))
-    return [trial if trial.failure else _fill(trial, next(outcomes)) for trial in trials]
+    }
+    outcomes = dict(zip(jobs, engine.train(list(jobs.values())), strict=True))
+    return [trial if trial.failure else _fill(trial, outcomes[index]) for index, trial in enumerate(trials)]
 
 
 def _fill(trial: Trial, outcome: Update | Failure) -> Trial:
