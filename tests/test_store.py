@@ -1,5 +1,7 @@
 import json
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -71,6 +73,7 @@ def test_a_stored_trial_is_one_line(trial):
 
 def test_a_run_goes_on_under_the_config_that_started_it(run):
     run.remember("round-0", 0, lambda: [trial()])
+    run.close()
     with Run.create(run.path, CONFIG) as again:
         assert again.remember("round-0", 0, never) == [trial()]
 
@@ -118,6 +121,66 @@ def test_a_file_in_the_way_is_an_error_in_one_sentence(tmp_path, name):
     ) as error:
         Run.create(tmp_path / name, CONFIG)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("begin", [lambda path: Run.create(path, CONFIG), Run.resume])
+def test_only_one_process_at_a_time_goes_on_with_a_run(run, begin):
+    with pytest.raises(Refused, match=f"another process is working on {run.path}") as error:
+        begin(run.path)
+    assert "\n" not in str(error.value)
+    run.close()
+    begin(run.path).close()
+
+
+def test_a_run_that_another_process_works_on_can_be_looked_at(run):
+    run.remember("round-0", 0, lambda: [trial()])
+    with Run.open(run.path) as looking:
+        assert [wave.trials for wave in looking.waves()] == [[trial()]]
+
+
+def test_the_lock_of_a_killed_process_is_gone_with_it(tmp_path):
+    code = "import os, pathlib, selfedit.store as s; run = s.Run.create(pathlib.Path('.'), {}); os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == -9
+    Run.resume(tmp_path).close()
+
+
+@pytest.mark.parametrize("left", ["config.json.partial", "lock"])
+def test_a_run_that_was_killed_as_it_began_can_be_begun_again(tmp_path, left):
+    (tmp_path / left).write_text('{"se')
+    Run.create(tmp_path, CONFIG).close()
+    with Run.open(tmp_path) as opened:
+        assert opened.config == CONFIG
+
+
+# Damage
+
+
+@pytest.mark.parametrize("content", [b'{"seed": 1', b"[1]", b"\xff\xfe", b""])
+@pytest.mark.parametrize("begin", [lambda path: Run.create(path, CONFIG), Run.open, Run.resume])
+def test_a_damaged_config_is_an_error_that_names_the_file(run, content, begin):
+    run.close()
+    (run.path / "config.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"config\.json is damaged: ") as error:
+        begin(run.path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_damaged_database_is_an_error_that_names_the_file(run):
+    run.close()
+    (run.path / "trials.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(InputError, match=r"trials\.sqlite is damaged: file is not a database") as error:
+        Run.open(run.path)
+    assert "\n" not in str(error.value)
+
+
+def test_damage_within_the_database_is_an_error_too(run):
+    run.remember("round-0", 0, lambda: [trial("x" * 100_000)])
+    run.close()
+    database = run.path / "trials.sqlite"
+    whole = database.read_bytes()
+    database.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with Run.open(run.path) as opened, pytest.raises(InputError, match="is damaged"):
+        opened.waves()
 
 
 # Waves

@@ -6,12 +6,14 @@
     updates/<id>/    PEFT adapters, each written whole or not at all
     summary.json     the score table
     report.html      what people look at
+    lock             held by the process that is working on the run
 
-A run resumes only under the config that started it.
+A run resumes only under the config that started it, and in one process at a time.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -34,6 +36,10 @@ create table if not exists trials (
 """
 
 
+_BEFORE_CONFIG = {"lock", "config.json.partial"}
+"""What a run that was killed as it began may have left in its folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wave:
     stage: str
@@ -45,8 +51,8 @@ class Wave:
 class Run:
     """An open run. `path` is its directory; close it, or use it in a `with`."""
 
-    def __init__(self, path: Path, config: dict[str, Any]) -> None:
-        self.path, self.config = path, config
+    def __init__(self, path: Path, config: dict[str, Any], lock: int | None = None) -> None:
+        self.path, self.config, self._lock = path, config, lock
         self.updates = path / "updates"
         with _disk(path):
             self._database = sqlite3.connect(path / "trials.sqlite")
@@ -60,20 +66,26 @@ class Run:
         saved = path / "config.json"
         with _disk(path):
             if saved.exists():
-                _refuse_other_config(path, json.loads(saved.read_text()), config)
-            elif path.exists() and any(path.iterdir()):
+                _refuse_other_config(path, _read_config(path), config)
+            elif path.exists() and {file.name for file in path.iterdir()} - _BEFORE_CONFIG:
                 raise Refused(f"{path} is not empty and holds no run; choose another folder with --output")
-            else:
-                path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
+            lock = _take_lock(path)
+            if not saved.exists():
                 write_whole(saved, json.dumps(config, indent=2, sort_keys=True) + "\n")
-        return cls(path, config)
+        return cls(path, config, lock)
 
     @classmethod
     def open(cls, path: Path) -> Run:
-        """Open a run that exists."""
-        if not (path / "config.json").is_file():
-            raise InputError(f"{path} is not a run: it has no config.json; `selfedit runs list` shows the runs here")
-        return cls(path, json.loads((path / "config.json").read_text()))
+        """Open a run that exists, to look at it; another process may be working on it."""
+        return cls(path, _read_config(path))
+
+    @classmethod
+    def resume(cls, path: Path) -> Run:
+        """Open a run that exists, to go on with it. Raises Refused where another process does."""
+        config = _read_config(path)
+        with _disk(path):
+            return cls(path, config, _take_lock(path))
 
     def remember(self, stage: str, wave: int, compute: Callable[[], list[Trial]]) -> list[Trial]:
         """The trials of a wave: from the database, or computed now and written in one transaction."""
@@ -92,13 +104,16 @@ class Run:
         return trials
 
     def _trials(self, stage: str, wave: int) -> list[Trial] | None:
-        known = self._database.execute("select 1 from waves where stage = ? and wave = ?", (stage, wave)).fetchone()
         query = "select trial from trials where stage = ? and wave = ? order by position"
-        return [parse(text) for (text,) in self._database.execute(query, (stage, wave))] if known else None
+        with _disk(self.path):
+            known = self._database.execute("select 1 from waves where stage = ? and wave = ?", (stage, wave)).fetchone()
+            rows = self._database.execute(query, (stage, wave)).fetchall()
+        return [parse(text) for (text,) in rows] if known else None
 
     def waves(self) -> list[Wave]:
         """Everything that was tried so far, in the order in which it was."""
-        rows = self._database.execute("select stage, wave, seconds from waves order by rowid").fetchall()
+        with _disk(self.path):
+            rows = self._database.execute("select stage, wave, seconds from waves order by rowid").fetchall()
         return [Wave(stage, number, seconds, self._trials(stage, number) or []) for stage, number, seconds in rows]
 
     def write_json(self, name: str, value: object) -> None:
@@ -108,16 +123,21 @@ class Run:
         with _disk(self.path):
             write_whole(self.path / name, text)
 
-    def write_metrics(self) -> None:
-        """One line per stage: trials, mean reward, failures by blame, trained tokens, seconds."""
+    def metrics(self) -> list[dict[str, Any]]:
+        """One row per stage: trials, mean reward, failures by blame, trained tokens, seconds."""
         stages: dict[str, list[Wave]] = {}
         for wave in self.waves():
             stages.setdefault(wave.stage, []).append(wave)
-        lines = [json.dumps({"stage": stage, **_metrics(waves)}) for stage, waves in stages.items()]
-        self.write_text("metrics.jsonl", "".join(line + "\n" for line in lines))
+        return [{"stage": stage, **_metrics(waves)} for stage, waves in stages.items()]
+
+    def write_metrics(self) -> None:
+        self.write_text("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.metrics()))
 
     def close(self) -> None:
         self._database.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def __enter__(self) -> Run:
         return self
@@ -138,6 +158,35 @@ def _metrics(waves: list[Wave]) -> dict[str, Any]:
         "trained_tokens": sum(trial.update.tokens for trial in trials if trial.update),
         "seconds": round(sum(wave.seconds for wave in waves), 3),
     }
+
+
+def _take_lock(path: Path) -> int:
+    """The open lock file. The system lets go of it when the process ends, however it ends."""
+    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise Refused(f"another process is working on {path}; wait for it, or choose another folder") from None
+    return lock
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    saved = path / "config.json"
+    if not saved.is_file():
+        raise InputError(f"{path} is not a run: it has no config.json; `selfedit runs list` shows the runs here")
+    config = read_json(saved)
+    if not isinstance(config, dict):
+        raise InputError(f"{saved} is damaged: it holds no table of settings; restore it, or choose another folder")
+    return config
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file of a run or an adapter. Raises InputError where it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged: {error}; restore it, or choose another folder") from None
 
 
 def _refuse_other_config(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -161,7 +210,7 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def write_whole(path: Path, text: str) -> None:
     """Write the file whole or not at all."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("w") as file:
+    with partial.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -177,6 +226,10 @@ def _disk(path: Path) -> Iterator[None]:
         raise InputError(
             f"cannot write to {path}: {error}; free some space or choose another folder, then resume"
         ) from error
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:
+            raise  # a mistake in this file, such as a row of the wrong type
+        raise InputError(f"{path}/trials.sqlite is damaged: {error}; start again in another folder") from error
 
 
 def dump(trial: Trial) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,8 @@ from rich.table import Table
 
 from selfedit.cli import screen
 from selfedit.cli.common import RUNS, Json, print_json
-from selfedit.store import Run
+from selfedit.errors import InputError
+from selfedit.store import Run, read_json
 
 app = typer.Typer(help="List the runs here, or show one.", no_args_is_help=True)
 
@@ -36,16 +36,15 @@ def list_runs(
 
 
 def _row(path: Path) -> dict[str, Any]:
-    with Run.open(path) as run:
-        waves = run.waves()
-    finished = (path / "report.html").exists()
-    return {
-        "run": str(path),
-        "command": run.config.get("command"),
-        "model": run.config.get("model", {}).get("name"),
-        "trials": sum(len(wave.trials) for wave in waves),
-        "state": "finished" if finished else "can be resumed",
-    }
+    """A damaged run has its row too: it must not hide the others."""
+    try:
+        with Run.open(path) as run:
+            config, trials = run.config, sum(len(wave.trials) for wave in run.waves())
+        state = "finished" if (path / "report.html").exists() else "can be resumed"
+    except InputError:
+        config, trials, state = {}, 0, "damaged"
+    model = config.get("model", {}).get("name")
+    return {"run": str(path), "command": config.get("command"), "model": model, "trials": trials, "state": state}
 
 
 @app.command("show")
@@ -55,10 +54,9 @@ def show(path: Annotated[Path, typer.Argument(help="the run's folder", metavar="
     Example: selfedit runs show runs/demo-1
     """
     with Run.open(path) as run:
-        run.write_metrics()
-    metrics = [json_module.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+        metrics = run.metrics()
     scores = path / "summary.json"
-    summary = json_module.loads(scores.read_text()) if scores.exists() else {}
+    summary = read_json(scores) if scores.exists() else {}
     if json:
         return print_json({"config": run.config, "stages": metrics, "summary": summary})
     screen.out.print(_stages(path, metrics))
@@ -69,10 +67,8 @@ def show(path: Annotated[Path, typer.Argument(help="the run's folder", metavar="
 
 
 def _stages(path: Path, metrics: list[dict[str, Any]]) -> Table:
-    table = Table(title=f"{path}", title_justify="left")
     columns = ("stage", "trials", "mean_reward", "policy_failures", "system_failures", "trained_tokens", "seconds")
-    for name in columns:
-        table.add_column(name.replace("_", " "), justify="left" if name == "stage" else "right")
+    table = screen.narrow_table(f"{path}", *(name.replace("_", "\n") for name in columns))
     for row in metrics:
         reward = "" if row["mean_reward"] is None else f"{row['mean_reward']:+.3f}"
         table.add_row(*(reward if name == "mean_reward" else str(row[name]) for name in columns))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -14,10 +15,10 @@ from rich.text import Text
 
 from selfedit.types import Failure, Score
 
-out = Console(highlight=False)
+out = Console(highlight=False, markup=False, emoji=False)
 """Results. With --json nothing but the JSON goes here."""
 
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 """Everything else: progress, remarks, errors."""
 
 LABELS = {
@@ -77,16 +78,34 @@ def bars() -> Iterator[Bars]:
         yield Bars(progress)
 
 
+def section(title: str, text: str) -> None:
+    out.print()
+    out.print(f"{title}:", style="bold")
+    out.print(text)
+
+
+def gain(interval: Mapping[str, float]) -> str:
+    # Adding 0.0 turns a rounded -0.0 into 0.0.
+    mean, low, high = (f"{round(100 * interval[key], 1) + 0.0:+.1f}" for key in ("mean", "low", "high"))
+    return f"Gain of reinforcement: {mean} points (95 % interval {low} to {high}, paired by passage)"
+
+
 def percent(value: float) -> str:
-    return f"{100 * value:5.1f} %"
+    return f"{100 * value:.1f} %"
+
+
+def narrow_table(title: str, first: str, *columns: str) -> Table:
+    """A table of numbers without lines between them, so that it fits a terminal of 80 columns."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(first)
+    for name in columns:
+        table.add_column(name, justify="right")
+    return table
 
 
 def score_table(summary: Mapping[str, Any], title: str) -> Table:
     """The conditions with their 95 % intervals. Rows that are not conditions (a gain, seconds) are left out."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("condition")
-    for name in ("correct", "95 % interval", "blank", "passages", "trained tokens"):
-        table.add_column(name, justify="right")
+    table = narrow_table(title, "condition", "correct", "95 % interval", "blank", "passages", "trained\ntokens")
     for name, row in summary.items():
         if isinstance(row, Mapping) and "n" in row:
             interval = f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
