@@ -11,7 +11,7 @@ from selfedit.inner import Examiner, derive_seed, run_inner
 from selfedit.outer import Outer, Remember, propose
 from selfedit.protocols import Progress, silent
 from selfedit.statistics import Interval, mean_interval, paired_interval
-from selfedit.types import BASE, SelfEdit, Task, Trial, Update
+from selfedit.types import BASE, Failure, SelfEdit, Task, Trial, Update
 
 Condition = Callable[[Sequence[Task]], list[Trial]]
 """A wave of tasks -> one trial each, its `after` the score under this condition."""
@@ -87,9 +87,12 @@ def summarise(trials: Sequence[Trial]) -> dict[str, Any]:
     """Mean accuracy over tasks with its 95 % interval, the share of blank answers, trained tokens.
 
     `n` counts the tasks with a score; `failed` those that the system failed, which are left out and not counted wrong.
+    Raises EngineError where it failed them all.
     """
     values = [value for trial in trials if (value := accuracy(trial)) is not None]
-    interval = mean_interval(values) if values else Interval(float("nan"), float("nan"), float("nan"), 0)
+    if not values:
+        raise EngineError(f"none of {len(trials)} tasks could be scored; {_first_failure(trials)}")
+    interval = mean_interval(values)
     blanks = [trial.after.blank for trial in trials if trial.after]
     return {
         **_fields(interval),
@@ -100,10 +103,18 @@ def summarise(trials: Sequence[Trial]) -> dict[str, Any]:
     }
 
 
+def _first_failure(trials: Sequence[Trial]) -> str:
+    grades = [grade for trial in trials if trial.after for grade in trial.after.grades]
+    failures = [failure for failure in [*(trial.failure for trial in trials), *grades] if isinstance(failure, Failure)]
+    return f"the first failure: {failures[0].message}" if failures else "they have no questions"
+
+
 def paired_gain(after: Sequence[Trial], before: Sequence[Trial]) -> dict[str, float]:
     """Mean difference on the tasks that both conditions scored, with its 95 % interval (fractions of 1)."""
     scores = [(accuracy(a), accuracy(b)) for a, b in zip(after, before, strict=True)]
     pairs = [(a, b) for a, b in scores if a is not None and b is not None]
+    if not pairs:
+        raise EngineError(f"no task was scored under both conditions; {_first_failure([*after, *before])}")
     return _fields(paired_interval([a for a, _ in pairs], [b for _, b in pairs]))
 
 
