@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,9 @@ from selfedit.types import Question, Task
 
 Fits = Callable[[str, str], bool]
 """(title, text) -> whether a passage of this text fits the model's context, notes included."""
+
+_CUTS = [(r"\n\n", "\n\n"), (r"\n", "\n"), (r"(?<=[.!?])\s", " "), (r"\s", " ")]
+"""Where a long document may be cut, the best places first, and what the pieces are joined with again."""
 
 _HEADING = re.compile(r"^#\s+(.+?)\s*#*$", re.MULTILINE)
 
@@ -40,11 +44,15 @@ def _task(record: Any, where: str, index: int) -> Task:
     title, context = _text(record, "title", where), _text(record, "context", where)
     if not context.strip():
         raise InputError(f"{where} has an empty context; there is nothing to learn in it")
+    return Task(str(record.get("id", f"{index:04d}-{slug(title)}")), title, context, _questions(record, where))
+
+
+def _questions(record: Mapping[str, Any], where: str) -> tuple[Question, ...]:
     questions = record.get("questions", [])
     if not isinstance(questions, list):
-        raise InputError(f"{where}: questions should be a list of {{question, answer}}")
-    asked = tuple(_question(q, f"{where}, question {number}") for number, q in enumerate(questions))
-    return Task(str(record.get("id", f"{index:04d}-{slug(title)}")), title, context, asked)
+        given = reprlib.repr(questions)
+        raise InputError(f"{where}: questions should be a list of {{question, answer}}; it is {given}")
+    return tuple(_question(question, f"{where}, question {number}") for number, question in enumerate(questions))
 
 
 def _question(record: Any, where: str) -> Question:
@@ -57,7 +65,7 @@ def _text(record: Any, key: str, where: str) -> str:
     if key not in record:
         raise InputError(f"{where} has no key {key!r}; its keys are {', '.join(map(str, record)) or 'none'}")
     if not isinstance(record[key], str):
-        raise InputError(f"{where}: {key} should be text; it is {record[key]!r}")
+        raise InputError(f"{where}: {key} should be text; it is {reprlib.repr(record[key])}")
     return str(record[key])
 
 
@@ -89,6 +97,8 @@ def add_questions(tasks: Sequence[Task], path: Path) -> list[Task]:
     if not isinstance(records, list) or not records:
         raise InputError(f"{path} should hold a list of questions, each with question and answer")
     asked: dict[str, list[Question]] = {task.title: [] for task in tasks}
+    if len(asked) < len(tasks):
+        raise InputError(f"{path}: two documents have the same title, so a question cannot say which it is about")
     for title, question in _titled(records, path):
         if title is None and len(tasks) > 1:
             raise InputError(f"{path}: {question.text!r} has no title; with several documents say which it is about")
@@ -102,39 +112,46 @@ def add_questions(tasks: Sequence[Task], path: Path) -> list[Task]:
 def _titled(records: Sequence[Any], path: Path) -> Iterator[tuple[str | None, Question]]:
     for index, record in enumerate(records):
         where = f"{path}: record {index}"
+        title = _text(record, "title", where) if isinstance(record, Mapping) and "title" in record else None
         if isinstance(record, Mapping) and "questions" in record:
-            yield from (
-                (record.get("title"), _question(q, f"{where}, question {n}")) for n, q in enumerate(record["questions"])
-            )
+            yield from ((title, question) for question in _questions(record, where))
         else:
-            yield (record.get("title") if isinstance(record, Mapping) else None), _question(record, where)
+            yield title, _question(record, where)
 
 
 def split(task: Task, fits: Fits) -> list[Task]:
     """Cut a document that does not fit the context into passages that do: at paragraphs, else sentences, else words.
 
-    The questions stay with the document; the passages have none. A passage that fits is returned as it is.
+    A word that alone is too long is cut too; texts in some scripts have no spaces. The questions stay with the
+    document; the passages have none. A passage that fits is returned as it is.
     """
     if fits(task.title, task.context):
         return [task]
-    texts = _pack(task.title, task.context, ["\n\n", "\n", ". ", " "], fits)
+    texts = _pack(task.title, task.context, _CUTS, fits)
     return [Task(f"{task.id}-{number}", task.title, text) for number, text in enumerate(texts, start=1)]
 
 
-def _pack(title: str, text: str, separators: Sequence[str], fits: Fits) -> list[str]:
+def _pack(title: str, text: str, cuts: Sequence[tuple[str, str]], fits: Fits) -> list[str]:
     if fits(title, text):
         return [text]
-    if not separators:
-        raise InputError(f"{title!r} has a word too long for the model's context; choose a model with a longer one")
+    if not cuts:
+        return _halve(title, text, fits)
     passages: list[str] = []
-    separator = separators[0]
-    for piece in filter(str.strip, text.split(separator)):
-        joined = f"{passages[-1]}{separator}{piece}" if passages else piece
+    (where, glue), *finer = cuts
+    for piece in filter(str.strip, re.split(where, text)):
+        joined = f"{passages[-1]}{glue}{piece}" if passages else piece
         if passages and fits(title, joined):
             passages[-1] = joined
         else:
-            passages += _pack(title, piece, separators[1:], fits)
+            passages += _pack(title, piece, finer, fits)
     return passages
+
+
+def _halve(title: str, word: str, fits: Fits) -> list[str]:
+    if len(word) == 1:
+        raise InputError(f"{title!r}: the model's context has no room for a passage; choose a model with a longer one")
+    middle = len(word) // 2
+    return [part for half in (word[:middle], word[middle:]) for part in _pack(title, half, (), fits)]
 
 
 def slug(text: str) -> str:
@@ -143,13 +160,15 @@ def slug(text: str) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark first
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder; name the files in it, such as {path}/*.md") from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is not text in UTF-8; convert it to .txt or .md first") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _read_json(path: Path) -> Any:
