@@ -23,6 +23,7 @@ from selfedit.cli.common import (
     start_run,
     tasks_of,
     update_folder,
+    write_report,
 )
 from selfedit.config import Config
 from selfedit.domains.passages import add_questions, read_documents, split
@@ -62,14 +63,13 @@ def adapt(
 def go_on(run: Run, tasks: dict[str, list[Task]], json: bool) -> None:
     """Start the lesson, or resume it."""
     config, documents = config_of(run), tasks["documents"]
-    with resumable(run), screen.bars() as progress:
-        engine = make_engine(config, progress)
-        passages = _passages(documents, config, engine)
-        policy = load_policy(engine, run.config.get("policy"))
-        lesson = teach(run, config, passages, documents, policy, engine, progress)
-    from selfedit.report import write_report
-
-    report = write_report(run, lesson.summary, {task.id: task for task in [*documents, *passages]})
+    with resumable("resume", run.path):
+        with screen.bars() as progress:
+            engine = make_engine(config, progress)
+            passages = _passages(documents, config, engine)
+            policy = load_policy(engine, run.config.get("policy"))
+            lesson = teach(run, config, passages, documents, policy, engine, progress)
+        report = write_report(run, lesson.summary, [*documents, *passages])
     if json:
         print_json({"run": str(run.path), "adapter": str(run.updates / "adapter"), **lesson.summary})
     else:
@@ -96,7 +96,7 @@ def _show(run: Run, lesson: Lesson, documents: list[Task], report: Path) -> None
     written = [trial for trial in lesson.notes if trial.edit.text]
     screen.out.print(f"{len(written)} notes written; the first of them:")
     if written:
-        screen.out.print(written[0].edit.text, markup=False)
+        screen.out.print(written[0].edit.text)
     for document, trial in zip(documents, lesson.exams, strict=True):
         if trial.before:
             screen.out.print(screen.answer_table(document.questions, trial.before, trial.after, document.title))

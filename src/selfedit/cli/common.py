@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from selfedit.cli import screen
 from selfedit.config import Config, load_config, read_toml, resolve
 from selfedit.errors import InputError, SelfEditError
 from selfedit.protocols import Progress
-from selfedit.store import Run
+from selfedit.store import Run, read_json
 from selfedit.types import BASE, Question, Task, Update
 
 if TYPE_CHECKING:
@@ -38,10 +39,17 @@ Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on 
 def make_config(model: str | None, overrides: Sequence[str] | None, path: Path | None = None) -> Config:
     """The config of a command: defaults, the embedded model's recipe if that is the model, the file, the options."""
     file = read_toml(path) if path else {}
-    name = model or file.get("model", {}).get("name") or "almanac"
-    base = read_toml(RECIPE) if name == "almanac" else {}
-    chosen = [f"model.name={json.dumps(name)}"]
-    return load_config(path, [*chosen, *(overrides or [])], base)
+    chosen = [f"model.name={json.dumps(model)}"] if model else []
+    table = file.get("model")
+    name = model or (table.get("name") if isinstance(table, dict) else None) or "almanac"
+    config = load_config(path, [*chosen, *(overrides or [])], read_toml(RECIPE) if name == "almanac" else {})
+    return config.model_copy(update={"model": config.model.model_copy(update={"name": _anywhere(config.model.name)})})
+
+
+def _anywhere(model: str) -> str:
+    """A model's directory by its full path, so that its runs and adapters can be used from other directories."""
+    folder = Path(model).expanduser()
+    return str(folder.resolve()) if model != "almanac" and folder.is_dir() else model
 
 
 def make_engine(config: Config, progress: Progress) -> LocalEngine:
@@ -93,8 +101,11 @@ def tasks_of(run: Run) -> dict[str, list[Task]]:
     path = run.path / "tasks.json"
     if not path.exists():
         raise InputError(f"{run.path} has no tasks.json: it was killed before it began; start it again")
-    stored = json.loads(path.read_text())
-    return {name: [_task(row) for row in rows] for name, rows in stored.items()}
+    stored = read_json(path)
+    try:
+        return {name: [_task(row) for row in rows] for name, rows in stored.items()}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {error}; restore it, or choose another folder") from None
 
 
 def _task(row: dict[str, Any]) -> Task:
@@ -108,13 +119,19 @@ def load_policy(engine: LocalEngine, folder: str | None) -> Update:
 
 def update_folder(path: Path) -> Path:
     """The adapter that a person means by a run or an adapter folder: the run's adapter, or its last policy."""
-    if (path / "adapter_config.json").is_file():
-        return path
-    found = sorted((path / "updates").glob("round-*"), key=lambda folder: int(folder.name.removeprefix("round-") or 0))
-    for folder in [path / "updates" / "adapter", *reversed(found)]:
+    rounds = (path / "updates").glob("round-*[0-9]")  # a kill may leave a round-0.partial
+    latest = sorted(rounds, key=lambda folder: int(folder.name.removeprefix("round-")), reverse=True)
+    for folder in [path, path / "updates" / "adapter", *latest]:
         if (folder / "adapter_config.json").is_file():
-            return folder
+            return folder.resolve()
     raise InputError(f"{path} holds no adapter: name a PEFT directory, or a run that has finished training")
+
+
+def write_report(run: Run, summary: dict[str, Any], tasks: list[Task]) -> Path:
+    """Imported here because drawing takes a second to import."""
+    from selfedit.report import write_report
+
+    return write_report(run, summary, {task.id: task for task in tasks})
 
 
 def print_json(value: object) -> None:
@@ -128,9 +145,10 @@ class Stopped(SelfEditError):
 
 
 @contextmanager
-def resumable(run: Run) -> Iterator[None]:
+def resumable(*command: object) -> Iterator[None]:
     """Ctrl-C inside this block ends with the command that goes on. What was finished is in the database already."""
     try:
         yield
     except KeyboardInterrupt:
-        raise Stopped(f"stopped; what was finished is kept. Go on with: selfedit resume {run.path}") from None
+        again = shlex.join(["selfedit", *map(str, command)])
+        raise Stopped(f"stopped; what was finished is kept. Go on with: {again}") from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json as json_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,10 +22,11 @@ from selfedit.cli.common import (
     resumable,
     start_run,
     tasks_of,
+    write_report,
 )
 from selfedit.config import Config
 from selfedit.domains.passages import read_tasks
-from selfedit.errors import InputError
+from selfedit.errors import InputError, Refused
 from selfedit.experiment import Result, run_experiment
 from selfedit.store import Run
 from selfedit.types import Task
@@ -47,7 +49,7 @@ def demo(output: Output = None, overrides: Set = None, json: Json = False) -> No
     """
     config = make_config("almanac", ["data.eval=almanac", *(overrides or [])])
     screen.err.print("A language model of one million parameters teaches itself. It has seen none of these passages.")
-    run_and_report("demo", config, output, json)
+    _start("demo", config, output, json)
 
 
 def train(
@@ -68,10 +70,10 @@ def train(
     Example: selfedit train config.toml --set outer.rounds=3
     """
     files = {"data.train": data, "data.eval": evaluation}
-    named = [f"{key}={path}" for key, path in files.items() if path]
+    named = [f"{key}={json_module.dumps(str(path))}" for key, path in files.items() if path]
     if not config and not data:
         raise InputError("train needs passages: a config file, or --data passages.json")
-    run_and_report("train", make_config(model, [*named, *(overrides or [])], config), output, json)
+    _start("train", make_config(model, [*named, *(overrides or [])], config), output, json)
 
 
 def resume(run: Annotated[Path, typer.Argument(help="the run's folder", metavar="RUN")], json: Json = False) -> None:
@@ -79,59 +81,67 @@ def resume(run: Annotated[Path, typer.Argument(help="the run's folder", metavar=
 
     Example: selfedit resume runs/demo-1
     """
-    with Run.open(run) as opened:
+    with Run.resume(run) as opened:
         tasks = tasks_of(opened)
-        if opened.config["command"] == "adapt":
+        if "documents" in tasks:
             adapt.go_on(opened, tasks, json)
         else:
             _finish(opened, config_of(opened), tasks, json)
 
 
-def run_and_report(command: str, config: Config, output: Path | None, json: bool) -> None:
-    tasks = {"train": train_tasks(config), "eval": eval_tasks(config)}
+def _start(command: str, config: Config, output: Path | None, json: bool) -> None:
+    tasks = read_data(config)
     with start_run(command, output, config, tasks) as run:
         _finish(run, config, tasks, json)
 
 
 def _finish(run: Run, config: Config, tasks: dict[str, list[Task]], json: bool) -> None:
-    with resumable(run), screen.bars() as progress:
-        engine = make_engine(config, progress)
-        result = run_experiment(run, config, tasks["train"], tasks["eval"], engine, progress)
-    report = write_report(run, result.summary, [*tasks["train"], *tasks["eval"]])
+    with resumable("resume", run.path):
+        result = run_and_report(run, config, tasks)
     if json:
         print_json({"run": str(run.path), **result.summary})
     else:
-        _show(result, tasks["eval"], report)
+        _show(run, result, tasks["eval"])
 
 
-def write_report(run: Run, summary: dict[str, Any], tasks: list[Task]) -> Path:
-    """Imported here because drawing takes a second to import."""
-    from selfedit.report import write_report
+def run_and_report(run: Run, config: Config, tasks: dict[str, list[Task]]) -> Result:
+    """The experiment with progress bars, and its report."""
+    with screen.bars() as progress:
+        engine = make_engine(config, progress)
+        result = run_experiment(run, config, tasks["train"], tasks["eval"], engine, progress)
+    write_report(run, result.summary, [*tasks["train"], *tasks["eval"]])
+    return result
 
-    return write_report(run, summary, {task.id: task for task in tasks})
 
-
-def _show(result: Result, tasks: list[Task], report: Path) -> None:
+def _show(run: Run, result: Result, tasks: list[Task]) -> None:
     if tasks:
         _show_example(result, tasks[0])
         screen.out.print(screen.score_table(result.summary, f"Closed-book answers on {len(tasks)} unseen passages"))
-        gain = result.summary["rl_gain"]
-        screen.out.print(
-            f"Reinforcement added {100 * gain['mean']:.1f} points "
-            f"(95 % interval {100 * gain['low']:.1f} to {100 * gain['high']:.1f}, paired by passage)."
-        )
-    screen.out.print(f"Report: {report}   Policy: {result.policy.id}   {result.summary['seconds']} s")
+        screen.out.print(screen.gain(result.summary["rl_gain"]))
+    screen.out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True)
+    screen.out.print(f"Policy: {result.policy.id}   {result.summary['seconds']} s")
 
 
 def _show_example(result: Result, task: Task) -> None:
     own, after = result.trials["own_edits"][0], result.trials["after_rl"][0]
-    screen.out.print(f"\n[bold]A passage it had never seen:[/] {task.context}", soft_wrap=True)
-    screen.out.print("\n[bold]Its notes before reinforcement:[/]")
-    screen.out.print(own.edit.text, markup=False)
-    screen.out.print("\n[bold]Its notes after reinforcement:[/]")
-    screen.out.print(after.edit.text, markup=False)
+    screen.section("A passage it had never seen", task.context)
+    screen.section("Its notes before reinforcement", own.edit.text)
+    screen.section("Its notes after reinforcement", after.edit.text)
     screen.out.print()
     screen.out.print(screen.answer_table(task.questions, own.before, after.after, "Answers without the passage"))
+
+
+def read_data(config: Config) -> dict[str, list[Task]]:
+    """The passages to train and to evaluate on. Raises Refused where some are both: their gain would mean nothing."""
+    tasks = {"train": train_tasks(config), "eval": eval_tasks(config)}
+    seen = {task.context for task in tasks["train"]}
+    both = [task.title for task in tasks["eval"] if task.context in seen]
+    if both:
+        raise Refused(
+            f"{len(both)} passages of data.eval are also in data.train, such as {both[0]!r}; "
+            "evaluate on passages that were not trained on"
+        )
+    return tasks
 
 
 def train_tasks(config: Config) -> list[Task]:

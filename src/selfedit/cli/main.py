@@ -9,6 +9,7 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.text import Text
 from typer.exceptions import TyperException
 
 from selfedit import __version__
@@ -72,5 +73,6 @@ def run(arguments: list[str]) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    screen.err.print(f"[bold red]error:[/] {message}" if code != 130 else message, soft_wrap=True)
+    label = Text("" if code == 130 else "error: ", style="bold red")
+    screen.err.print(label.append(message, style="not bold default"), soft_wrap=True)
     return code

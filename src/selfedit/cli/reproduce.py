@@ -14,38 +14,31 @@ from selfedit.cli.common import (
     Output,
     Set,
     make_config,
-    make_engine,
     new_folder,
     print_json,
     resumable,
     start_run,
 )
-from selfedit.cli.experiments import eval_tasks, train_tasks
+from selfedit.cli.experiments import read_data, run_and_report
 from selfedit.errors import InputError
 from selfedit.evaluate import across_seeds
-from selfedit.experiment import run_experiment
+from selfedit.experiment import Result
 
 SEEDS, PASSAGES, ROUNDS, PER_ROUND = 3, 200, 3, 120
 
 
 def almanac(output: Path | None, overrides: list[str]) -> dict[str, Any]:
     """SEAL's single-passage table on the embedded model: 3 seeds, 200 unseen passages, 3 rounds of 120 passages."""
-    folder, results = output or new_folder("reproduce-almanac"), []
+    folder, results = output or new_folder("reproduce-almanac"), list[Result]()
+    again = ["reproduce", "almanac", "--output", folder, *(word for text in overrides for word in ("--set", text))]
     sizes = [f"data.eval_passages={PASSAGES}", f"outer.rounds={ROUNDS}", f"outer.passages_per_round={PER_ROUND}"]
     for seed in range(SEEDS):
         config = make_config("almanac", ["data.eval=almanac", *sizes, f"seed={seed}", *overrides])
-        tasks = {"train": train_tasks(config), "eval": eval_tasks(config)}
-        with (
-            start_run("reproduce", folder / f"seed-{seed}", config, tasks) as run,
-            resumable(run),
-            screen.bars() as progress,
-        ):
-            engine = make_engine(config, progress)
-            results.append(run_experiment(run, config, tasks["train"], tasks["eval"], engine, progress))
-    return {
-        **across_seeds([result.trials for result in results]),
-        "seconds": sum(r.summary["seconds"] for r in results),
-    }
+        tasks = read_data(config)
+        with start_run("reproduce", folder / f"seed-{seed}", config, tasks) as run, resumable(*again):
+            results.append(run_and_report(run, config, tasks))
+    seconds = sum(result.summary["seconds"] for result in results)
+    return {**across_seeds([result.trials for result in results]), "seconds": seconds}
 
 
 TABLES: dict[str, Callable[[Path | None, list[str]], dict[str, Any]]] = {"almanac": almanac}
@@ -68,5 +61,4 @@ def reproduce(
         print_json(summary)
     else:
         screen.out.print(screen.score_table(summary, TABLES[name].__doc__ or name))
-        gain = summary["rl_gain"]
-        screen.out.print(f"rl_gain {100 * gain['mean']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})")
+        screen.out.print(screen.gain(summary["rl_gain"]))

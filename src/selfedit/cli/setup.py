@@ -15,7 +15,7 @@ from selfedit.cli.common import Json, Model, Set, make_config, make_engine, prin
 from selfedit.config import Config, to_toml
 from selfedit.domains.knowledge import build_documents
 from selfedit.domains.passages import read_documents
-from selfedit.errors import Refused
+from selfedit.errors import InputError, Refused
 from selfedit.store import write_whole
 from selfedit.types import BASE, Example, Job, Task, Update
 
@@ -36,7 +36,11 @@ def init(
     """
     if path.exists():
         raise Refused(f"{path} exists already; choose another name or remove it")
-    write_whole(path, to_toml(make_config(model, [])))
+    text = to_toml(make_config(model, []))
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from None
     screen.out.print(f"{path} written. Set data.train and data.eval in it, then: selfedit train {path}", soft_wrap=True)
 
 

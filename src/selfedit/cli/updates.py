@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from selfedit.domains.passages import read_tasks
 from selfedit.errors import InputError
 from selfedit.evaluate import summarise
 from selfedit.experiment import make_examiner
+from selfedit.store import read_json
 from selfedit.types import BASE, Request, SelfEdit, Task, Trial
 
 UpdateFolder = Annotated[Path, typer.Argument(help="a run, a PEFT adapter directory, or `base`", metavar="UPDATE")]
@@ -73,7 +73,7 @@ def ask(
     if json:
         print_json({"question": question, "answer": answer})
     else:
-        screen.out.print(answer or "(blank)", markup=False)
+        screen.out.print(answer or "(blank)")
 
 
 def _folder(update: Path) -> Path | None:
@@ -84,5 +84,9 @@ def _base_of(folder: Path | None) -> str | None:
     """The model that an adapter was trained on, as its PEFT config names it."""
     if folder is None:
         return None
-    name = json_module.loads((folder / "adapter_config.json").read_text()).get("base_model_name_or_path")
+    path = folder / "adapter_config.json"
+    config = read_json(path)
+    if not isinstance(config, dict):
+        raise InputError(f"{path} is not the config of a PEFT adapter: it holds no table of settings")
+    name = config.get("base_model_name_or_path")
     return str(name) if name else None
