@@ -48,7 +48,7 @@ def teach(
     update = engine.load(folder)
     exams = run.remember("exam", 0, lambda: sit_exam(documents, policy, update, examiner, outer))
     asked = [trial for trial in exams if trial.before]
-    before = [replace(trial, after=trial.before) for trial in asked]
+    before = [replace(trial, update=None, after=trial.before) for trial in asked]
     summary: dict[str, Any] = {}
     if asked:
         summary = {"before": summarise(before), "after": summarise(asked), "gain": paired_gain(asked, before)}

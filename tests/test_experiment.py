@@ -1,0 +1,136 @@
+"""The whole experiment on a fake engine: what it writes, and that it resumes to the same end."""
+
+import json
+
+import pytest
+
+from selfedit.config import Config, load_config
+from selfedit.errors import InputError
+from selfedit.evaluate import summarise
+from selfedit.experiment import make_examiner, make_outer, run_experiment
+from selfedit.store import Run
+from selfedit.types import BASE
+
+CONFIG = Config.model_validate(
+    {"wave": 4, "outer": {"rounds": 2, "passages_per_round": 2, "edits_per_passage": 4, "recipe": {"epochs": 1}}}
+)
+CONDITIONS = ["base", "passage_only", "own_edits", "after_rl", "in_context"]
+
+
+class Crash(BaseException):
+    """What a kill looks like from inside: nothing may catch it."""
+
+
+def run_in(folder, engine, tasks, evaluation=None, config=CONFIG):
+    """The result of the experiment, its stored waves without their seconds, and its last policy on disk."""
+    with Run.create(folder, config.model_dump(mode="json")) as run:
+        result = run_experiment(run, config, tasks[:2], tasks[2:] if evaluation is None else evaluation, engine)
+        waves = [(wave.stage, wave.number, wave.trials) for wave in run.waves()]
+    return result, waves, (folder / "updates" / "round-1" / "update.json").read_text()
+
+
+def test_the_summary_has_every_condition_the_gain_and_the_seconds(engine, tasks, tmp_path):
+    result, *_ = run_in(tmp_path, engine, tasks)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert list(summary) == [*CONDITIONS, "rl_gain", "seconds"]
+    for name in CONDITIONS:
+        assert {"mean", "low", "high", "blank", "n"} <= summary[name].keys()
+        assert summary[name] == summarise(result.trials[name])
+        assert summary[name]["n"] == 2
+    assert summary["rl_gain"].keys() == {"mean", "low", "high"}
+    assert summary["seconds"] >= 0
+    assert summary == result.summary
+
+
+def test_reinforcement_helps_an_engine_that_can_learn_to_write(engine, tasks, tmp_path):
+    result, *_ = run_in(tmp_path, engine, tasks)
+    means = [result.summary[name]["mean"] for name in CONDITIONS]
+    assert means[0] == means[1] == 0.0
+    assert means[3] == means[4] == 1.0
+    assert result.summary["rl_gain"]["mean"] == means[3] - means[2]
+    assert result.policy != BASE
+
+
+def test_metrics_have_a_line_for_every_round_and_condition(engine, tasks, tmp_path):
+    run_in(tmp_path, engine, tasks)
+    stages = [json.loads(line)["stage"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert stages == ["round-0", "round-1", *(f"exam/{name}" for name in CONDITIONS)]
+
+
+def test_without_passages_to_evaluate_on_there_is_no_table(engine, tasks, tmp_path):
+    result, waves, _ = run_in(tmp_path, engine, tasks, evaluation=[])
+    assert list(result.summary) == ["seconds"] and result.trials == {}
+    assert {stage for stage, *_ in waves} == {"round-0", "round-1"}
+
+
+def test_without_rounds_both_writers_are_the_base(engine, tasks, tmp_path):
+    outer = CONFIG.outer.model_copy(update={"rounds": 0})
+    with Run.create(tmp_path, {}) as run:
+        result = run_experiment(run, CONFIG.model_copy(update={"outer": outer}), [], tasks, engine)
+    assert result.policy is BASE
+    assert result.trials["own_edits"] == result.trials["after_rl"]
+    assert result.summary["rl_gain"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
+
+
+TRAININGS = 2 * (2 + 1) + 3  # in each of two rounds two waves and the policy, then three conditions
+
+
+@pytest.mark.parametrize("call", range(1, TRAININGS + 1))
+def test_a_resumed_experiment_equals_one_that_was_not_interrupted(new_engine, tasks, tmp_path, call):
+    whole, waves, policy = run_in(tmp_path / "whole", new_engine(), tasks)
+    crashing, calls = new_engine(), []
+    train = crashing.train
+
+    def crash(jobs):
+        calls.append(jobs)
+        if len(calls) == call:
+            raise Crash
+        return train(jobs)
+
+    crashing.train = crash
+    with pytest.raises(Crash):
+        run_in(tmp_path / "crashed", crashing, tasks)
+    resumed, again, policy_again = run_in(tmp_path / "crashed", new_engine(), tasks)
+    assert (again, policy_again) == (waves, policy)
+    assert resumed.trials == whole.trials
+    assert {**resumed.summary, "seconds": 0} == {**whole.summary, "seconds": 0}
+
+
+def test_a_finished_experiment_is_only_read(new_engine, tasks, tmp_path):
+    _, waves, _ = run_in(tmp_path, new_engine(), tasks)
+    engine = new_engine()
+    assert run_in(tmp_path, engine, tasks)[1] == waves
+    assert engine.jobs == engine.requests == []
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "names"),
+    [
+        ("exam.grader", "regex", "exact, contains"),
+        ("outer.reward", "luck", "gain, accuracy, binary"),
+        ("outer.credit", "ppo", "rest_em, threshold"),
+    ],
+)
+def test_a_name_that_no_table_has_is_an_error_with_those_that_it_has(engine, key, name, names):
+    config = load_config(None, [f"{key}={name}"])
+    with pytest.raises(InputError) as error:
+        make_examiner(config, engine)
+        make_outer(config)
+    assert str(error.value) == f"{key} is {name!r}; it can be {names}"
+
+
+def test_the_config_reaches_the_loops(engine):
+    tree = {
+        "seed": 3,
+        "wave": 7,
+        "split_newlines": False,
+        "exam": {"max_new_tokens": 9},
+        "inner": {"rank": 2, "targets": ["q_proj"]},
+        "outer": {"writing": {"temperature": 0.5, "max_new_tokens": 11}},
+    }
+    config = Config.model_validate(tree)
+    outer, examiner = make_outer(config), make_examiner(config, engine)
+    assert (outer.seed, outer.wave, outer.group_size, outer.tasks_per_round) == (3, 7, 5, 50)
+    assert (outer.writing.temperature, outer.writing.max_new_tokens) == (0.5, 11)
+    assert (outer.inner.rank, outer.inner.targets, outer.recipe.rank) == (2, ("q_proj",), 64)
+    assert (examiner.max_new_tokens, examiner.domain.split_newlines) == (9, False)
