@@ -1,7 +1,10 @@
 """What every test gets: no network, a few small tasks, an engine without a model."""
 
+import json
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,3 +97,86 @@ def shared():
     if not folder.is_dir():
         pytest.skip("needs the folder `shared` beside the checkout, which is not part of the repository")
     return folder
+
+
+# Models and processes; PyTorch is imported only by the tests that ask for these
+
+
+@pytest.fixture
+def byte_tokenizer():
+    """Makes a tokenizer with one token per byte."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    def make(context):
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+        vocabulary = {"<|end|>": 0, "<|pad|>": 1, **{letter: number for number, letter in enumerate(alphabet, start=2)}}
+        tokenizer = Tokenizer(models.BPE(vocabulary, []))
+        tokenizer.add_special_tokens(["<|end|>", "<|pad|>"])
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        return PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|pad|>", model_max_length=context
+        )
+
+    return make
+
+
+@pytest.fixture
+def saved_model(tmp_path, byte_tokenizer):
+    """A directory with a random Qwen2 and its tokenizer, as a user would pass with --model."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        vocab_size=258,
+        bos_token_id=None,
+        eos_token_id=0,
+        tie_word_embeddings=True,
+    )
+    folder = tmp_path / "model"
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    byte_tokenizer(512).save_pretrained(folder)
+    return folder
+
+
+class Forks:
+    """Runs command lines in processes of their own, which can be killed; see forking.py."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("forking.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "80"},
+        )
+        assert self.process.stdout.readline() == "ready\n"
+
+    def __call__(self, folder, *arguments, **request):
+        """Run a command in this folder; see forking.answer for what can be asked. Adds what it printed."""
+        files = {name: str(folder / f"{name}.txt") for name in ("out", "err")}
+        request |= {"folder": str(folder), "arguments": [str(argument) for argument in arguments], **files}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        return answer | {name: Path(file).read_text() for name, file in files.items()}
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def forks():
+    processes = Forks()
+    yield processes
+    processes.close()

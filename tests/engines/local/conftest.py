@@ -1,10 +1,9 @@
-"""Small random models of several architectures, and a byte tokenizer: nothing is fetched."""
+"""Small random models of several architectures, with a byte tokenizer: nothing is fetched."""
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
 from transformers import (  # noqa: E402
     GPT2Config,
     GPT2LMHeadModel,
@@ -12,7 +11,6 @@ from transformers import (  # noqa: E402
     GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
-    PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
 )
@@ -20,7 +18,6 @@ from transformers import (  # noqa: E402
 from selfedit.config import ModelConfig  # noqa: E402
 from selfedit.engines.local.engine import LocalEngine  # noqa: E402
 
-END = "<|end|>"
 VOCABULARY = 258
 SIZES = {
     "hidden_size": 32,
@@ -45,38 +42,18 @@ ARCHITECTURES = {
 }
 
 
-def byte_tokenizer():
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {END: 0, "<|pad|>": 1, **{letter: number for number, letter in enumerate(alphabet, start=2)}}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
-    tokenizer.add_special_tokens([END, "<|pad|>"])
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token="<|pad|>", model_max_length=128)
-
-
 @pytest.fixture(params=ARCHITECTURES)
 def architecture(request):
     return request.param
 
 
 @pytest.fixture
-def make_engine():
+def make_engine(byte_tokenizer):
     """(architecture, dtype, ...) -> an engine over a random model; the same arguments give the same weights."""
 
     def make(architecture="llama", dtype=torch.float64, template="", wave=64):
         torch.manual_seed(0)
         model = ARCHITECTURES[architecture]().to(dtype).eval().requires_grad_(False)
-        return LocalEngine(model, byte_tokenizer(), ModelConfig(name="random", template=template), wave)
+        return LocalEngine(model, byte_tokenizer(128), ModelConfig(name="random", template=template), wave)
 
     return make
-
-
-@pytest.fixture
-def saved_model(tmp_path):
-    """A directory with a random Qwen2 and its tokenizer, as a user would pass with --model."""
-    torch.manual_seed(0)
-    folder = tmp_path / "model"
-    ARCHITECTURES["qwen2"]().save_pretrained(folder)
-    byte_tokenizer().save_pretrained(folder)
-    return folder

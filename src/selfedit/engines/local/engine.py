@@ -26,12 +26,15 @@ from selfedit.types import BASE, Failure, Job, Recipe, Request, Update
 ROWS = 384
 """Most sequences decoded together; bounds the memory of the key-value cache."""
 
+CPU_WAVE = 32
+"""Most adapters in one training step on a CPU: with more, what a step works on no longer fits the cache (LOG.md)."""
+
 Shape = tuple[int, tuple[str, ...]]
 """Rank and layer names: adapters of one shape can be stacked."""
 
 
 class LocalEngine:
-    """Sampler and trainer over one model. `wave` is the most adapters trained together.
+    """Sampler and trainer over one model. `wave` is the most adapters trained together (at most CPU_WAVE on a CPU).
 
     An update that was trained here is worn as an adapter; one that was loaded is merged into the weights while it is
     sampled from or trained on (SEAL merges its policy too). Not covered: models that need more than one device.
@@ -46,7 +49,8 @@ class LocalEngine:
         progress: Progress = silent,
     ) -> None:
         config = config or ModelConfig()
-        self.model, self.name, self.wave, self.progress = model, config.name, wave, progress
+        self.model, self.name, self.progress = model, config.name, progress
+        self.wave = min(wave, CPU_WAVE) if model.device.type == "cpu" else wave
         self.text = Text(model, tokenizer, config.template)
         self._trained: dict[str, tuple[Update, Adapter]] = {}
         self._loaded: dict[str, Adapter] = {}

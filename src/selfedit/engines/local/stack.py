@@ -117,8 +117,9 @@ def attached(model: PreTrainedModel, weights: dict[str, tuple[Tensor, Tensor]], 
 def _adding(a: Tensor, b: Tensor, scale: float) -> Any:
     def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         x = inputs[0].reshape(a.shape[0], -1, a.shape[2]).to(a.dtype)
-        delta = torch.bmm(torch.bmm(x, a.transpose(1, 2)), b.transpose(1, 2))
-        return output + (scale * delta).view(output.shape).to(output.dtype)
+        own = output.reshape(a.shape[0], -1, b.shape[1]).to(a.dtype)
+        low = torch.bmm(x, a.transpose(1, 2))
+        return torch.baddbmm(own, low, b.transpose(1, 2), alpha=scale).view(output.shape).to(output.dtype)
 
     return hook
 

@@ -1,0 +1,84 @@
+"""Real runs, really killed: whatever the moment, what is resumed ends as what was never stopped."""
+
+import json
+import random
+import signal
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+SMALL = [
+    *("--set", "wave=4", "--set", "outer.rounds=2", "--set", "outer.passages_per_round=4"),
+    *(
+        "--set",
+        "outer.edits_per_passage=2",
+        "--set",
+        "outer.writing.max_new_tokens=40",
+        "--set",
+        "data.eval_passages=6",
+    ),
+]
+DEMO = ["demo", "--output", "run", *SMALL]
+
+
+def contents(run):
+    """Everything a run ends with but the seconds that it took: trials, adapters, summary."""
+    with closing(sqlite3.connect(run / "trials.sqlite")) as database:
+        trials = database.execute("select * from trials order by stage, wave, position").fetchall()
+        waves = database.execute("select stage, wave from waves order by stage, wave").fetchall()
+    adapters = {str(f.relative_to(run)): f.read_bytes() for f in sorted((run / "updates").rglob("*")) if f.is_file()}
+    return trials, waves, adapters, {**json.loads((run / "summary.json").read_text()), "seconds": None}
+
+
+@pytest.fixture(scope="module")
+def whole(forks, tmp_path_factory):
+    """A run that was left alone, and how long it took."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = forks(folder, *DEMO)
+    assert done["code"] == 0, done["err"]
+    return folder / "run", done["seconds"]
+
+
+def test_the_run_is_worth_killing(whole):
+    trials, waves, adapters, _ = contents(whole[0])
+    assert len(waves) == 2 * 2 + 5 * 2 and len(trials) == 2 * 8 + 5 * 6
+    assert {name.split("/")[1] for name in adapters} == {"round-0", "round-1"}
+
+
+def test_two_runs_with_one_config_are_identical(forks, whole, tmp_path):
+    assert forks(tmp_path, *DEMO)["code"] == 0
+    assert contents(tmp_path / "run") == contents(whole[0])
+
+
+def test_a_run_killed_ten_times_in_a_row_ends_as_one_that_was_not(forks, whole, tmp_path):
+    moments = random.Random(0)
+    path, seconds = whole
+    for _ in range(10):
+        killed = forks(tmp_path, *DEMO, signal=signal.SIGKILL, after=moments.uniform(0, seconds / 4))
+        assert killed["code"] == -signal.SIGKILL
+    done = forks(tmp_path, "resume", "run")
+    assert done["code"] == 0, done["err"]
+    assert contents(tmp_path / "run") == contents(path)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_killed_at_any_moment_of_it_ends_as_one_that_was_not(forks, whole, tmp_path, seed):
+    path, seconds = whole
+    killed = forks(tmp_path, *DEMO, signal=signal.SIGKILL, after=random.Random(seed).uniform(0.1, 0.8) * seconds)
+    assert killed["code"] == -signal.SIGKILL
+    done = forks(tmp_path, *DEMO)
+    assert done["code"] == 0, done["err"]
+    assert contents(tmp_path / "run") == contents(path)
+
+
+def test_a_wave_that_was_stored_before_the_kill_is_not_tried_again(forks, whole, tmp_path):
+    killed = forks(tmp_path, *DEMO, signal=signal.SIGKILL, once=str(tmp_path / "run" / "updates" / "round-0"))
+    assert killed["code"] == -signal.SIGKILL
+    with closing(sqlite3.connect(tmp_path / "run" / "trials.sqlite")) as database:
+        stored = database.execute("select stage, wave, seconds from waves where stage = 'round-0'").fetchall()
+    assert len(stored) == 2
+    assert forks(tmp_path, "resume", "run")["code"] == 0
+    with closing(sqlite3.connect(tmp_path / "run" / "trials.sqlite")) as database:
+        assert stored == database.execute("select stage, wave, seconds from waves where stage = 'round-0'").fetchall()
+    assert contents(tmp_path / "run") == contents(whole[0])
