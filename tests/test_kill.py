@@ -52,33 +52,34 @@ def test_two_runs_with_one_config_are_identical(forks, whole, tmp_path):
 
 
 def test_a_run_killed_ten_times_in_a_row_ends_as_one_that_was_not(forks, whole, tmp_path):
-    moments = random.Random(0)
     path, seconds = whole
-    for _ in range(10):
+    moments, kills = random.Random(0), 0
+    while kills < 10:  # on a machine that is suddenly faster, one may come too late and find a run that has ended
         killed = forks(tmp_path, *DEMO, signal=signal.SIGKILL, after=moments.uniform(0, seconds / 4))
-        assert killed["code"] == -signal.SIGKILL
+        assert killed["code"] in (-signal.SIGKILL, 0), killed["err"]
+        kills += killed["code"] != 0
     done = forks(tmp_path, "resume", "run")
     assert done["code"] == 0, done["err"]
     assert contents(tmp_path / "run") == contents(path)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_run_killed_at_any_moment_of_it_ends_as_one_that_was_not(forks, whole, tmp_path, seed):
-    path, seconds = whole
-    killed = forks(tmp_path, *DEMO, signal=signal.SIGKILL, after=random.Random(seed).uniform(0.1, 0.8) * seconds)
+@pytest.mark.parametrize("moment", ["config.json", "summary.json"])
+def test_a_run_killed_at_a_turning_point_ends_as_one_that_was_not(forks, whole, tmp_path, moment):
+    killed = forks(tmp_path, *DEMO, signal=signal.SIGKILL, once=str(tmp_path / "run" / moment))
     assert killed["code"] == -signal.SIGKILL
     done = forks(tmp_path, *DEMO)
     assert done["code"] == 0, done["err"]
-    assert contents(tmp_path / "run") == contents(path)
+    assert contents(tmp_path / "run") == contents(whole[0])
 
 
-def test_a_wave_that_was_stored_before_the_kill_is_not_tried_again(forks, whole, tmp_path):
+def test_waves_that_were_stored_before_the_kill_are_not_tried_again(forks, whole, tmp_path):
+    def seconds():
+        with closing(sqlite3.connect(tmp_path / "run" / "trials.sqlite")) as database:
+            return database.execute("select seconds from waves where stage = 'round-0' order by wave").fetchall()
+
     killed = forks(tmp_path, *DEMO, signal=signal.SIGKILL, once=str(tmp_path / "run" / "updates" / "round-0"))
     assert killed["code"] == -signal.SIGKILL
-    with closing(sqlite3.connect(tmp_path / "run" / "trials.sqlite")) as database:
-        stored = database.execute("select stage, wave, seconds from waves where stage = 'round-0'").fetchall()
+    stored = seconds()
     assert len(stored) == 2
     assert forks(tmp_path, "resume", "run")["code"] == 0
-    with closing(sqlite3.connect(tmp_path / "run" / "trials.sqlite")) as database:
-        assert stored == database.execute("select stage, wave, seconds from waves where stage = 'round-0'").fetchall()
-    assert contents(tmp_path / "run") == contents(whole[0])
+    assert seconds() == stored  # which no second try would take to the microsecond
