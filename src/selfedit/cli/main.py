@@ -57,19 +57,20 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code. Every error ends here as one sentence; --debug lets it through."""
     debug = "--debug" in arguments
     try:
-        return int(app([a for a in arguments if a != "--debug"], standalone_mode=False) or 0)
+        code = app([a for a in arguments if a != "--debug"], prog_name="selfedit", standalone_mode=False)
+        return _say("stopped", 130) if code == 130 else int(code or 0)  # 130: typer has met Ctrl-C
     except SelfEditError as error:
         if debug:
             raise
         return _say(str(error), error.exit_code)
     except TyperException as error:
-        return _say(error.format_message(), 3)
-    except (KeyboardInterrupt, typer.Abort):
-        return _say("stopped", 130)
+        message = error.format_message()  # none where no command was named: then the help has been printed
+        return _say(message, 3) if message else 0
     except Exception as error:
         if debug:
             raise
-        return _say(f"this is our fault: {type(error).__name__}: {error}; run it again with --debug for the details", 1)
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        return _say(f"this is our fault: {what}; run it again with --debug for the details", 1)
 
 
 def _say(message: str, code: int) -> int:
