@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -27,7 +28,8 @@ VOCABULARY, CONTEXT = 2048, 512
 BATCH, POOL = 16, 32
 """Documents per step, and how many batches are drawn at once so that documents of like length share one."""
 LEARNING_RATE, WARM_UP, CLIP = 4e-3, 100, 1.0
-CHECKPOINT_EVERY = 200
+CHECKPOINT, CHECKPOINT_EVERY = "checkpoint.safetensors", 200
+MOMENTS = ("exp_avg", "exp_avg_sq")
 
 Row = tuple[list[int], list[float]]
 """Token ids, and the weight of the loss on predicting each."""
@@ -107,19 +109,37 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
     tokenizer.save_pretrained(folder)
 
 
+def save_checkpoint(path: Path, model: LlamaForCausalLM, optimizer: torch.optim.AdamW, step: int) -> None:
+    """Weights and both moments by the parameters' names, in one safetensors file that is there whole or not at all."""
+    tensors = {"step": torch.tensor(step)}
+    for name, weight in model.named_parameters():
+        tensors[f"weight.{name}"] = weight.data
+        tensors |= {f"{key}.{name}": optimizer.state[weight][key] for key in MOMENTS}
+    save_file(tensors, path.with_suffix(".partial"))
+    os.replace(path.with_suffix(".partial"), path)
+
+
+def load_checkpoint(path: Path, model: LlamaForCausalLM, optimizer: torch.optim.AdamW) -> int:
+    """Put a checkpoint back in place; returns the steps that were done, 0 where there is none."""
+    if not path.exists():
+        return 0
+    tensors = load_file(path)
+    step = int(tensors["step"])
+    for name, weight in model.named_parameters():
+        weight.data.copy_(tensors[f"weight.{name}"])
+        moments = {key: tensors[f"{key}.{name}"] for key in MOMENTS}
+        optimizer.state[weight] = {"step": torch.tensor(float(step)), **moments}
+    return step
+
+
 def pretrain(output: Path, steps: int, seed: int) -> None:
-    """Writes the model and its tokenizer to `output`, with `log.jsonl` and a checkpoint beside them while it runs."""
+    """Writes the model and its tokenizer to `output`, with `log.jsonl` and a checkpoint beside them."""
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     tokenizer = train_tokenizer(seed)
     model = new_model(tokenizer)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.01)
-    checkpoint, done = output / "checkpoint.pt", 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        done = state["step"]
+    done = load_checkpoint(output / CHECKPOINT, model, optimizer)
     began, tokens = time.monotonic(), 0
     for step, rows in enumerate(islice(batches(tokenizer, seed), steps)):
         if step < done:
@@ -137,9 +157,7 @@ def pretrain(output: Path, steps: int, seed: int) -> None:
             with (output / "log.jsonl").open("a") as log:
                 log.write(json.dumps(row) + "\n")
         if (step + 1) % CHECKPOINT_EVERY == 0:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            torch.save(state, checkpoint.with_suffix(".partial"))
-            os.replace(checkpoint.with_suffix(".partial"), checkpoint)
+            save_checkpoint(output / CHECKPOINT, model, optimizer, step + 1)
             save(model, tokenizer, output)
     save(model, tokenizer, output)
 
@@ -147,7 +165,7 @@ def pretrain(output: Path, steps: int, seed: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="folder for the weights and the checkpoint")
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     pretrain(arguments.output, arguments.steps, arguments.seed)

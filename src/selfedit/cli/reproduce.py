@@ -24,11 +24,11 @@ from selfedit.errors import InputError
 from selfedit.evaluate import across_seeds
 from selfedit.experiment import Result
 
-SEEDS, PASSAGES, ROUNDS, PER_ROUND = 3, 200, 3, 120
+SEEDS, PASSAGES, ROUNDS, PER_ROUND = 3, 200, 3, 100
 
 
 def almanac(output: Path | None, overrides: list[str]) -> dict[str, Any]:
-    """SEAL's single-passage table on the embedded model: 3 seeds, 200 unseen passages, 3 rounds of 120 passages."""
+    """SEAL's single-passage table on the embedded model: 3 seeds, 200 unseen passages, 3 rounds of 100 passages."""
     folder, results = output or new_folder("reproduce-almanac"), list[Result]()
     again = ["reproduce", "almanac", "--output", folder, *(word for text in overrides for word in ("--set", text))]
     sizes = [f"data.eval_passages={PASSAGES}", f"outer.rounds={ROUNDS}", f"outer.passages_per_round={PER_ROUND}"]
