@@ -35,7 +35,7 @@ def almanac(output: Path | None, overrides: list[str]) -> dict[str, Any]:
     for seed in range(SEEDS):
         config = make_config("almanac", ["data.eval=almanac", *sizes, f"seed={seed}", *overrides])
         tasks = read_data(config)
-        with start_run("reproduce", folder / f"seed-{seed}", config, tasks) as run, resumable(*again):
+        with resumable(*again), start_run("reproduce", folder / f"seed-{seed}", config, tasks) as run:
             results.append(run_and_report(run, config, tasks))
     seconds = sum(result.summary["seconds"] for result in results)
     return {**across_seeds([result.trials for result in results]), "seconds": seconds}

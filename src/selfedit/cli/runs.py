@@ -43,8 +43,9 @@ def _row(path: Path) -> dict[str, Any]:
         state = "finished" if (path / "report.html").exists() else "can be resumed"
     except InputError:
         config, trials, state = {}, 0, "damaged"
-    model = config.get("model", {}).get("name")
-    return {"run": str(path), "command": config.get("command"), "model": model, "trials": trials, "state": state}
+    model = config.get("model")
+    name = model.get("name") if isinstance(model, dict) else None
+    return {"run": str(path), "command": config.get("command"), "model": name, "trials": trials, "state": state}
 
 
 @app.command("show")

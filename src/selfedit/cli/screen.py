@@ -96,7 +96,7 @@ def percent(value: float) -> str:
 
 def narrow_table(title: str, first: str, *columns: str) -> Table:
     """A table of numbers without lines between them, so that it fits a terminal of 80 columns."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(title=f"\n{title}", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column(first)
     for name in columns:
         table.add_column(name, justify="right")
