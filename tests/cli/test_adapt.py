@@ -1,0 +1,153 @@
+"""`adapt`: documents in, an adapter out."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from selfedit.store import Run
+
+QUESTIONS = [{"question": "How many days of leave are there?", "answer": "25"}]
+
+
+def saved(folder):
+    return json.loads((folder / "config.json").read_text())
+
+
+def test_a_markdown_document_is_taught_without_an_exam(cli, handbook, brief, tmp_path):
+    called = cli("adapt", handbook, *brief)
+    assert called.code == 0
+    assert "1 notes written" in called.said and "nothing was examined" in called.said
+    assert "Try: selfedit ask runs/adapt-1 'a question'" in called.said
+    adapter = tmp_path / "here" / "runs" / "adapt-1" / "updates" / "adapter"
+    assert (adapter / "adapter_model.safetensors").is_file()
+    assert (tmp_path / "here" / "runs" / "adapt-1" / "report.html").is_file()
+
+
+def test_each_lesson_has_a_folder_of_its_own(cli, handbook, brief, tmp_path):
+    for _ in range(2):
+        assert cli("adapt", handbook, *brief).code == 0
+    assert sorted(path.name for path in (tmp_path / "here" / "runs").iterdir()) == ["adapt-1", "adapt-2"]
+
+
+def test_documents_of_all_kinds_with_questions_are_examined(cli, write, handbook, passages, brief):
+    questions = write("questions.json", [{"title": "Handbook", **QUESTIONS[0]}])
+    plain = write("notice.txt", "The gate closes at nine.")
+    called = cli("adapt", handbook, plain, passages, "--questions", questions, "-o", "run", *brief)
+    assert called.code == 0
+    for text in ("Handbook", "Torvik", "Selx", "Mara", "Before, closed book", "After, closed book"):
+        assert text in called.said
+    with Run.open(Path("run")) as run:
+        exam = next(wave for wave in run.waves() if wave.stage == "exam")
+    assert [bool(trial.before) for trial in exam.trials] == [True, False, True, True]
+
+
+def test_as_json_only_the_result_is_on_stdout(cli, handbook, write, brief):
+    called = cli("adapt", handbook, "-q", write("q.json", QUESTIONS), "-o", "run", "--json", *brief)
+    assert called.code == 0
+    assert list(called.json) == ["run", "adapter", "before", "after", "gain"]
+    assert (called.json["run"], called.json["adapter"]) == ("run", "run/updates/adapter")
+    assert called.json["before"]["tokens"] == 0 < called.json["after"]["tokens"]
+
+
+def test_any_model_can_be_taught_and_asked_from_another_folder(
+    cli, handbook, brief, saved_model, tmp_path, monkeypatch
+):
+    called = cli("adapt", handbook, "--model", "../model", "-o", "run", "--set", "inner.rank=2", *brief)
+    assert called.code == 0
+    monkeypatch.chdir(tmp_path)
+    asked = cli("ask", "here/run", "How many days?", "--json")
+    assert asked.code == 0 and isinstance(asked.json["answer"], str)
+    card = json.loads((tmp_path / "here/run/updates/adapter/adapter_config.json").read_text())
+    assert card["base_model_name_or_path"] == str(saved_model)
+
+
+def test_a_document_longer_than_the_context_is_split_and_that_is_said(cli, write, brief):
+    long = write("long.txt", " ".join(f"Sentence number {n} of the story." for n in range(150)))
+    called = cli("adapt", long, "-q", write("q.json", QUESTIONS), "-o", "run", *brief)
+    assert called.code == 0
+    assert "'long' is longer than the model's context: split into" in " ".join(called.err.split())
+    with Run.open(Path("run")) as run:
+        notes = [trial.edit.task_id for wave in run.waves() if wave.stage == "notes" for trial in wave.trials]
+        exam = [trial.edit.task_id for wave in run.waves() if wave.stage == "exam" for trial in wave.trials]
+    assert notes[:2] == ["long-1", "long-2"] and exam == ["long"]
+
+
+def test_a_trained_policy_writes_the_notes(cli, handbook, brief, tiny, tmp_path):
+    assert cli("demo", "-o", "school", *tiny).code == 0
+    called = cli("adapt", handbook, "--policy", "school", "-o", "run", *brief)
+    assert called.code == 0
+    policy = tmp_path / "here" / "school" / "updates" / "round-0"
+    assert saved(tmp_path / "here" / "run")["policy"] == str(policy)
+    card = json.loads((tmp_path / "here/run/updates/adapter/card.json").read_text())
+    assert card["parent"] == json.loads((policy / "card.json").read_text())["id"]
+
+
+def test_a_finished_lesson_is_shown_again_without_new_work(cli, handbook, brief):
+    first = cli("adapt", handbook, "-o", "run", *brief)
+    again = cli("adapt", handbook, "-o", "run", *brief)
+    assert (again.code, again.out) == (0, first.out)
+    assert cli("resume", "run").out == first.out
+
+
+# What can be wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("none.txt", None, "there is no file none.txt"),
+        ("empty.md", "\n \n", "empty.md is empty; there is nothing to learn in it"),
+        (
+            "data.json",
+            {"title": "x"},
+            "data.json should hold a list of passages, each with title, context and questions",
+        ),
+        ("data.json", [{"title": "x"}], "data.json: record 0 has no key 'context'; its keys are title"),
+        ("data.json", [{"title": "x", "context": 3}], "data.json: record 0: context should be text; it is 3"),
+        (
+            "data.json",
+            [{"id": 1, "title": "x", "context": "y"}, {"id": 1, "title": "z", "context": "y"}],
+            "data.json has two passages with the id '1'; give each its own",
+        ),
+        ("data.json", "[{", "data.json is not JSON: "),
+    ],
+)
+def test_a_document_that_cannot_be_read_is_your_input_and_starts_no_run(cli, write, tmp_path, name, content, said):
+    if content is not None:
+        write(name, content)
+    called = cli("adapt", name)
+    assert called.code == 3 and called.error.startswith(said)
+    assert not (tmp_path / "here" / "runs").exists()
+
+
+def test_questions_of_the_wrong_shape_are_your_input(cli, write, handbook):
+    called = cli("adapt", handbook, "-q", write("q.json", [{"question": "How many?"}]))
+    assert called.code == 3
+    assert called.error == "q.json: record 0 has no key 'answer'; its keys are question"
+
+
+def test_a_policy_that_is_none_is_your_input(cli, handbook):
+    called = cli("adapt", handbook, "--policy", "nowhere")
+    assert called.code == 3 and called.error.startswith("nowhere holds no adapter: name a PEFT directory, or a run")
+
+
+def test_a_policy_of_another_model_is_your_input(cli, handbook, brief, saved_model):
+    assert cli("adapt", handbook, "-o", "other", "-m", saved_model, "--set", "inner.rank=2", *brief).code == 0
+    called = cli("adapt", handbook, "--policy", "other", *brief)
+    assert called.code == 3 and "was trained for another model: " in called.error
+
+
+def test_a_folder_with_something_else_in_it_is_refused(cli, write, handbook):
+    write("thesis/chapter.tex", "mine")
+    called = cli("adapt", handbook, "-o", "thesis")
+    assert called.code == 2
+    assert called.error == "thesis is not empty and holds no run; choose another folder with --output"
+
+
+def test_another_lesson_in_the_folder_of_a_run_is_refused(cli, write, handbook, brief):
+    assert cli("adapt", handbook, "-o", "run", *brief).code == 0
+    other = cli("adapt", write("notice.txt", "The gate closes at nine."), "-o", "run", *brief)
+    assert other.code == 2 and "it differs in tasks; choose another folder" in other.error
+    called = cli("adapt", handbook, "-o", "run", *brief, "--set", "seed=3")
+    assert called.code == 2 and "it differs in seed; choose another folder" in called.error

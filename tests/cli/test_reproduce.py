@@ -1,0 +1,48 @@
+"""`reproduce`: published tables, here at the smallest sizes there are."""
+
+import json
+import signal
+
+import pytest
+
+from selfedit.cli import reproduce
+
+CONDITIONS = ["base", "passage_only", "own_edits", "after_rl", "in_context"]
+
+
+@pytest.fixture
+def small(tiny, monkeypatch):
+    monkeypatch.setattr(reproduce, "SEEDS", 2)
+    return tiny
+
+
+def test_the_almanac_table_is_made_over_seeds_with_a_run_and_a_report_each(cli, small, tmp_path):
+    called = cli("reproduce", "almanac", "-o", "table", "--json", *small)
+    assert called.code == 0
+    table = called.json
+    assert list(table) == [*CONDITIONS, "rl_gain", "seconds"]
+    for seed in range(2):
+        run = tmp_path / "here" / "table" / f"seed-{seed}"
+        summary = json.loads((run / "summary.json").read_text())
+        assert [table[name]["seeds"][seed] for name in CONDITIONS] == [summary[name]["mean"] for name in CONDITIONS]
+        assert json.loads((run / "config.json").read_text())["seed"] == seed
+        assert (run / "report.html").is_file()
+    again = cli("reproduce", "almanac", "-o", "table", *small)
+    assert again.code == 0 and "SEAL's single-passage table on the embedded model" in again.said
+    assert "Gain of reinforcement: " in again.said
+    resumed = cli("reproduce", "almanac", "-o", "table", "--json", *small).json
+    assert {**resumed, "seconds": None} == {**table, "seconds": None}
+
+
+def test_a_table_that_there_is_not_is_your_input(cli):
+    called = cli("reproduce", "squad")
+    assert called.code == 3 and called.error == "there is no table 'squad'; the tables are almanac"
+
+
+def test_ctrl_c_says_how_to_go_on_with_the_whole_table(forks, tmp_path):
+    options = ["--set", "outer.rounds=1", "--set", "outer.passages_per_round=2", "--set", "data.eval_passages=2"]
+    marker = tmp_path / "runs" / "reproduce-almanac-1" / "seed-0" / "trials.sqlite"
+    stopped = forks(tmp_path, "reproduce", "almanac", *options, signal=signal.SIGINT, once=str(marker))
+    assert stopped["code"] == 130
+    last = stopped["err"].rstrip("\n").split("\n")[-1]
+    assert last.endswith(f"selfedit reproduce almanac --output runs/reproduce-almanac-1 {' '.join(options)}")

@@ -1,0 +1,90 @@
+"""`runs list` and `runs show`."""
+
+import pytest
+
+from selfedit.cli.main import run
+
+
+@pytest.fixture(scope="module")
+def lessons(tmp_path_factory):
+    """A folder with a finished lesson and one that was killed before its exam."""
+    folder = tmp_path_factory.mktemp("lessons")
+    (folder / "note.txt").write_text("The gate closes at nine.")
+    for name in ("done", "killed"):
+        options = ["--set", "outer.edits_per_passage=1", "--set", "inner.epochs=1", "--set", "wave=1"]
+        assert run(["adapt", str(folder / "note.txt"), "-o", str(folder / name), *options]) == 0
+    for name in ("report.html", "summary.json"):
+        (folder / "killed" / name).unlink()
+    return folder
+
+
+def test_every_run_is_listed_with_how_far_it_got(cli, lessons):
+    called = cli("runs", "list", lessons, "--json")
+    assert called.code == 0
+    assert called.json == [
+        {"run": f"{lessons}/done", "command": "adapt", "model": "almanac", "trials": 2, "state": "finished"},
+        {"run": f"{lessons}/killed", "command": "adapt", "model": "almanac", "trials": 2, "state": "can be resumed"},
+    ]
+
+
+def test_the_list_is_a_table_for_people(cli, lessons, monkeypatch):
+    monkeypatch.chdir(lessons.parent)
+    called = cli("runs", "list", lessons.name)
+    assert called.code == 0
+    for text in ("lessons0/done", "adapt", "almanac", "finished", "can be resumed"):
+        assert text in called.out
+    assert max(map(len, called.out.splitlines())) <= 80
+
+
+def test_a_damaged_run_does_not_hide_the_others(cli, write):
+    write("runs/a/config.json", "{")
+    write("runs/b/config.json", {"command": "demo"})
+    write("runs/b/trials.sqlite", "nothing" * 999)
+    write("runs/c/config.json", {"command": "train", "model": "x"})
+    states = {row["run"]: (row["command"], row["model"], row["state"]) for row in cli("runs", "list", "--json").json}
+    assert states == {
+        "runs/a": (None, None, "damaged"),
+        "runs/b": (None, None, "damaged"),
+        "runs/c": ("train", None, "can be resumed"),
+    }
+
+
+@pytest.mark.parametrize("folder", [[], ["nowhere"]])
+def test_where_there_is_no_run_the_list_says_how_to_make_one(cli, folder):
+    called = cli("runs", "list", *folder)
+    assert called.code == 0 and "`selfedit demo` makes one" in called.said
+    assert cli("runs", "list", *folder, "--json").json == []
+
+
+def test_a_finished_run_is_shown_with_its_stages_and_its_report(cli, lessons):
+    called = cli("runs", "show", lessons / "done")
+    assert called.code == 0 and f"Report: {lessons}/done/report.html" in called.said.replace("/ ", "/")
+    assert "notes" in called.out and "exam" in called.out
+
+
+def test_an_unfinished_run_is_shown_with_how_to_go_on(cli, lessons, monkeypatch):
+    monkeypatch.chdir(lessons)
+    assert "Not finished. Go on with: selfedit resume killed" in cli("runs", "show", "killed").said
+
+
+def test_a_run_as_json_has_its_config_its_stages_and_its_summary(cli, lessons):
+    shown = cli("runs", "show", lessons / "done", "--json").json
+    assert list(shown) == ["config", "stages", "summary"]
+    assert shown["config"]["command"] == "adapt"
+    assert [(row["stage"], row["trials"]) for row in shown["stages"]] == [("notes", 1), ("exam", 1)]
+
+
+def test_showing_a_run_changes_nothing_in_it(cli, lessons):
+    def state():
+        return {path.name: path.read_bytes() for path in (lessons / "done").iterdir() if path.is_file()}
+
+    before = state()
+    assert cli("runs", "show", lessons / "done").code == 0
+    assert state() == before
+
+
+def test_what_is_no_run_cannot_be_shown(cli):
+    called = cli("runs", "show", "nowhere")
+    assert called.code == 3 and called.error.startswith(
+        "nowhere is not a run: it has no config.json; `selfedit runs list`"
+    )

@@ -1,0 +1,84 @@
+"""What people see: tables within 80 columns, text as it is, one line per stage where there is no terminal."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from selfedit.cli import screen
+from selfedit.types import Failure, Question, Score
+
+ROW = {"mean": 0.4321, "low": 0.401, "high": 0.4632, "blank": 0.025, "n": 200, "failed": 0, "tokens": 1_234_567}
+
+
+@pytest.fixture
+def drawn():
+    """Draws something on a terminal of this width, or where there is none."""
+
+    def draw(what, width=80, terminal=False):
+        file = io.StringIO()
+        Console(file=file, width=width, force_terminal=terminal, markup=False, emoji=False).print(what)
+        return file.getvalue()
+
+    return draw
+
+
+def test_a_score_table_has_a_row_of_one_line_per_condition_at_80_columns(drawn):
+    names = ["base", "passage_only", "own_edits", "after_rl", "in_context", "my_own"]
+    summary = {**dict.fromkeys(names, ROW), "rl_gain": {"mean": 0.1, "low": 0.0, "high": 0.2}, "seconds": 3.0}
+    lines = [line for line in drawn(screen.score_table(summary, "Title")).splitlines() if "%" in line]
+    assert len(lines) == 1 + len(names)  # a heading, and no row for the gain or the seconds
+    labels = [screen.LABELS.get(name, name) for name in names]
+    for label, line in zip(labels, lines[1:], strict=True):
+        assert line.strip().startswith(label)
+        assert line.split()[-8:] == ["%", "40.1", "to", "46.3", "2.5", "%", "200", "1,234,567"]
+
+
+def test_a_gain_is_in_points_and_never_minus_zero():
+    gain = screen.gain({"mean": -0.0001, "low": -0.123, "high": 0.1})
+    assert gain == "Gain of reinforcement: +0.0 points (95 % interval -12.3 to +10.0, paired by passage)"
+
+
+def test_answers_are_shown_with_those_that_could_not_be_graded(drawn):
+    questions = [Question(f"Question [{n}]?", "gold") for n in range(4)]
+    down = Failure("system", "503")
+    before = Score(("[bold]no[/]", "", "gold", down), (0.0, 0.0, 1.0, down))
+    text = drawn(screen.answer_table(questions, before, None, "Title"))
+    assert [text.count(cell) for cell in ("[bold]no[/]", "(blank)", "not graded", "Question [3]?")] == [1, 1, 1, 1]
+
+
+def test_right_answers_are_green_and_wrong_ones_red(drawn):
+    text = drawn(
+        screen.answer_table([Question("q", "gold")], Score(("no",), (0.0,)), Score(("gold",), (1.0,)), "T"),
+        terminal=True,
+    )
+    assert "\x1b[31mno" in text and "\x1b[32mgold" in text
+
+
+def test_what_a_model_writes_is_never_read_as_markup_or_emoji(capsys):
+    screen.section("Notes", "[bold]loud[/bold] :warning: [/nothing]")
+    assert capsys.readouterr().out == "\nNotes:\n[bold]loud[/bold] :warning: [/nothing]\n"
+
+
+def test_without_a_terminal_each_stage_is_one_line(capsys):
+    with screen.bars() as progress:
+        for done in range(3):
+            progress("round-0", done, 2, "reward +0.5")
+            progress("training", 1, 1, "loss 2.0")
+    captured = capsys.readouterr()
+    lines = [line.split() for line in captured.err.splitlines() if line.strip()]
+    assert [line[2:] for line in lines] == [["round-0:", "2", "of", "2", "reward", "+0.5"]]
+    assert captured.out == ""
+
+
+def test_on_a_terminal_the_engines_work_comes_and_goes(monkeypatch):
+    file = io.StringIO()
+    monkeypatch.setattr(screen, "err", Console(file=file, width=80, force_terminal=True))
+    with screen.bars() as progress:
+        progress("round-0", 0, 2, "")
+        for done in (1, 2, 1):
+            progress("training", done, 2, "loss 2.0")
+            names = [task.description for task in progress.bars.tasks]
+            assert names == (["round-0", "  training"] if done == 1 else ["round-0"])
+        progress("round-0", 2, 2, "")
+    assert "round-0" in file.getvalue() and "2/2" in file.getvalue()
