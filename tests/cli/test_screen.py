@@ -71,14 +71,22 @@ def test_without_a_terminal_each_stage_is_one_line(capsys):
     assert captured.out == ""
 
 
-def test_on_a_terminal_the_engines_work_comes_and_goes(monkeypatch):
+def test_on_a_terminal_stages_stay_and_the_engines_work_comes_and_goes(monkeypatch):
+    def names():
+        return [task.description.strip() for task in progress.bars.tasks]
+
     file = io.StringIO()
     monkeypatch.setattr(screen, "err", Console(file=file, width=80, force_terminal=True))
     with screen.bars() as progress:
-        progress("round-0", 0, 2, "")
-        for done in (1, 2, 1):
-            progress("training", done, 2, "loss 2.0")
-            names = [task.description for task in progress.bars.tasks]
-            assert names == (["round-0", "  training"] if done == 1 else ["round-0"])
-        progress("round-0", 2, 2, "")
-    assert "round-0" in file.getvalue() and "2/2" in file.getvalue()
+        for what, done, shown in [
+            ("round-0", 0, ["round-0"]),
+            ("writing", 1, ["round-0", "writing"]),  # which ends early: every text has ended
+            ("training", 1, ["round-0", "training"]),
+            ("training", 2, ["round-0"]),
+            ("writing", 1, ["round-0", "writing"]),
+            ("round-0", 2, ["round-0"]),
+            ("writing", 1, ["round-0", "writing"]),
+        ]:
+            progress(what, done, 2, "")
+            assert names() == shown
+    assert names() == ["round-0"] and "2/2" in file.getvalue()

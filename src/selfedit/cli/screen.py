@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,14 +54,18 @@ class Bars:
             self.bars.console.print(f"{time.monotonic() - self.began:6.1f} s  {what}: {done} of {total}  {note}")
 
     def _draw(self, what: str, done: int, total: int, note: str) -> None:
-        label = f"  {what}" if what in ENGINE_WORK else what
-        if what not in self.rows or (what in ENGINE_WORK and done <= 1):
-            if what in self.rows:
-                self.bars.remove_task(self.rows[what])
+        self.end([name for name in ENGINE_WORK if name != what or done <= 1])  # work may end before its total
+        if what not in self.rows:
+            label = f"  {what}" if what in ENGINE_WORK else what
             self.rows[what] = self.bars.add_task(label, total=total, note=note)
         self.bars.update(self.rows[what], completed=done, total=total, note=note)
-        if what in ENGINE_WORK and done >= total:
-            self.bars.remove_task(self.rows.pop(what))
+        if done >= total:
+            self.end({what} & set(ENGINE_WORK))
+
+    def end(self, names: Collection[str] = ENGINE_WORK) -> None:
+        """Take these rows off the screen."""
+        for name in self.rows.keys() & names:
+            self.bars.remove_task(self.rows.pop(name))
 
 
 @contextmanager
@@ -75,7 +79,9 @@ def bars() -> Iterator[Bars]:
         TextColumn("{task.fields[note]}", style="dim"),
     ]
     with Progress(*columns, console=err) as progress:
-        yield Bars(progress)
+        drawn = Bars(progress)
+        yield drawn
+        drawn.end()
 
 
 def section(title: str, text: str) -> None:
