@@ -89,28 +89,34 @@ class LocalEngine:
             self._merge(parent)
             targets = find_targets(self.model, recipe.targets)
             _check_rank(recipe, targets)
-            for start in range(0, len(members), self.wave):
-                wave = members[start : start + self.wave]
-                results |= zip(wave, self._train_wave([jobs[index] for index in wave], targets), strict=True)
+            rows = {index: self._rows(jobs[index]) for index in members}
+            results |= {index: found for index, found in rows.items() if isinstance(found, Failure)}
+            for wave in self._waves({i: found for i, found in rows.items() if not isinstance(found, Failure)}):
+                trained = self._train_wave([jobs[index] for index in wave], list(wave.values()), targets)
+                results |= zip(wave, trained, strict=True)
         return [results[index] for index in range(len(jobs))]
 
-    def _train_wave(self, jobs: Sequence[Job], targets: Sequence[Target]) -> list[Update | Failure]:
-        rows = [self._rows(job) for job in jobs]
-        ready = [index for index, found in enumerate(rows) if not isinstance(found, Failure)]
-        outcomes: list[Update | Failure] = [found if isinstance(found, Failure) else BASE for found in rows]
-        if not ready:
-            return outcomes
+    def _waves(self, rows: dict[int, list[Row]]) -> list[dict[int, list[Row]]]:
+        """At most `wave` jobs each, jobs of like lengths together, so that little of a step is padding.
+
+        The longest row is left out of the comparison: it is the passage, and much the same for all.
+        """
+        ordered = sorted(rows, key=lambda index: sorted((len(row.ids) for row in rows[index]), reverse=True)[1:])
+        waves = [ordered[start : start + self.wave] for start in range(0, len(ordered), self.wave)]
+        return [{index: rows[index] for index in wave} for wave in waves]
+
+    def _train_wave(
+        self, jobs: Sequence[Job], rows: Sequence[Sequence[Row]], targets: Sequence[Target]
+    ) -> list[Update | Failure]:
         trained = train_together(
             self.model,
             targets,
-            [found for found in rows if not isinstance(found, Failure)],
+            rows,
             jobs[0].recipe,
-            [jobs[index].seed for index in ready],
+            [job.seed for job in jobs],
             lambda done, total, loss: self.progress("training", done, total, f"loss {loss:.3f}"),
         )
-        for index, result in zip(ready, trained, strict=True):
-            outcomes[index] = self._keep(jobs[index], result)
-        return outcomes
+        return [self._keep(job, result) for job, result in zip(jobs, trained, strict=True)]
 
     def _rows(self, job: Job) -> list[Row] | Failure:
         rows = [row for example in job.examples for row in self.text.rows(example)]
