@@ -6,13 +6,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-from selfedit.almanac import notes, world  # noqa: E402
-from selfedit.config import ModelConfig  # noqa: E402
-from selfedit.domains.knowledge import Knowledge  # noqa: E402
-from selfedit.engines.local.engine import LocalEngine  # noqa: E402
-from selfedit.graders import GRADERS  # noqa: E402
-from selfedit.inner import Examiner  # noqa: E402
-from selfedit.types import BASE, Request  # noqa: E402
+from selfedit.almanac import notes, world
+from selfedit.config import ModelConfig
+from selfedit.domains.knowledge import Knowledge
+from selfedit.engines.local.engine import LocalEngine
+from selfedit.graders import GRADERS
+from selfedit.inner import Examiner
+from selfedit.types import BASE, Request
 
 COUNT = 20
 

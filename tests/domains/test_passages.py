@@ -45,15 +45,15 @@ def refused(function, *arguments):
 
 def test_passages_are_read_with_their_questions(write):
     (task,) = read_tasks(write("data.json", [RECORD]))
-    assert task == Task("0000-apollo-11", "Apollo 11", "It landed in 1969.", (Question("When?", "1969"),))
+    assert task == Task("0000-apollo-11-67679c47", "Apollo 11", "It landed in 1969.", (Question("When?", "1969"),))
 
 
 def test_an_id_of_its_own_is_kept_and_others_tell_records_apart(write):
     tasks = read_tasks(write("data.json", [{**RECORD, "id": 7}, RECORD, without("questions")]))
     assert [(task.id, len(task.questions)) for task in tasks] == [
         ("7", 1),
-        ("0001-apollo-11", 1),
-        ("0002-apollo-11", 0),
+        ("0001-apollo-11-67679c47", 1),
+        ("0002-apollo-11-67679c47", 0),
     ]
 
 
@@ -131,7 +131,7 @@ def test_a_markdown_file_without_a_heading_or_without_a_body_is_read_as_well(wri
 
 def test_documents_of_all_kinds_come_in_their_order(write):
     tasks = read_documents([write("b.txt", "b"), write("a.json", [RECORD, RECORD]), write("c.md", "c")])
-    assert [task.id for task in tasks] == ["b", "0000-apollo-11", "0001-apollo-11", "c"]
+    assert [task.id for task in tasks] == ["b", "0000-apollo-11-67679c47", "0001-apollo-11-67679c47", "c"]
 
 
 def test_an_empty_document_is_an_error(write):

@@ -27,6 +27,7 @@ from selfedit.cli.common import (
 from selfedit.config import Config
 from selfedit.domains.passages import read_tasks
 from selfedit.errors import InputError, Refused
+from selfedit.evaluate import accuracy
 from selfedit.experiment import Result, run_experiment
 from selfedit.store import Run
 from selfedit.types import Task
@@ -115,20 +116,24 @@ def run_and_report(run: Run, config: Config, tasks: dict[str, list[Task]]) -> Re
 
 def _show(run: Run, result: Result, tasks: list[Task]) -> None:
     if tasks:
-        _show_example(result, tasks[0])
+        _show_example(result, tasks)
         screen.out.print(screen.score_table(result.summary, f"Closed-book answers on {len(tasks)} unseen passages"))
         screen.out.print(screen.gain(result.summary["rl_gain"]))
     screen.out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True)
     screen.out.print(f"Policy: {result.policy.id}   {result.summary['seconds']} s")
 
 
-def _show_example(result: Result, task: Task) -> None:
-    own, after = result.trials["own_edits"][0], result.trials["after_rl"][0]
-    screen.section("A passage it had never seen", task.context)
+def _show_example(result: Result, tasks: list[Task]) -> None:
+    """A passage of middling score: neither the best nor the worst that reinforcement led to."""
+    ranked = sorted(range(len(tasks)), key=lambda index: accuracy(result.trials["after_rl"][index]) or 0.0)
+    middle = ranked[len(ranked) // 2]
+    own, after = result.trials["own_edits"][middle], result.trials["after_rl"][middle]
+    screen.section("A passage it had never seen (one of middling score)", tasks[middle].context)
     screen.section("Its notes before reinforcement", own.edit.text)
     screen.section("Its notes after reinforcement", after.edit.text)
     screen.out.print()
-    screen.out.print(screen.answer_table(task.questions, own.before, after.after, "Answers without the passage"))
+    title = "Answers without the passage: having learned the notes before, and after"
+    screen.out.print(screen.answer_table(tasks[middle].questions, own.after, after.after, title))
 
 
 def read_data(config: Config) -> dict[str, list[Task]]:

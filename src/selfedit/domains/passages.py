@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from selfedit.errors import InputError
 from selfedit.types import Question, Task
@@ -44,7 +45,8 @@ def _task(record: Any, where: str, index: int) -> Task:
     title, context = _text(record, "title", where), _text(record, "context", where)
     if not context.strip():
         raise InputError(f"{where} has an empty context; there is nothing to learn in it")
-    return Task(str(record.get("id", f"{index:04d}-{slug(title)}")), title, context, _questions(record, where))
+    name = f"{index:04d}-{slug(title)}-{crc32(context.encode()):08x}"  # two files' passages must not share an id
+    return Task(str(record.get("id", name)), title, context, _questions(record, where))
 
 
 def _questions(record: Mapping[str, Any], where: str) -> tuple[Question, ...]:

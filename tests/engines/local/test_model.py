@@ -6,10 +6,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from selfedit.config import ModelConfig  # noqa: E402
-from selfedit.engines.local.engine import LocalEngine  # noqa: E402
-from selfedit.errors import InputError  # noqa: E402
-from selfedit.types import BASE, Request  # noqa: E402
+from selfedit.config import ModelConfig
+from selfedit.engines.local.engine import LocalEngine
+from selfedit.errors import InputError
+from selfedit.types import BASE, Request
 
 
 def load(name, **options):

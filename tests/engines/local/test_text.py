@@ -2,7 +2,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from selfedit.types import Example  # noqa: E402
+from selfedit.types import Example
 
 
 def test_a_document_ends_in_exactly_one_end_of_text(make_engine):

@@ -10,13 +10,14 @@ from selfedit.engines.local.stack import find_targets, initial, views  # noqa: E
 from selfedit.types import BASE, Example, Failure, Job, Recipe, Update  # noqa: E402
 
 RECIPE = Recipe(rank=4, alpha=8.0, epochs=3, learning_rate=1e-2)
+ATTENTION = ("q_proj", "c_attn", "query_key_value")
 MIXED = [
     Job(BASE, (Example("", "Ada was born in Torvik."), Example("", "She sang."), Example("", "x" * 40)), RECIPE, 1),
     Job(BASE, (Example("", "A firm."),), RECIPE, 2),
     Job(BASE, (Example("What?", " A longer answer than the others have."), Example("", "Hm.")), RECIPE, 3),
     Job(BASE, (Example("", "Two documents a step."), Example("", "Yes."), Example("", "No."), Example("", "Maybe so.")),
-        Recipe(rank=2, alpha=2.0, epochs=2, learning_rate=3e-3, batch_size=2, targets=("q_proj", "c_attn", "query_key_value")), 4),
-    Job(BASE, (Example("", "The same rank, another rate."),), Recipe(rank=4, alpha=8.0, epochs=5, learning_rate=1e-3), 5),
+        Recipe(rank=2, alpha=2.0, epochs=2, learning_rate=3e-3, batch_size=2, targets=ATTENTION), 4),
+    Job(BASE, (Example("", "The same rank."),), Recipe(rank=4, alpha=8.0, epochs=5, learning_rate=1e-3), 5),
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
@@ -209,7 +210,7 @@ class LocalEngine:
         conv1d = any(isinstance(self.model.get_submodule(name), Conv1D) for name in own.weights)
         try:
             files.write(folder, files.join([below, own] if below else [own]), update, self.name, conv1d)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise InputError(f"cannot write the adapter to {folder}: {error}; free some space, then resume") from error
 
     def load(self, folder: Path) -> Update:
