@@ -28,7 +28,9 @@ def contents(run):
         trials = database.execute("select * from trials order by stage, wave, position").fetchall()
         waves = database.execute("select stage, wave from waves order by stage, wave").fetchall()
     adapters = {str(f.relative_to(run)): f.read_bytes() for f in sorted((run / "updates").rglob("*")) if f.is_file()}
-    return trials, waves, adapters, {**json.loads((run / "summary.json").read_text()), "seconds": None}
+    summary = json.loads((run / "summary.json").read_text())
+    scores = {key: {**row, "seconds": None} for key, row in summary.items() if isinstance(row, dict)}
+    return trials, waves, adapters, scores
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,10 @@ def run_experiment(
     policy = run_outer(train, examiner, outer, run.remember, run.updates, progress)
     rows = conditions(policy, examiner, outer) if evaluation else {}
     trials = run_conditions(evaluation, rows, config.wave, run.remember, progress)
-    summary: dict[str, Any] = {name: summarise(of_condition) for name, of_condition in trials.items()}
+    seconds = run.seconds()
+    summary: dict[str, Any] = {
+        name: {**summarise(of_condition), "seconds": seconds[f"exam/{name}"]} for name, of_condition in trials.items()
+    }
     if trials:
         summary["rl_gain"] = paired_gain(trials["after_rl"], trials["own_edits"])
     summary["seconds"] = round(time.monotonic() - began, 1)

@@ -116,6 +116,11 @@ class Run:
             rows = self._database.execute("select stage, wave, seconds from waves order by rowid").fetchall()
         return [Wave(stage, number, seconds, self._trials(stage, number) or []) for stage, number, seconds in rows]
 
+    def seconds(self) -> dict[str, float]:
+        """What each stage took, rounded to a tenth of a second; a wave that was resumed counts once."""
+        query = "select stage, round(sum(seconds), 1) from waves group by stage"
+        return dict(self._database.execute(query).fetchall())
+
     def write_json(self, name: str, value: object) -> None:
         self.write_text(name, json.dumps(value, indent=2) + "\n")
 

@@ -37,8 +37,10 @@ def almanac(output: Path | None, overrides: list[str]) -> dict[str, Any]:
         tasks = read_data(config)
         with resumable(*again), start_run("reproduce", folder / f"seed-{seed}", config, tasks) as run:
             results.append(run_and_report(run, config, tasks))
-    seconds = sum(result.summary["seconds"] for result in results)
-    return {**across_seeds([result.trials for result in results]), "seconds": seconds}
+    table = across_seeds([result.trials for result in results])
+    for name in results[0].trials:
+        table[name]["seconds"] = sum(result.summary[name]["seconds"] for result in results) / SEEDS
+    return {**table, "seconds": sum(result.summary["seconds"] for result in results)}
 
 
 TABLES: dict[str, Callable[[Path | None, list[str]], dict[str, Any]]] = {"almanac": almanac}

@@ -110,13 +110,16 @@ def narrow_table(title: str, first: str, *columns: str) -> Table:
 
 
 def score_table(summary: Mapping[str, Any], title: str) -> Table:
-    """The conditions with their 95 % intervals. Rows that are not conditions (a gain, seconds) are left out."""
-    table = narrow_table(title, "condition", "correct", "95 % interval", "blank", "passages", "trained\ntokens")
+    """The conditions with their 95 % intervals. Rows that are not conditions (a gain, seconds) are left out; `n` counts passages."""
+    table = narrow_table(
+        title, "condition", "correct", "95 % interval", "blank", "passages", "trained\ntokens", "seconds"
+    )
     for name, row in summary.items():
         if isinstance(row, Mapping) and "n" in row:
             interval = f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
             cells = (percent(row["mean"]), interval, percent(row["blank"]), str(row["n"]), f"{row.get('tokens', 0):,}")
-            table.add_row(LABELS.get(name, name), *cells)
+            seconds = f"{row['seconds']:.1f}" if "seconds" in row else ""
+            table.add_row(LABELS.get(name, name), *cells, seconds)
     return table
 
 
