@@ -110,10 +110,8 @@ def narrow_table(title: str, first: str, *columns: str) -> Table:
 
 
 def score_table(summary: Mapping[str, Any], title: str) -> Table:
-    """The conditions with their 95 % intervals. Rows that are not conditions (a gain, seconds) are left out; `n` counts passages."""
-    table = narrow_table(
-        title, "condition", "correct", "95 % interval", "blank", "passages", "trained\ntokens", "seconds"
-    )
+    """The conditions, `n` passages each, with 95 % intervals. Entries that are none (a gain, seconds) are left out."""
+    table = narrow_table(title, "condition", "correct", "95 % interval", "blank", "n", "trained\ntokens", "seconds")
     for name, row in summary.items():
         if isinstance(row, Mapping) and "n" in row:
             interval = f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
