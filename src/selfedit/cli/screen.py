@@ -111,12 +111,14 @@ def narrow_table(title: str, first: str, *columns: str) -> Table:
 
 def score_table(summary: Mapping[str, Any], title: str) -> Table:
     """The conditions, `n` passages each, with 95 % intervals. Entries that are none (a gain, seconds) are left out."""
-    table = narrow_table(title, "condition", "correct", "95 % interval", "blank", "n", "trained\ntokens", "seconds")
+    table = narrow_table(
+        title, "condition", "correct", "interval\n(95 %)", "blank", "n", "trained\ntokens", "time\n(s)"
+    )
     for name, row in summary.items():
         if isinstance(row, Mapping) and "n" in row:
             interval = f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
             cells = (percent(row["mean"]), interval, percent(row["blank"]), str(row["n"]), f"{row.get('tokens', 0):,}")
-            seconds = f"{row['seconds']:.1f}" if "seconds" in row else ""
+            seconds = f"{row['seconds']:.0f}" if "seconds" in row else ""
             table.add_row(LABELS.get(name, name), *cells, seconds)
     return table
 
