@@ -24,21 +24,16 @@ SIZES = {
     "intermediate_size": 48,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
-    "max_position_embeddings": 128,
     "vocab_size": VOCABULARY,
     "bos_token_id": None,
     "eos_token_id": 0,
 }
 ARCHITECTURES = {
-    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
-    "llama-gqa": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, num_key_value_heads=2)),
-    "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES, num_key_value_heads=2, tie_word_embeddings=True)),
-    "gpt-neox": lambda: GPTNeoXForCausalLM(GPTNeoXConfig(**SIZES)),
-    "gpt2": lambda: GPT2LMHeadModel(
-        GPT2Config(
-            vocab_size=VOCABULARY, n_positions=128, n_embd=32, n_layer=2, n_head=4, bos_token_id=None, eos_token_id=0
-        )
-    ),
+    "llama": lambda **more: LlamaForCausalLM(LlamaConfig(**SIZES, **more)),
+    "llama-gqa": lambda **more: LlamaForCausalLM(LlamaConfig(**SIZES, **more, num_key_value_heads=2)),
+    "qwen2": lambda **more: Qwen2ForCausalLM(Qwen2Config(**SIZES, **more, num_key_value_heads=2)),
+    "gpt-neox": lambda **more: GPTNeoXForCausalLM(GPTNeoXConfig(**SIZES, **more)),
+    "gpt2": lambda **more: GPT2LMHeadModel(GPT2Config(**SIZES, **more)),  # it knows these names too
 }
 
 
@@ -51,9 +46,9 @@ def architecture(request):
 def make_engine(byte_tokenizer):
     """(architecture, dtype, ...) -> an engine over a random model; the same arguments give the same weights."""
 
-    def make(architecture="llama", dtype=torch.float64, template="", wave=64):
+    def make(architecture="llama", dtype=torch.float64, template="", wave=64, context=128):
         torch.manual_seed(0)
-        model = ARCHITECTURES[architecture]().to(dtype).eval().requires_grad_(False)
-        return LocalEngine(model, byte_tokenizer(128), ModelConfig(name="random", template=template), wave)
+        model = ARCHITECTURES[architecture](max_position_embeddings=context).to(dtype).eval().requires_grad_(False)
+        return LocalEngine(model, byte_tokenizer(context), ModelConfig(name="random", template=template), wave)
 
     return make
