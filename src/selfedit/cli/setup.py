@@ -22,7 +22,7 @@ from selfedit.types import BASE, Example, Job, Task, Update
 if TYPE_CHECKING:
     from selfedit.engines.local.engine import LocalEngine
 
-NOTES = "Question 1: Where is it?\nAnswer: It is here."
+NOTES = "It is here.\nIt is this."
 """Stand-in notes for the estimate: what the policy will write is not known before it has."""
 
 

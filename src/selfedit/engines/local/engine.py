@@ -231,6 +231,7 @@ class LocalEngine:
     def release(self, updates: Sequence[Update]) -> None:
         for update in updates:
             self._trained.pop(update.id, None)
+            self._loaded.pop(update.id, None)
 
     def _merge(self, update_id: str) -> None:
         """Put the weights of this update in place: the base's own, plus what a loaded update adds to them."""
