@@ -63,8 +63,9 @@ def make_engine(config: Config, progress: Progress) -> LocalEngine:
 def quieten() -> None:
     """Settings of the libraries that must stand before they are imported; their loading bars would garble ours."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Threads that wait for each other asleep: on a machine with other work, spinning made training four times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads spin only briefly for each other. With the default, other work on the machine made training four times
+    # slower; when they never spin, two threads are slower than one (LOG.md).
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from transformers.utils import logging
 
     logging.set_verbosity_error()
