@@ -65,7 +65,7 @@ def quieten() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Threads spin only briefly for each other. With the default, other work on the machine made training four times
     # slower; when they never spin, two threads are slower than one (LOG.md).
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from transformers.utils import logging
 
     logging.set_verbosity_error()
