@@ -69,9 +69,10 @@ def run_experiment(
 ) -> Result:
     """Reinforce the policy on `train`, then score every condition on `evaluation`. Resumes what the run already holds.
 
-    Writes `summary.json` and `metrics.jsonl`; `seconds` in the summary is this call's, not that of a part done before.
+    Writes `summary.json` and `metrics.jsonl`. `seconds` in the summary is this call's time and that of the waves that
+    earlier calls ran; what those took besides is not known.
     """
-    began = time.monotonic()
+    began, earlier = time.monotonic(), sum(run.seconds().values())
     examiner, outer = make_examiner(config, engine), make_outer(config)
     policy = run_outer(train, examiner, outer, run.remember, run.updates, progress)
     rows = conditions(policy, examiner, outer) if evaluation else {}
@@ -82,7 +83,7 @@ def run_experiment(
     }
     if trials:
         summary["rl_gain"] = paired_gain(trials["after_rl"], trials["own_edits"])
-    summary["seconds"] = round(time.monotonic() - began, 1)
+    summary["seconds"] = round(earlier + time.monotonic() - began, 1)
     run.write_json("summary.json", summary)
     run.write_metrics()
     return Result(policy, summary, trials)
