@@ -201,7 +201,7 @@ def whole(forks, tmp_path_factory):
 def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(forks, whole, tmp_path):
     marker = tmp_path / "runs" / "demo-1" / "updates" / "round-0"
     stopped = forks(tmp_path, "demo", *MANY_WAVES, signal=signal.SIGINT, once=str(marker))
-    assert stopped["code"] == 130 and stopped["out"] == ""
+    assert stopped["code"] == 130 and stopped["out"] == "", stopped["err"]
     last = stopped["err"].rstrip("\n").split("\n")[-1]
     assert last == "stopped; what was finished is kept. Go on with: selfedit resume runs/demo-1"
     assert "Traceback" not in stopped["err"] and "error" not in stopped["err"]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -149,9 +150,23 @@ class Stopped(SelfEditError):
 
 @contextmanager
 def resumable(*command: object) -> Iterator[None]:
-    """Ctrl-C inside this block ends with the command that goes on. What was finished is in the database already."""
+    """Ctrl-C inside this block ends with the command that goes on. What was finished is in the database already.
+
+    The key is noted, not only raised: in C code the exception can come out as another (PyTorch makes it a ValueError).
+    """
+    pressed: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGINT, note)
     try:
         yield
-    except KeyboardInterrupt:
+    except BaseException:
+        if not pressed:
+            raise
         again = shlex.join(["selfedit", *map(str, command)])
         raise Stopped(f"stopped; what was finished is kept. Go on with: {again}") from None
+    finally:
+        signal.signal(signal.SIGINT, previous)

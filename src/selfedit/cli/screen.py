@@ -116,7 +116,8 @@ def score_table(summary: Mapping[str, Any], title: str) -> Table:
     )
     for name, row in summary.items():
         if isinstance(row, Mapping) and "n" in row:
-            interval = f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
+            known = row["n"] > 1  # one passage says nothing about the spread
+            interval = f"{100 * row['low']:.1f} to {100 * row['high']:.1f}" if known else "-"
             cells = (percent(row["mean"]), interval, percent(row["blank"]), str(row["n"]), f"{row.get('tokens', 0):,}")
             seconds = f"{row['seconds']:.0f}" if "seconds" in row else ""
             table.add_row(LABELS.get(name, name), *cells, seconds)
