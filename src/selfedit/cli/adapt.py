@@ -15,7 +15,7 @@ from selfedit.cli.common import (
     Output,
     Set,
     config_of,
-    load_policy,
+    load_update,
     make_config,
     make_engine,
     print_json,
@@ -67,7 +67,7 @@ def go_on(run: Run, tasks: dict[str, list[Task]], json: bool) -> None:
         with screen.bars() as progress:
             engine = make_engine(config, progress)
             passages = _passages(documents, config, engine)
-            policy = load_policy(engine, run.config.get("policy"))
+            policy = load_update(engine, run.config.get("policy"))
             lesson = teach(run, config, passages, documents, policy, engine, progress)
         report = write_report(run, lesson.summary, [*documents, *passages])
     if json:

@@ -116,7 +116,7 @@ def _task(row: dict[str, Any]) -> Task:
     return Task(**{**row, "questions": tuple(Question(**question) for question in row["questions"])})
 
 
-def load_policy(engine: LocalEngine, folder: str | None) -> Update:
+def load_update(engine: LocalEngine, folder: str | Path | None) -> Update:
     """The update in a folder, or the base model where none is named."""
     return engine.load(Path(folder)) if folder else BASE
 

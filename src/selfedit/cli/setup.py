@@ -16,6 +16,7 @@ from selfedit.config import Config, to_toml
 from selfedit.domains.knowledge import build_documents
 from selfedit.domains.passages import read_documents
 from selfedit.errors import InputError, Refused
+from selfedit.protocols import silent
 from selfedit.store import write_whole
 from selfedit.types import BASE, Example, Job, Task, Update
 
@@ -58,7 +59,7 @@ def doctor(
     """
     config = make_config(model, overrides)
     tasks = read_documents(documents) if documents else world.tasks("practice", 3, config.seed)
-    engine = make_engine(config, lambda *_: None)
+    engine = make_engine(config, silent)
     facts = {**engine.describe(config.inner.recipe()), **estimate(engine, config, tasks[0])}
     if json:
         return print_json(facts)

@@ -9,11 +9,12 @@ import typer
 
 from selfedit import prompts
 from selfedit.cli import screen
-from selfedit.cli.common import Json, Model, Set, make_config, make_engine, print_json, update_folder
+from selfedit.cli.common import Json, Model, Set, load_update, make_config, make_engine, print_json, update_folder
 from selfedit.domains.passages import read_tasks
 from selfedit.errors import InputError
 from selfedit.evaluate import summarise
 from selfedit.experiment import make_examiner
+from selfedit.protocols import silent
 from selfedit.store import read_json
 from selfedit.types import BASE, Request, SelfEdit, Task, Trial
 
@@ -38,7 +39,7 @@ def evaluate(
     config = make_config(model or _base_of(folder), overrides)
     with screen.bars() as progress:
         engine = make_engine(config, progress)
-        loaded = engine.load(folder) if folder else BASE
+        loaded = load_update(engine, folder)
         asked = [task for task in tasks if task.questions]
         scores = make_examiner(config, engine).score([(loaded, task) for task in asked])
     trials = [Trial(SelfEdit(task.id, ""), loaded, after=score) for task, score in zip(asked, scores, strict=True)]
@@ -64,8 +65,8 @@ def ask(
     """
     folder = _folder(update)
     config = make_config(model or _base_of(folder), overrides)
-    engine = make_engine(config, lambda *_: None)
-    loaded = engine.load(folder) if folder else BASE
+    engine = make_engine(config, silent)
+    loaded = load_update(engine, folder)
     prompt = prompts.exam(Task("", topic, ""), question)
     (answer,) = engine.sample([Request(loaded, prompt, max_new_tokens=config.exam.max_new_tokens)])
     if not isinstance(answer, str):
