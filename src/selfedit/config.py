@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from selfedit.errors import InputError
 from selfedit.types import Recipe
@@ -27,6 +28,27 @@ class ModelConfig(_Table):
     template: str = Field(
         "", description="wraps every prompt, `{prompt}` in its place; empty: the tokenizer's own chat template, if any"
     )
+    memory: str = Field("", description="most memory for the process, such as 8GB; empty: what is free")
+
+    @property
+    def memory_bytes(self) -> int:
+        """`memory` in bytes, 0 for no limit."""
+        return _bytes(self.memory) if self.memory else 0
+
+    @field_validator("memory")
+    @classmethod
+    def _is_a_size(cls, text: str) -> str:
+        if text:
+            _bytes(text)
+        return text
+
+
+def _bytes(text: str) -> int:
+    """8GB, 512 MB, 1.5TB: powers of ten, as disks and this project's own figures have them."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE)
+    if not found or not float(found[1]):
+        raise ValueError("a size is a number with KB, MB, GB or TB, such as 8GB")
+    return int(float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " "))
 
 
 class DataConfig(_Table):
@@ -42,6 +64,14 @@ class RecipeConfig(_Table):
     learning_rate: float = Field(1e-3, gt=0)
     batch_size: int = Field(1, ge=1, description="examples per optimizer step")
     targets: tuple[str, ...] = Field((), description="layers with an adapter, by name; empty: every linear one")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="of the learning rate")
+    warmup: float = Field(0.0, ge=0, lt=1, description="share of the steps in which the learning rate rises")
+    weight_decay: float = Field(0.0, ge=0)
+    clip: float = Field(1.0, ge=0, description="largest gradient norm; 0: no limit")
+    dropout: float = Field(0.0, ge=0, lt=1, description="of an adapter's input")
+    pack: bool = Field(False, description="all examples in one step per epoch")
+    top_layers: bool = Field(False, description="adapters on the upper half of the layers only: cheaper")
+    early_stop: float = Field(0.0, ge=0, description="stop after an epoch with a mean loss below this; 0: never")
 
     def recipe(self) -> Recipe:
         return Recipe(**self.model_dump())

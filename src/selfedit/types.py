@@ -65,7 +65,11 @@ class Recipe:
 
     `alpha` scales the adapter by alpha / rank. `batch_size` counts examples per optimizer step.
     `targets` names the linear layers that carry an adapter; empty means every linear layer but the head.
-    The learning rate falls linearly to zero, without warm-up, and gradients are clipped to norm 1 (spec 1.3).
+    The learning rate rises over the share `warmup` of the steps, then follows `schedule` (linear and cosine end at 0).
+    `clip` is the largest gradient norm, 0 for no limit. The defaults are SEAL's (spec 1.3).
+
+    Options that change the recipe's cost: `pack` takes all examples in one step per epoch, `top_layers` adapts only the
+    upper half of the layers, `early_stop` ends training after an epoch with a mean loss below it (0: never).
     """
 
     rank: int = 32
@@ -74,6 +78,14 @@ class Recipe:
     learning_rate: float = 1e-3
     batch_size: int = 1
     targets: tuple[str, ...] = ()
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    warmup: float = 0.0
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    dropout: float = 0.0
+    pack: bool = False
+    top_layers: bool = False
+    early_stop: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,10 @@ from transformers import (  # noqa: E402
     GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    MixtralConfig,
+    MixtralForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
 )
@@ -35,6 +39,14 @@ ARCHITECTURES = {
     "gpt-neox": lambda **more: GPTNeoXForCausalLM(GPTNeoXConfig(**SIZES, **more)),
     "gpt2": lambda **more: GPT2LMHeadModel(GPT2Config(**SIZES, **more)),  # it knows these names too
 }
+OTHERS = {
+    "mistral": lambda **more: MistralForCausalLM(
+        MistralConfig(**SIZES, **more, num_key_value_heads=2, sliding_window=8)
+    ),
+    "mixtral": lambda **more: MixtralForCausalLM(
+        MixtralConfig(**SIZES, **more, num_key_value_heads=2, num_local_experts=4, experts_implementation="eager")
+    ),
+}
 
 
 @pytest.fixture(params=ARCHITECTURES)
@@ -48,7 +60,12 @@ def make_engine(byte_tokenizer):
 
     def make(architecture="llama", dtype=torch.float64, template="", wave=64, context=128):
         torch.manual_seed(0)
-        model = ARCHITECTURES[architecture](max_position_embeddings=context).to(dtype).eval().requires_grad_(False)
+        model = (
+            (ARCHITECTURES | OTHERS)[architecture](max_position_embeddings=context)
+            .to(dtype)
+            .eval()
+            .requires_grad_(False)
+        )
         return LocalEngine(model, byte_tokenizer(context), ModelConfig(name="random", template=template), wave)
 
     return make

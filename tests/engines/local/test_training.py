@@ -1,24 +1,41 @@
 """Many adapters trained together are what each would be alone, and what PEFT would make of it."""
 
+import math
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from peft import LoraConfig, get_peft_model  # noqa: E402
+from transformers import get_scheduler  # noqa: E402
 
-from selfedit.engines.local.stack import find_targets, initial, views  # noqa: E402
+from selfedit.engines.local.training import layout  # noqa: E402
 from selfedit.types import BASE, Example, Failure, Job, Recipe, Update  # noqa: E402
 
 RECIPE = Recipe(rank=4, alpha=8.0, epochs=3, learning_rate=1e-2)
 ATTENTION = ("q_proj", "c_attn", "query_key_value")
+
+
+def documents(*texts):
+    return tuple(Example("", text) for text in texts)
+
+
+SOME = documents("Two documents a step.", "Yes.", "No.", "Maybe so.", "It is a long way from here to the sea.")
 MIXED = [
-    Job(BASE, (Example("", "Ada was born in Torvik."), Example("", "She sang."), Example("", "x" * 40)), RECIPE, 1),
-    Job(BASE, (Example("", "A firm."),), RECIPE, 2),
+    Job(BASE, documents("Ada was born in Torvik.", "She sang.", "x" * 40), RECIPE, 1),
+    Job(BASE, documents("A firm."), RECIPE, 2),
     Job(BASE, (Example("What?", " A longer answer than the others have."), Example("", "Hm.")), RECIPE, 3),
-    Job(BASE, (Example("", "Two documents a step."), Example("", "Yes."), Example("", "No."), Example("", "Maybe so.")),
-        Recipe(rank=2, alpha=2.0, epochs=2, learning_rate=3e-3, batch_size=2, targets=ATTENTION), 4),
-    Job(BASE, (Example("", "The same rank."),), Recipe(rank=4, alpha=8.0, epochs=5, learning_rate=1e-3), 5),
-]  # fmt: skip
+    Job(BASE, SOME, Recipe(2, 2.0, 2, 3e-3, batch_size=2, targets=ATTENTION), 4),
+    Job(BASE, SOME[:1], Recipe(4, 8.0, 5, 1e-3, weight_decay=0.1), 5),
+    Job(BASE, SOME, Recipe(3, 9.0, 3, 5e-3, schedule="cosine", warmup=0.3, clip=0.01), 6),
+    Job(BASE, SOME, Recipe(1, 1.0, 2, 2e-2, batch_size=3, schedule="constant", clip=0.0), 7),
+    Job(BASE, SOME, Recipe(4, 8.0, 2, 1e-2, pack=True), 8),
+    Job(BASE, SOME[:3], Recipe(4, 8.0, 3, 1e-2, dropout=0.4), 9),
+    Job(BASE, SOME[:3], Recipe(4, 8.0, 3, 1e-2, dropout=0.1, batch_size=2), 10),
+    Job(BASE, SOME[:2], Recipe(4, 8.0, 9, 1e-2, early_stop=5.5), 11),
+    Job(BASE, SOME[:3], Recipe(4, 8.0, 3, 1e-2, top_layers=True), 12),
+    Job(BASE, SOME[2:], Recipe(2, 8.0, 2, 1e-2, top_layers=True, pack=True), 13),
+]
 
 
 def weights(engine, update):
@@ -41,45 +58,126 @@ def test_together_equals_alone(make_engine, architecture):
         assert largest_relative_difference(weight, weights(engine, alone)) <= 1e-9
 
 
-def test_a_small_wave_gives_the_same(make_engine):
-    whole, halves = make_engine(wave=64), make_engine(wave=2)
-    jobs = MIXED[:3]
-    for one, other in zip(whole.train(jobs), halves.train(jobs), strict=True):
-        assert largest_relative_difference(weights(whole, one), weights(halves, other)) <= 1e-9
+@pytest.mark.parametrize("wave", [1, 2, 5])
+def test_a_small_wave_gives_the_same(make_engine, wave):
+    """Jobs that are done leave, and those that wait take their places."""
+    whole, waves = make_engine(wave=64), make_engine(wave=wave)
+    for one, other in zip(whole.train(MIXED), waves.train(MIXED), strict=True):
+        assert largest_relative_difference(weights(whole, one), weights(waves, other)) <= 1e-9
 
 
-def test_one_job_equals_peft(make_engine, architecture):
-    job = Job(BASE, (Example("", "Ada was born in Torvik."), Example("Where?", " Torvik.")), RECIPE, 7)
+def test_sliding_windows_and_shared_sequences(make_engine):
+    """Rows that share a sequence see neither each other nor past the model's window."""
+    recipe = Recipe(rank=4, alpha=8.0, epochs=2, learning_rate=1e-2, pack=True)
+    jobs = [Job(BASE, SOME, recipe, 0), Job(BASE, documents("x" * 90, *"abc"), recipe, 1), *MIXED]
+    engine = make_engine("mistral")
+    for job, update in zip(jobs, engine.train(jobs), strict=True):
+        (alone,) = engine.train([job])
+        assert largest_relative_difference(weights(engine, update), weights(engine, alone)) <= 1e-9
+
+
+RECIPES = {
+    "plain": RECIPE,
+    "two rows a step": Recipe(4, 8.0, 3, 1e-2, batch_size=2),
+    "packed": Recipe(4, 8.0, 3, 1e-2, pack=True),
+    "schedule": Recipe(4, 8.0, 3, 1e-2, schedule="cosine", warmup=0.4),
+    "decay and clip": Recipe(4, 8.0, 3, 1e-2, schedule="constant", weight_decay=0.2, clip=0.05),
+    "upper half": Recipe(4, 8.0, 3, 1e-2, top_layers=True),
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_one_job_equals_peft(make_engine, architecture, recipe):
+    examples = (*documents("Ada was born in Torvik.", "Hm."), Example("Where?", " Torvik."))
     engine = make_engine(architecture, torch.float32)
-    targets = find_targets(engine.model)
-    start = views(initial(targets, 4, 7, torch.float32, torch.device("cpu"))[None], targets, 4)
-    (update,) = engine.train([job])
+    (update,) = engine.train([Job(BASE, examples, recipe, 7)])
     ours = weights(engine, update)
+    rows = sorted((row for example in examples for row in engine.text.rows(example)), key=lambda r: -len(r.ids))
+    for name, layer in trained_by_peft(make_engine(architecture, torch.float32).model, rows, recipe, seed=7).items():
+        for mine, theirs in zip(ours[name], (layer.lora_A, layer.lora_B), strict=True):
+            assert torch.allclose(mine, theirs["default"].weight, atol=1e-5, rtol=1e-4), name
 
-    reference = make_engine(architecture, torch.float32)
+
+def trained_by_peft(frozen, rows, recipe, seed):
+    """The layers of a PEFT model after a plain loop over the rows, padded to the longest of a step."""
+    room = layout(frozen, [recipe])
+    start = room.views(room.initial(room, seed).float()[None])
     config = LoraConfig(
-        r=4, lora_alpha=8, target_modules=[t.name for t in targets], fan_in_fan_out=architecture == "gpt2"
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        target_modules=[target.name for target in room.targets],
+        fan_in_fan_out=frozen.config.model_type == "gpt2",
     )
-    model = get_peft_model(reference.model, config)
-    layers = {target.name: model.base_model.model.get_submodule(target.name) for target in targets}
+    model = get_peft_model(frozen, config)
+    layers = {target.name: model.base_model.model.get_submodule(target.name) for target in room.targets}
     with torch.no_grad():
         for name, layer in layers.items():
             layer.lora_A["default"].weight.copy_(start[name][0][0])
     parameters = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=job.recipe.learning_rate, weight_decay=0.0)
-    rows = sorted((row for example in job.examples for row in engine.text.rows(example)), key=lambda r: -len(r.ids))
-    steps = len(rows) * job.recipe.epochs
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    size = len(rows) if recipe.pack else recipe.batch_size
+    batches = [rows[begin : begin + size] for begin in range(0, len(rows), size)]
+    steps = len(batches) * recipe.epochs
+    schedule = get_scheduler(recipe.schedule, optimizer, math.ceil(recipe.warmup * steps), steps)
     for step in range(steps):
-        row = rows[step % len(rows)]
-        labels = torch.tensor([[-100] * row.start + row.ids[row.start :]])
-        model(input_ids=torch.tensor([row.ids]), labels=labels).loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.param_groups[0]["lr"] = job.recipe.learning_rate * (1 - step / steps)
+        batch = batches[step % len(batches)]
+        longest = max(len(row.ids) for row in batch)
+        pads = [longest - len(row.ids) for row in batch]
+        ids = torch.tensor([row.ids + [0] * pad for row, pad in zip(batch, pads, strict=True)])
+        labels = torch.tensor(
+            [[-100] * row.start + row.ids[row.start :] + [-100] * pad for row, pad in zip(batch, pads, strict=True)]
+        )
+        mask = torch.tensor([[1] * len(row.ids) + [0] * pad for row, pad in zip(batch, pads, strict=True)])
+        model(input_ids=ids, attention_mask=mask, labels=labels).loss.backward()
+        if recipe.clip:
+            torch.nn.utils.clip_grad_norm_(parameters, recipe.clip)
         optimizer.step()
+        schedule.step()
         optimizer.zero_grad()
-    for name, layer in layers.items():
-        for mine, theirs in zip(ours[name], (layer.lora_A, layer.lora_B), strict=True):
-            assert torch.allclose(mine, theirs["default"].weight, atol=1e-5, rtol=1e-4), name
+    return layers
+
+
+def test_the_rank_and_layers_of_a_job_are_its_own(make_engine):
+    engine = make_engine()
+    small, _ = engine.train(
+        [
+            Job(BASE, SOME, Recipe(rank=2, epochs=1, targets=("q_proj",)), 0),
+            Job(BASE, SOME, Recipe(rank=8, epochs=1), 0),
+        ]
+    )
+    assert {name.rpartition(".")[2] for name in weights(engine, small)} == {"q_proj"}
+    assert all(a.shape[0] == b.shape[1] == 2 for a, b in weights(engine, small).values())
+
+
+def test_training_ends_early_when_the_loss_is_low_enough(make_engine):
+    engine = make_engine()
+    whole, early = engine.train(
+        [Job(BASE, SOME, Recipe(rank=4, epochs=20, learning_rate=3e-2, early_stop=stop), 0) for stop in (0.0, 5.45)]
+    )
+    assert early.tokens < whole.tokens and early.loss < 5.45
+    assert early.tokens % sum(len(example.target) + 1 for example in SOME) == 0  # whole epochs
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_base_in_half_precision_learns_the_same_roughly(make_engine, architecture, dtype):
+    recipe = Recipe(rank=4, epochs=20, learning_rate=2e-2)
+    half, full = (
+        make_engine(architecture, kind).train([Job(BASE, SOME, recipe, 0)])[0] for kind in (dtype, torch.float32)
+    )
+    (first,) = make_engine(architecture, dtype).train(
+        [Job(BASE, SOME, Recipe(rank=4, epochs=1, learning_rate=1e-6), 0)]
+    )
+    assert half.loss < first.loss - 0.1
+    assert abs(half.loss - full.loss) < 0.1 * full.loss
+
+
+def test_experts_kept_in_one_tensor_stay_frozen(make_engine):
+    engine = make_engine("mixtral")
+    jobs = MIXED[:4]
+    for job, update in zip(jobs, engine.train(jobs), strict=True):
+        (alone,) = engine.train([job])
+        assert not any("experts" in name for name in weights(engine, update))
+        assert largest_relative_difference(weights(engine, update), weights(engine, alone)) <= 1e-9
 
 
 def test_training_leaves_the_base_untouched(make_engine):

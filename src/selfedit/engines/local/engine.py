@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
 from selfedit.config import ModelConfig
 from selfedit.engines.local import files
+from selfedit.engines.local.jobs import Course
+from selfedit.engines.local.memory import COPIES, fit, is_out_of_memory, token_bytes
+from selfedit.engines.local.merging import Merged
 from selfedit.engines.local.model import load_model
 from selfedit.engines.local.sampling import Ask, decode_together
-from selfedit.engines.local.stack import Adapter, Target, find_targets
+from selfedit.engines.local.stack import Adapter, Layout, find_targets
 from selfedit.engines.local.text import Row, Text
-from selfedit.engines.local.training import Trained, train_together
+from selfedit.engines.local.training import Trained, layout, train_together
 from selfedit.errors import EngineError, InputError
 from selfedit.protocols import Progress, silent
 from selfedit.types import BASE, Failure, Job, Recipe, Request, Update
@@ -27,15 +30,14 @@ from selfedit.types import BASE, Failure, Job, Recipe, Request, Update
 ROWS = 384
 """Most sequences decoded together; bounds the memory of the key-value cache."""
 
-CPU_WAVE = 32
-"""Most adapters in one training step on a CPU: with more, what a step works on no longer fits the cache (LOG.md)."""
-
 Shape = tuple[int, tuple[str, ...]]
 """Rank and layer names: adapters of one shape can be stacked."""
 
+log = logging.getLogger(__name__)
+
 
 class LocalEngine:
-    """Sampler and trainer over one model. `wave` is the most adapters trained together (at most CPU_WAVE on a CPU).
+    """Sampler and trainer over one model. `wave` is the most adapters trained together; memory may allow fewer.
 
     An update that was trained here is worn as an adapter; one that was loaded is merged into the weights while it is
     sampled from or trained on (SEAL merges its policy too). Not covered: models that need more than one device.
@@ -51,11 +53,11 @@ class LocalEngine:
     ) -> None:
         config = config or ModelConfig()
         self.model, self.name, self.progress = model, config.name, progress
-        self.wave = min(wave, CPU_WAVE) if model.device.type == "cpu" else wave
+        self.wave, self.memory = wave, config.memory_bytes
         self.text = Text(model, tokenizer, config.template)
         self._trained: dict[str, tuple[Update, Adapter]] = {}
         self._loaded: dict[str, Adapter] = {}
-        self._merged, self._originals = BASE.id, dict[str, torch.Tensor]()
+        self._merged = Merged(model)
 
     @classmethod
     def from_config(cls, config: ModelConfig, wave: int = 64, progress: Progress = silent) -> LocalEngine:
@@ -64,60 +66,69 @@ class LocalEngine:
 
     def describe(self, recipe: Recipe) -> dict[str, str]:
         """What would be trained with this recipe, and what memory that takes (activations not counted)."""
-        targets = find_targets(self.model, recipe.targets)
-        size = sum(target.size(recipe.rank) for target in targets)
-        layers = sorted({target.name.rpartition(".")[2] for target in targets})
+        room = layout(self.model, [recipe])
+        limits = fit(self.model, room, self.wave, self.memory)
+        layers = sorted({target.name.rpartition(".")[2] for target in room.targets})
         weights = sum(weight.numel() * weight.element_size() for weight in self.model.parameters())
         return {
             "model": f"{self.name} ({type(self.model).__name__}, {self.model.num_parameters():,} parameters)",
             "device": f"{self.model.device}, {str(self.model.dtype).removeprefix('torch.')}",
             "context": f"{self.text.context} tokens",
             "prompts": self.text.style,
-            "trainable per adapter": f"{size:,} parameters on {len(targets)} layers: {', '.join(layers)}",
-            "memory": f"{weights / 1e6:,.0f} MB of weights, {16 * size / 1e6:,.1f} MB per adapter in training "
-            f"(weights, gradient, two moments), {16 * size * self.wave / 1e6:,.0f} MB for a wave of {self.wave}",
+            "trainable per adapter": f"{room.size:,} parameters on {len(room.targets)} layers: {', '.join(layers)}",
+            "memory": f"{weights / 1e6:,.0f} MB of weights, {4 * COPIES * room.size / 1e6:,.1f} MB per adapter in "
+            f"training, {token_bytes(self.model, room) / 1e6:,.2f} MB per token of a step",
+            "together": f"up to {limits.adapters} adapters, {limits.tokens} tokens in a step",
         }
 
     # Training
 
     def train(self, jobs: Sequence[Job]) -> list[Update | Failure]:
-        """One update or failure per job. Jobs with the same parent and recipe train together, `wave` at a time."""
+        """One update or failure per job. Jobs with the same parent train side by side, whatever their recipes."""
         results: dict[int, Update | Failure] = {}
-        groups: dict[tuple[str, Recipe], list[int]] = defaultdict(list)
+        groups: dict[tuple[str, bool], dict[int, Course]] = defaultdict(dict)
         for index, job in enumerate(jobs):
-            groups[job.parent.id, job.recipe].append(index)
-        for (parent, recipe), members in groups.items():
+            rows = self._rows(job)
+            if isinstance(rows, Failure):
+                results[index] = rows
+            else:
+                groups[job.parent.id, job.recipe.top_layers][index] = Course(rows, job.recipe, job.seed)
+        for (parent, _), courses in groups.items():
             self._merge(parent)
-            targets = find_targets(self.model, recipe.targets)
-            _check_rank(recipe, targets)
-            rows = {index: self._rows(jobs[index]) for index in members}
-            results |= {index: found for index, found in rows.items() if isinstance(found, Failure)}
-            for wave in self._waves({i: found for i, found in rows.items() if not isinstance(found, Failure)}):
-                trained = self._train_wave([jobs[index] for index in wave], list(wave.values()), targets)
-                results |= zip(wave, trained, strict=True)
+            results |= self._train_group(jobs, courses)
         return [results[index] for index in range(len(jobs))]
 
-    def _waves(self, rows: dict[int, list[Row]]) -> list[dict[int, list[Row]]]:
-        """At most `wave` jobs each, jobs of like lengths together, so that little of a step is padding.
+    def _train_group(self, jobs: Sequence[Job], courses: dict[int, Course]) -> dict[int, Update | Failure]:
+        """Out of memory halves the wave and goes on with what is not done; a job that fails even alone is a failure."""
+        room = layout(self.model, [course.recipe for course in courses.values()])
+        check_rank(room)
+        limits = fit(self.model, room, self.wave, self.memory)
+        results: dict[int, Update | Failure] = {}
+        on_step = self._report(courses.values())
+        while left := [index for index in courses if index not in results]:
+            try:
+                for place, trained in train_together(
+                    self.model, [courses[index].afresh() for index in left], limits, on_step
+                ):
+                    results[left[place]] = self._keep(jobs[left[place]], trained)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if limits.adapters == limits.tokens == 1:
+                    results |= {index: Failure("system", f"out of memory in training: {error}") for index in left}
+                limits = limits.halved()
+                log.warning("out of memory; going on with %d adapters at a time", limits.adapters)
+        return results
 
-        The longest row is left out of the comparison: it is the passage, and much the same for all.
-        """
-        ordered = sorted(rows, key=lambda index: sorted((len(row.ids) for row in rows[index]), reverse=True)[1:])
-        waves = [ordered[start : start + self.wave] for start in range(0, len(ordered), self.wave)]
-        return [{index: rows[index] for index in wave} for wave in waves]
+    def _report(self, courses: Iterable[Course]) -> Callable[[int, float], None]:
+        total, done = sum(course.steps for course in courses), 0
 
-    def _train_wave(
-        self, jobs: Sequence[Job], rows: Sequence[Sequence[Row]], targets: Sequence[Target]
-    ) -> list[Update | Failure]:
-        trained = train_together(
-            self.model,
-            targets,
-            rows,
-            jobs[0].recipe,
-            [job.seed for job in jobs],
-            lambda done, total, loss: self.progress("training", done, total, f"loss {loss:.3f}"),
-        )
-        return [self._keep(job, result) for job, result in zip(jobs, trained, strict=True)]
+        def on_step(adapters: int, loss: float) -> None:
+            nonlocal done
+            done = min(total, done + adapters)
+            self.progress("training", done, total, f"loss {loss:.3f}")
+
+        return on_step
 
     def _rows(self, job: Job) -> list[Row] | Failure:
         rows = [row for example in job.examples for row in self.text.rows(example)]
@@ -127,7 +138,7 @@ class LocalEngine:
         return learned
 
     def _keep(self, job: Job, trained: Trained) -> Update | Failure:
-        if trained.diverged:
+        if trained.adapter is None:
             return Failure("policy", f"training diverged at learning rate {job.recipe.learning_rate}")
         name = hashlib.sha256(repr(job).encode()).hexdigest()[:16]
         update = Update(name, job.parent.id, trained.tokens, trained.loss)
@@ -234,28 +245,13 @@ class LocalEngine:
             self._loaded.pop(update.id, None)
 
     def _merge(self, update_id: str) -> None:
-        """Put the weights of this update in place: the base's own, plus what a loaded update adds to them."""
-        if update_id == self._merged:
-            return
         if update_id != BASE.id and update_id not in self._loaded:
             raise EngineError(f"update {update_id} is not loaded here; save it, then load it")
-        for name, original in self._originals.items():
-            self._weight(name).copy_(original)
-        self._originals, self._merged = {}, update_id
-        if update_id == BASE.id:
-            return
-        adapter = self._loaded[update_id]
-        for name, (a, b) in adapter.weights.items():
-            weight, delta = self._weight(name), (b @ a) * (adapter.alpha / adapter.rank)
-            self._originals[name] = weight.clone()
-            transposed = isinstance(self.model.get_submodule(name), Conv1D)
-            weight.copy_(weight.to(delta.dtype) + (delta.T if transposed else delta))
-
-    def _weight(self, name: str) -> torch.Tensor:
-        return self.model.get_parameter(f"{name}.weight").data
+        self._merged.put(update_id, self._loaded.get(update_id))
 
 
-def _check_rank(recipe: Recipe, targets: Sequence[Target]) -> None:
-    widest = max(min(target.inputs, target.outputs) for target in targets)
-    if recipe.rank > widest:
-        raise InputError(f"rank {recipe.rank} is above the width of the model's layers, {widest}; choose a lower one")
+def check_rank(room: Layout) -> None:
+    """Raises InputError if the rank is larger than any layer is wide."""
+    widest = max(min(target.inputs, target.outputs) for target in room.targets)
+    if room.rank > widest:
+        raise InputError(f"rank {room.rank} is above the width of the model's layers, {widest}; choose a lower one")

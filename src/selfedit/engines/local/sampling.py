@@ -44,7 +44,7 @@ def decode_together(
     filler = Ask([next(iter(stops))], 0, 0.0, 1.0, 0)
     asks = [ask for _, group in groups for ask in [*group, *[filler] * (width - len(group))]]
     adapters = [adapter for adapter, _ in groups if adapter]
-    with attached(model, stack(adapters)) if adapters else nullcontext():
+    with attached(model, *stack(adapters)) if adapters else nullcontext():
         tokens = _decode(model, asks, stops, on_token, can_shrink=not adapters)
     return [tokens[g * width : g * width + len(group)] for g, (_, group) in enumerate(groups)]
 

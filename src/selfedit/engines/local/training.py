@@ -1,137 +1,192 @@
-"""Training many adapters in one step over one frozen model."""
+"""Training many adapters side by side over one frozen model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.optim.adamw import adamw
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.stack import Adapter, Target, attached, head_only_at, initial, views
-from selfedit.engines.local.text import Row
+from selfedit.engines.local.batch import Batch, lay_out
+from selfedit.engines.local.jobs import Course, Limits, choose
+from selfedit.engines.local.prefix import Prefix
+from selfedit.engines.local.stack import Adapter, Dropout, Layout, attached, find_targets, head_only_at
 from selfedit.types import Recipe
 
-CLIP = 1.0
-"""Largest gradient norm of an adapter: the Hugging Face Trainer's default, which SEAL uses (spec 1.3)."""
-
-OnStep = Callable[[int, int, float], None]
-"""Called with (steps done, steps in all, mean loss)."""
+OnStep = Callable[[int, float], None]
+"""Called with (adapters in the step just taken, their mean loss)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What became of one job. `loss` is the mean over its last epoch; not finite if it diverged."""
+    """What became of one job: its adapter, or None if it diverged; `loss` is the mean over its last epoch."""
 
-    adapter: Adapter
+    adapter: Adapter | None
     loss: float
     tokens: int
 
-    @property
-    def diverged(self) -> bool:
-        weights = [weight for pair in self.adapter.weights.values() for weight in pair]
-        return self.loss != self.loss or not all(bool(weight.isfinite().all()) for weight in weights)
-
 
 def train_together(
-    model: PreTrainedModel,
-    targets: Sequence[Target],
-    jobs: Sequence[Sequence[Row]],
-    recipe: Recipe,
-    seeds: Sequence[int],
-    on_step: OnStep,
-) -> list[Trained]:
-    """Train one adapter per job, all with `recipe`, each as if it were alone.
+    model: PreTrainedModel, courses: Sequence[Course], limits: Limits, on_step: OnStep
+) -> Iterator[tuple[int, Trained]]:
+    """Train one adapter per course, each as if it were alone; yields (index, result) as they finish.
 
-    A job visits its rows from the longest to the shortest in every epoch, and the jobs' epochs begin together: so rows
-    of like length share a step, and little of it is padding. A job with fewer rows waits for the next epoch. AdamW
-    keeps one optimizer per adapter; learning rates fall linearly over each job's own steps.
+    At most `limits.adapters` are in training; when one is done, the next takes its place. Every step takes those whose
+    next rows are of like length. The courses must agree on `top_layers`.
     """
-    batches = [_batches(rows, recipe.batch_size) for rows in jobs]
-    order = sorted(range(len(jobs)), key=lambda job: -len(batches[job]))  # the live jobs of a step come first
-    dtype = torch.float64 if model.dtype == torch.float64 else torch.float32
-    flat = torch.stack([initial(targets, recipe.rank, seeds[job], dtype, model.device) for job in order])
-    optimizer = _Optimizers(flat, recipe, [len(batches[job]) * recipe.epochs for job in order])
-    losses = torch.zeros(len(jobs), dtype=torch.float64)
-    longest = len(batches[order[0]])
-    for epoch in range(recipe.epochs):
-        losses.zero_()
-        for step in range(longest):
-            live = [batches[job][step] for job in order if len(batches[job]) > step]
-            loss, gradient = _gradients(model, targets, flat[: len(live)], live, recipe)
-            optimizer.step(gradient)
-            losses[: len(live)] += loss
-            on_step(epoch * longest + step + 1, recipe.epochs * longest, float(loss.mean()))
-    weights = views(flat, targets, recipe.rank)
-    results = {
-        job: Trained(
-            Adapter({n: (a[k].clone(), b[k].clone()) for n, (a, b) in weights.items()}, recipe.rank, recipe.alpha),
-            float(losses[k]) / len(batches[job]),
-            recipe.epochs * sum(len(row.ids) for row in jobs[job]),
+    prefix = Prefix(model) if courses[0].recipe.top_layers else None
+    slots = _Slots(model, courses, min(limits.adapters, len(courses)))
+    waiting = list(enumerate(courses))[::-1]
+    while waiting or slots.taken:
+        while waiting and slots.free:
+            slots.fill(*waiting.pop())
+        taken = list(slots.taken)
+        chosen = [taken[i] for i in choose([slots.taken[slot] for slot in taken], limits.tokens)]
+        losses = slots.step(chosen, prefix)
+        on_step(len(chosen), sum(losses) / len(losses))
+        for slot in chosen:
+            if not slots.taken[slot].left:
+                yield slots.empty(slot)
+
+
+class _Slots:
+    """The adapters in training: row k of the stacked weights, gradients and moments [slots, size] is slot k's.
+
+    AdamW is element-wise, so the rows are separate optimizers. Jobs may differ in layers and rank: a row has room for
+    all layers and for the largest rank, and what a job does not use stays zero.
+    """
+
+    def __init__(self, model: PreTrainedModel, courses: Sequence[Course], count: int) -> None:
+        self.model = model
+        self.layouts = {recipe: layout(model, [recipe]) for recipe in {course.recipe for course in courses}}
+        self.layout = layout(model, list(self.layouts))
+        shape, dtype = (4, count, self.layout.size), torch.promote_types(model.dtype, torch.float32)
+        self.weights, self.gradients, self.means, self.squares = torch.zeros(shape, dtype=dtype, device=model.device)
+        self.views, self.slopes = self.layout.views(self.weights), self.layout.views(self.gradients)
+        self.steps = [torch.zeros((), device=model.device) for _ in range(count)]
+        self.indices = [0] * count
+        self.free = list(range(count))[::-1]
+        self.taken: dict[int, Course] = {}
+
+    def fill(self, index: int, course: Course) -> None:
+        """Begin with a new adapter in a free slot."""
+        slot = self.free.pop()
+        self.weights[slot] = self.layout.initial(self.layouts[course.recipe], course.seed)
+        for state in (self.means[slot], self.squares[slot], self.steps[slot]):
+            state.zero_()
+        self.taken[slot], self.indices[slot] = course, index
+
+    def empty(self, slot: int) -> tuple[int, Trained]:
+        """Take the result out of a slot: (index of the course, what became of it)."""
+        course, adapter = self.taken.pop(slot), None
+        self.free.append(slot)
+        if not course.failed and bool(self.weights[slot].isfinite().all()):
+            weights = self.layout.take(self.weights[slot], self.layouts[course.recipe])
+            adapter = Adapter(weights, course.recipe.rank, course.recipe.alpha)
+        return self.indices[slot], Trained(adapter, course.loss, course.tokens)
+
+    def step(self, chosen: Sequence[int], prefix: Prefix | None) -> list[float]:
+        """One optimizer step for the adapters in these slots; the loss of each."""
+        courses = [self.taken[slot] for slot in chosen]
+        batch = lay_out([course.next for course in courses], self.model.device)
+        losses = self._backward(chosen, courses, batch, prefix).tolist()
+        gradients = self.gradients[: len(chosen)]
+        norms = gradients.norm(dim=1)
+        clips = norms.new_tensor([course.recipe.clip or float("inf") for course in courses])
+        gradients *= (clips / (norms + 1e-6)).clamp(max=1.0)[:, None]
+        sound = norms.isfinite().tolist()
+        for k, (slot, course) in enumerate(zip(chosen, courses, strict=True)):
+            is_sound = sound[k] and losses[k] - losses[k] == 0
+            if is_sound:
+                self._update(slot, gradients[k], course)
+            course.advance(losses[k], is_sound)
+        return [float(loss) for loss in losses]
+
+    def _backward(
+        self, chosen: Sequence[int], courses: Sequence[Course], batch: Batch, prefix: Prefix | None
+    ) -> Tensor:
+        """Leave the gradients of the chosen adapters in the first rows of `gradients`; returns their losses."""
+        rows = torch.tensor(chosen, device=self.model.device)
+        used = {target.name for course in courses for target in self.layouts[course.recipe].targets}
+        leaves = {
+            name: (a.index_select(0, rows).requires_grad_(), b.index_select(0, rows).requires_grad_())
+            for name, (a, b) in self.views.items()
+            if name in used
+        }
+        scales = self.weights.new_tensor([course.recipe.alpha / course.recipe.rank for course in courses])
+        dropout = _dropout(courses, batch) if any(course.recipe.dropout for course in courses) else None
+        with attached(self.model, leaves, scales, dropout), prefix.skipped(batch) if prefix else nullcontext():
+            losses, found = gradients(self.model, [weight for pair in leaves.values() for weight in pair], batch)
+        into = [slope for name, pair in self.slopes.items() for slope in pair if name in used]
+        if len(used) < len(self.slopes):
+            self.gradients[: len(chosen)] = 0
+        for slope, gradient in zip(into, found, strict=True):
+            slope[: len(chosen)] = 0 if gradient is None else gradient
+        return losses
+
+    def _update(self, slot: int, gradient: Tensor, course: Course) -> None:
+        adamw(
+            [self.weights[slot]],
+            [gradient],
+            [self.means[slot]],
+            [self.squares[slot]],
+            [],
+            [self.steps[slot]],
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=course.rate,
+            weight_decay=course.recipe.weight_decay,
+            eps=1e-8,
+            maximize=False,
         )
-        for k, job in enumerate(order)
-    }
-    return [results[job] for job in range(len(jobs))]
 
 
-def _batches(rows: Sequence[Row], size: int) -> list[list[Row]]:
-    ordered = sorted(rows, key=lambda row: -len(row.ids))
-    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+def layout(model: PreTrainedModel, recipes: Sequence[Recipe]) -> Layout:
+    """Room for adapters of all these recipes: all their layers, in the model's order, and the largest rank."""
+    found = {target for recipe in recipes for target in find_targets(model, recipe.targets, recipe.top_layers)}
+    order = {name: index for index, (name, _) in enumerate(model.named_modules())}
+    return Layout(tuple(sorted(found, key=lambda t: order[t.name])), max(recipe.rank for recipe in recipes))
 
 
-class _Optimizers:
-    """One AdamW per row of `flat` [K, size], run side by side: its own step count, learning rate and clipping."""
+def gradients(
+    model: PreTrainedModel, leaves: Sequence[Tensor], batch: Batch
+) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+    """(loss of each job [K], gradients of the leaves); a job's loss is a mean over its target tokens.
 
-    def __init__(self, flat: Tensor, recipe: Recipe, steps: Sequence[int]) -> None:
-        self.rows = [flat[k] for k in range(len(flat))]
-        self.recipe, self.steps, self.done = recipe, steps, [0] * len(self.rows)
-        groups = [{"params": [row]} for row in self.rows]
-        self.adamw = torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=0.0, fused=True)
-
-    def step(self, gradient: Tensor) -> None:
-        """Advance the first len(gradient) adapters by one step; the others have no gradient and stay as they are."""
-        norms = gradient.norm(dim=1, keepdim=True)
-        gradient *= (CLIP / (norms + 1e-6)).clamp(max=1.0)
-        for k, row in enumerate(self.rows):
-            row.grad = gradient[k] if k < len(gradient) else None
-            if row.grad is not None:
-                left = 1.0 - self.done[k] / self.steps[k]
-                self.adamw.param_groups[k]["lr"] = self.recipe.learning_rate * left
-                self.done[k] += 1
-        self.adamw.step()
-
-
-def _gradients(
-    model: PreTrainedModel, targets: Sequence[Target], flat: Tensor, live: Sequence[Sequence[Row]], recipe: Recipe
-) -> tuple[Tensor, Tensor]:
-    """(loss of each live job [K], gradient of each adapter [K, size]); a loss is a mean over the target tokens."""
-    ids, weights = _pad(live, model.device)
-    scored = weights != 0
-    leaf = flat.detach().requires_grad_()
-    with attached(model, views(leaf, targets, recipe.rank), recipe.alpha / recipe.rank), head_only_at(model, scored):
+    The gradient of a cross-entropy is softmax minus one-hot; it enters the backward pass as it is.
+    """
+    scored, count = batch.weights != 0, len(batch.spans)
+    with head_only_at(model, scored):
         # No attention mask: padding stands to the right of every token that counts, where causal attention never looks.
-        logits = model(input_ids=ids, use_cache=False).logits
-    following = ids.roll(-1, dims=1)[scored]
-    losses = cross_entropy(logits.to(flat.dtype), following, reduction="none") * weights[scored]
-    owner = torch.arange(len(live), device=ids.device).repeat_interleave(len(ids) // len(live))
-    owner = owner[:, None].expand_as(ids)[scored]
-    per_job = torch.zeros(len(live), dtype=flat.dtype, device=ids.device).index_add(0, owner, losses)
-    counts = torch.bincount(owner, minlength=len(live)).clamp(min=1)
-    per_job = per_job / counts
-    (gradient,) = torch.autograd.grad(per_job.sum(), leaf)
-    return per_job.detach().cpu().double(), gradient
+        logits = model(input_ids=batch.ids, position_ids=batch.positions, use_cache=False).logits
+    with torch.no_grad():
+        log_p = logits.to(leaves[0].dtype).log_softmax(dim=-1)
+        following, owners = batch.ids.roll(-1, dims=1)[scored][:, None], batch.owners[scored]
+        tokens = torch.bincount(owners, minlength=count).clamp(min=1)
+        weights = batch.weights[scored].to(log_p.dtype) / tokens[owners]
+        losses = log_p.new_zeros(count).index_add(0, owners, -weights * log_p.gather(1, following)[:, 0])
+        slope = log_p.exp_().scatter_add_(1, following, torch.full_like(following, -1, dtype=log_p.dtype))
+        slope *= weights[:, None]
+    return losses, torch.autograd.grad(logits, leaves, slope.to(logits.dtype), allow_unused=True)
 
 
-def _pad(live: Sequence[Sequence[Row]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids [K * R, T], and the weight of predicting the *next* token at each position (0: not learned)."""
-    per_job = max(len(rows) for rows in live)
-    length = max(len(row.ids) for rows in live for row in rows)
-    ids = torch.zeros(len(live), per_job, length, dtype=torch.long)
-    weights = torch.zeros(len(live), per_job, length)
-    for k, rows in enumerate(live):
-        for r, row in enumerate(rows):
-            ids[k, r, : len(row.ids)] = torch.tensor(row.ids)
-            weights[k, r, max(row.start - 1, 0) : len(row.ids) - 1] = row.weight
-    return ids.flatten(0, 1).to(device), weights.flatten(0, 1).to(device)
+def _dropout(courses: Sequence[Course], batch: Batch) -> Dropout:
+    """Each job drops by random numbers of its own, drawn for its tokens in its own order, whoever trains beside it."""
+    generators = [torch.Generator().manual_seed((course.seed * 1_000_003 + course.done) % 2**63) for course in courses]
+
+    def drop(x: Tensor) -> Tensor:
+        keep = torch.ones_like(x)
+        for k, (course, generator) in enumerate(zip(courses, generators, strict=True)):
+            share = 1 - course.recipe.dropout
+            for start, row in batch.spans[k] if course.recipe.dropout else []:
+                drawn = torch.rand(len(row.ids), x.shape[2], generator=generator, dtype=torch.float64)
+                keep[k, start : start + len(row.ids)] = ((drawn < share) / share).to(x)
+        return x * keep
+
+    return drop

@@ -1,0 +1,58 @@
+"""Training rows laid out for one step: adapter by adapter, with little padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from selfedit.engines.local.text import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """R sequences of T tokens for each of K adapters: every tensor is [K * R, T].
+
+    `weights` is that of predicting the *next* token at each position (0: not learned), `owners` the adapter's number.
+    `positions` begin at 0 with every row; None if no sequence holds more than one row. `spans[k]` says for each row of
+    adapter k, in the job's own order, where it begins in the adapter's R * T tokens, and the row.
+    """
+
+    ids: Tensor
+    weights: Tensor
+    owners: Tensor
+    positions: Tensor | None
+    spans: list[list[tuple[int, Row]]]
+
+
+def lay_out(jobs: Sequence[Sequence[Row]], device: torch.device) -> Batch:
+    """Sequences are as long as the longest row; a job's shorter rows share one where they fit."""
+    length = max(len(row.ids) for rows in jobs for row in rows)
+    spans = [_first_fit(rows, length) for rows in jobs]
+    per_job = max(start // length for of_job in spans for start, _ in of_job) + 1
+    ids = torch.zeros(len(jobs), per_job * length, dtype=torch.long)
+    weights, positions = torch.zeros(ids.shape), torch.arange(length).repeat(len(jobs), per_job)
+    for k, of_job in enumerate(spans):
+        for start, row in of_job:
+            end = start + len(row.ids)
+            ids[k, start:end] = torch.tensor(row.ids)
+            weights[k, start + max(row.start - 1, 0) : end - 1] = row.weight
+            positions[k, start:end] = torch.arange(len(row.ids))
+    owners = torch.arange(len(jobs)).repeat_interleave(per_job)[:, None].expand(-1, length)
+    shared = any(start % length for of_job in spans for start, _ in of_job)
+    flat = [tensor.view(-1, length).to(device) for tensor in (ids, weights, positions)]
+    return Batch(flat[0], flat[1], owners.to(device), flat[2] if shared else None, spans)
+
+
+def _first_fit(rows: Sequence[Row], length: int) -> list[tuple[int, Row]]:
+    """Where each row begins when every one goes into the first sequence with room for it."""
+    used: list[int] = []
+    spans = []
+    for row in rows:
+        place = next((index for index, tokens in enumerate(used) if tokens + len(row.ids) <= length), len(used))
+        used += [0] * (place == len(used))
+        spans.append((place * length + used[place], row))
+        used[place] += len(row.ids)
+    return spans

@@ -1,0 +1,96 @@
+"""A training job on its way: its steps, where it stands, and which of the waiting jobs share the next step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfedit.engines.local.text import Row
+from selfedit.types import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What memory allows: adapters trained side by side, and tokens (padding included) in one step."""
+
+    adapters: int
+    tokens: int
+
+    def halved(self) -> Limits:
+        return Limits(max(1, self.adapters // 2), max(1, self.tokens // 2))
+
+
+class Course:
+    """One job's way through its rows: every epoch from the longest to the shortest, `batch_size` rows a step.
+
+    The order is the job's own, so what a job learns does not depend on who trains beside it.
+    """
+
+    def __init__(self, rows: Sequence[Row], recipe: Recipe, seed: int) -> None:
+        size = len(rows) if recipe.pack else recipe.batch_size
+        ordered = sorted(rows, key=lambda row: -len(row.ids))
+        self.batches = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+        self.rows, self.recipe, self.seed = rows, recipe, seed
+        self.steps = recipe.epochs * len(self.batches)
+        self.done = self.tokens = 0
+        self.loss = math.nan
+        """Mean loss of the last whole epoch."""
+        self.failed = False
+        self._epoch: list[float] = []
+
+    def afresh(self) -> Course:
+        """The same course from its beginning."""
+        return Course(self.rows, self.recipe, self.seed)
+
+    @property
+    def left(self) -> int:
+        return self.steps - self.done
+
+    @property
+    def next(self) -> list[Row]:
+        return self.batches[self.done % len(self.batches)]
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step, as transformers' schedules have it."""
+        recipe, rising = self.recipe, math.ceil(self.recipe.warmup * self.steps)
+        if self.done < rising:
+            return recipe.learning_rate * self.done / rising
+        progress = (self.done - rising) / (self.steps - rising)
+        falling = {"constant": 1.0, "linear": 1.0 - progress, "cosine": (1.0 + math.cos(math.pi * progress)) / 2}
+        return recipe.learning_rate * falling[recipe.schedule]
+
+    def advance(self, loss: float, is_sound: bool) -> None:
+        """Count the step just taken. A job ends here if its loss or gradient is not finite."""
+        self.tokens += sum(len(row.ids) for row in self.next)
+        self.done += 1
+        self._epoch.append(loss)
+        if not is_sound:
+            self.failed, self.done = True, self.steps
+        elif self.done % len(self.batches) == 0:
+            self.loss = sum(self._epoch) / len(self._epoch)
+            self._epoch = []
+            if self.loss < self.recipe.early_stop:
+                self.done = self.steps
+
+
+def choose(courses: Sequence[Course], tokens: int) -> list[int]:
+    """Which courses share the next step: the one with most steps left, and those whose next rows are most like its own.
+
+    So little of a step is padding, and the longest jobs never wait. At most `tokens` in all, but always one course.
+    """
+    first = max(courses, key=lambda course: course.left)
+    length = len(first.next[0].ids)
+    likest = sorted(
+        range(len(courses)), key=lambda index: (abs(len(courses[index].next[0].ids) - length), -courses[index].left)
+    )
+    chosen: list[int] = []
+    longest = per_job = 0
+    for index in likest:
+        rows = courses[index].next
+        longest, per_job = max(longest, len(rows[0].ids)), max(per_job, len(rows))
+        if chosen and (len(chosen) + 1) * longest * per_job > tokens:
+            break
+        chosen.append(index)
+    return sorted(chosen)

@@ -1,0 +1,86 @@
+"""How many adapters and tokens fit: what one of each takes is measured, what there is is asked for."""
+
+from __future__ import annotations
+
+import psutil
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from selfedit.engines.local.batch import lay_out
+from selfedit.engines.local.jobs import Limits
+from selfedit.engines.local.stack import Layout, attached
+from selfedit.engines.local.text import Row
+from selfedit.engines.local.training import gradients
+from selfedit.errors import InputError
+
+CPU_TOKENS, GPU_TOKENS = 512, 4096
+"""Most tokens in a step. On a CPU more leave the cache (LOG.md); on a GPU they fill it (spec C2: from 183 on)."""
+
+COPIES = 6
+"""Numbers kept per adapter parameter: weight, gradient, two moments, and the step's own weight and gradient."""
+
+BACKWARD = 1.5
+"""What a step takes beside what it saves for the backward pass, as a factor: the gradients of activations."""
+
+SHARE = 0.8
+"""Of the free memory that training may take: other programs grow too."""
+
+
+def fit(model: PreTrainedModel, layout: Layout, wave: int, cap: int) -> Limits:
+    """At most `wave` adapters, within the memory free on the device, or `cap` bytes for the whole process if not 0.
+
+    Raises InputError if not even one adapter fits.
+    """
+    free = free_memory(model.device, cap)
+    adapter = COPIES * layout.size * torch.promote_types(model.dtype, torch.float32).itemsize
+    token = BACKWARD * token_bytes(model, layout)
+    most = GPU_TOKENS if model.device.type == "cuda" else CPU_TOKENS
+    tokens = int(min(most, free / 2 / token))  # the other half is for adapters
+    adapters = int(min(wave, (free - tokens * token) / adapter))
+    if adapters < 1 or tokens < 1:
+        raise InputError(
+            f"training one adapter takes {_mb(adapter)} and {_mb(token)} per token, and {_mb(max(free, 0))} are free; "
+            "choose a lower rank or fewer targets, or allow more with --memory"
+        )
+    return Limits(adapters, tokens)
+
+
+def free_memory(device: torch.device, cap: int) -> float:
+    """Bytes that training may take, now; with a cap, what it leaves beside what the process already holds."""
+    if device.type == "cuda":
+        held = torch.cuda.memory_allocated(device)
+        free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - held
+    else:
+        held, free = psutil.Process().memory_info().rss, psutil.virtual_memory().available
+    return min(SHARE * free, cap - held) if cap else SHARE * free
+
+
+def token_bytes(model: PreTrainedModel, layout: Layout) -> float:
+    """Bytes that a training step saves per token for its backward pass, logits included: measured on a short one."""
+    saved: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    row, dtype = Row([0] * 16, 0, 1.0), torch.promote_types(model.dtype, torch.float32)
+    blank = layout.views(torch.zeros(1, layout.size, dtype=dtype, device=model.device))
+    leaves = {name: (a.clone().requires_grad_(), b.clone().requires_grad_()) for name, (a, b) in blank.items()}
+    flat = [weight for pair in leaves.values() for weight in pair]
+    hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
+    with hooks, attached(model, leaves, flat[0].new_ones(1)):
+        gradients(model, flat, lay_out([[row]], model.device))
+    frozen = {weight.untyped_storage().data_ptr() for weight in [*model.parameters(), *model.buffers(), *flat]}
+    logits = 2 * 4 * int(model.config.get_text_config().vocab_size)  # their probabilities, and the gradient
+    return sum(size for pointer, size in saved.items() if pointer not in frozen) / len(row.ids) + logits
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is what PyTorch raises when an allocation fails, on a GPU or a CPU."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _mb(size: float) -> str:
+    return f"{size / 1e6:,.1f} MB"

@@ -1,0 +1,51 @@
+"""Putting an update into the model's weights, and taking it out again to the last bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from selfedit.engines.local.stack import Adapter, scaled
+from selfedit.types import BASE
+
+
+class Merged:
+    """Which update the model's weights hold now. Quantized ones cannot: there it is added to their outputs."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model, self.id = model, BASE.id
+        self._originals: dict[str, Tensor] = {}
+        self._handles: list[RemovableHandle] = []
+
+    def put(self, update_id: str, adapter: Adapter | None) -> None:
+        """The base's own weights, plus what this update's adapter adds to them."""
+        if update_id == self.id:
+            return
+        self._restore()
+        self.id = update_id
+        for name, (a, b) in scaled(adapter).items() if adapter else ():
+            layer, weight = self.model.get_submodule(name), self.model.get_parameter(f"{name}.weight").data
+            if weight.is_floating_point():
+                self._originals[name] = weight.clone()
+                delta = b @ a
+                weight.copy_(weight.to(delta.dtype) + (delta.T if isinstance(layer, Conv1D) else delta))
+            else:
+                self._handles.append(layer.register_forward_hook(_adding(a, b)))
+
+    def _restore(self) -> None:
+        for name, original in self._originals.items():
+            self.model.get_parameter(f"{name}.weight").data.copy_(original)
+        for handle in self._handles:
+            handle.remove()
+        self._originals, self._handles = {}, []
+
+
+def _adding(a: Tensor, b: Tensor) -> Any:
+    def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return output + (inputs[0].to(a.dtype) @ a.T @ b.T).to(output.dtype)
+
+    return hook

@@ -1,0 +1,83 @@
+"""The frozen lower half of a model, run once per row (for `top_layers`): in training its output does not change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from selfedit.engines.local.batch import Batch, lay_out
+from selfedit.engines.local.stack import upper_half
+from selfedit.engines.local.text import Row
+from selfedit.errors import InputError
+
+
+class Prefix:
+    """Hidden states [tokens, width] that enter the upper half, by row. Not covered: layers of different kinds."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        if len(set(getattr(model.config.get_text_config(), "layer_types", None) or [""])) > 1:
+            raise InputError(
+                "top_layers needs layers that are all of one kind, and this model mixes several; leave it off"
+            )
+        self.model = model
+        self.name, self.first = upper_half(model)
+        self.layers: Any = model.get_submodule(self.name)
+        self._known: dict[tuple[int, ...], Tensor] = {}
+
+    @contextmanager
+    def skipped(self, batch: Batch) -> Iterator[None]:
+        """Within this block the model runs its upper half only, on what the lower half makes of this batch."""
+        hidden = self._hidden(batch)
+
+        def enter(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return (hidden, *inputs[1:])
+
+        handle = self.layers[self.first].register_forward_pre_hook(enter)
+        try:
+            with self._only(self.layers[self.first :]):
+                yield
+        finally:
+            handle.remove()
+
+    def _hidden(self, batch: Batch) -> Tensor:
+        rows = {tuple(row.ids): row for spans in batch.spans for _, row in spans}
+        self._learn([row for ids, row in rows.items() if ids not in self._known])
+        width = next(iter(self._known.values())).shape[1]
+        hidden = torch.zeros(len(batch.spans), batch.ids.numel() // len(batch.spans), width)
+        hidden = hidden.to(self.model.device, self.model.dtype)
+        for k, spans in enumerate(batch.spans):
+            for start, row in spans:
+                hidden[k, start : start + len(row.ids)] = self._known[tuple(row.ids)]
+        return hidden.view(*batch.ids.shape, width)
+
+    @torch.no_grad()
+    def _learn(self, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        batch, found = lay_out([[row] for row in rows], self.model.device), list[Tensor]()
+
+        def leave(layer: nn.Module, inputs: Any, output: Tensor | tuple[Tensor, ...]) -> None:
+            found.append(output if isinstance(output, Tensor) else output[0])
+
+        handle = self.layers[self.first - 1].register_forward_hook(leave)
+        try:
+            with self._only(self.layers[: self.first]):
+                self.model.base_model(input_ids=batch.ids, use_cache=False)
+        finally:
+            handle.remove()
+        self._known |= {tuple(row.ids): found[0][k, : len(row.ids)].clone() for k, row in enumerate(rows)}
+
+    @contextmanager
+    def _only(self, layers: nn.ModuleList) -> Iterator[None]:
+        parent, _, attribute = self.name.rpartition(".")
+        owner = self.model.get_submodule(parent)
+        setattr(owner, attribute, layers)
+        try:
+            yield
+        finally:
+            setattr(owner, attribute, self.layers)
