@@ -27,7 +27,7 @@ from selfedit.errors import EngineError, InputError
 from selfedit.protocols import Progress, silent
 from selfedit.types import BASE, Failure, Job, Recipe, Request, Update
 
-ROWS = 384
+ROWS = 192
 """Most sequences decoded together; bounds the memory of the key-value cache."""
 
 Shape = tuple[int, tuple[str, ...]]
@@ -192,13 +192,10 @@ class LocalEngine:
         for index in batch:
             update = requests[index].update.id
             owners[update if update in self._trained else ""].append(index)
-        groups = [
-            (
-                self._trained[owner][1] if owner else None,
-                [ask for index in owned if isinstance(ask := asks[index], Ask)],
-            )
-            for owner, owned in owners.items()
-        ]
+        groups: list[tuple[Adapter | None, list[Ask]]] = []
+        for owner, owned in owners.items():
+            own = [ask for index in owned if isinstance(ask := asks[index], Ask)]
+            groups += [(self._trained[owner][1], own)] if owner else [(None, [ask]) for ask in own]
         decoded = decode_together(
             self.model, groups, self.text.stops, lambda done, total: self.progress("writing", done, total, "")
         )

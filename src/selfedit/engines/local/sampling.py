@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
 
 from selfedit.engines.local.stack import Adapter, attached, head_only_at, stack
 
@@ -37,28 +39,43 @@ def decode_together(
 ) -> list[list[list[int]]]:
     """The new tokens of every ask, group by group, without the stop token.
 
-    Either every group has an adapter or there is one group without. Groups are padded to the one with most asks. Each
-    ask draws from its own generator, so what it gets does not depend on its neighbours (up to ties in rounding).
+    Either every group has an adapter or none has. Groups are padded to the one with most asks; a group leaves the batch
+    when all its asks are answered. Each ask draws from its own generator, so what it gets does not depend on its
+    neighbours (up to ties in rounding).
     """
     width = max(len(asks) for _, asks in groups)
     filler = Ask([next(iter(stops))], 0, 0.0, 1.0, 0)
     asks = [ask for _, group in groups for ask in [*group, *[filler] * (width - len(group))]]
-    adapters = [adapter for adapter, _ in groups if adapter]
-    with attached(model, *stack(adapters)) if adapters else nullcontext():
-        tokens = _decode(model, asks, stops, on_token, can_shrink=not adapters)
+    with _Worn(model, [adapter for adapter, _ in groups if adapter]) as worn:
+        tokens = _decode(model, asks, width, stops, on_token, worn)
     return [tokens[g * width : g * width + len(group)] for g, (_, group) in enumerate(groups)]
 
 
+class _Worn(ExitStack):
+    """The adapters attached to the model, one per group of rows; none if there are none."""
+
+    def __init__(self, model: PreTrainedModel, adapters: Sequence[Adapter]) -> None:
+        super().__init__()
+        self.model, self.adapters = model, adapters
+        self.keep(range(len(adapters)))
+
+    def keep(self, groups: Sequence[int]) -> None:
+        self.close()
+        if self.adapters:
+            self.adapters = [self.adapters[group] for group in groups]
+            self.enter_context(attached(self.model, *stack(self.adapters)))
+
+
 def _decode(
-    model: PreTrainedModel, asks: Sequence[Ask], stops: frozenset[int], on_token: OnToken, can_shrink: bool
+    model: PreTrainedModel, asks: Sequence[Ask], width: int, stops: frozenset[int], on_token: OnToken, worn: _Worn
 ) -> list[list[int]]:
     ids, mask = _left_pad(asks, model.device)
     pick = _Picker(asks, model.device)
-    cache = DynamicCache(config=model.config)
+    limit = max(ask.max_new_tokens for ask in asks)
+    cache = _cache(model, ids.shape[1] + limit)
     new: list[list[int]] = [[] for _ in asks]
     rows = list(range(len(asks)))  # the ask behind each row of the batch
     open_rows = [ask.max_new_tokens > 0 for ask in asks]
-    limit = max(ask.max_new_tokens for ask in asks)
     for done in range(limit):
         positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         with head_only_at(model, None):
@@ -76,12 +93,44 @@ def _decode(
         if not any(open_rows):
             break
         ids, mask = tokens[:, None], torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-        kept = [index for index, ask in enumerate(rows) if open_rows[ask]]
-        if can_shrink and len(kept) <= 0.7 * len(rows):  # finished rows leave; dropping them one by one would cost more
-            chosen = torch.tensor(kept, device=ids.device)
+        groups = range(len(rows) // width)
+        kept = [g for g in groups if any(open_rows[row] for row in rows[g * width : (g + 1) * width])]
+        if len(kept) <= 0.8 * len(groups):  # dropping every group at once when it is done would cost more
+            chosen = torch.tensor([g * width + place for g in kept for place in range(width)], device=ids.device)
             cache.batch_select_indices(chosen)
-            ids, mask, rows = ids[chosen], mask[chosen], [rows[index] for index in kept]
+            worn.keep(kept)
+            ids, mask, rows = ids[chosen], mask[chosen], [rows[index] for index in chosen.tolist()]
     return new
+
+
+def _cache(model: PreTrainedModel, room: int) -> DynamicCache:
+    cache = DynamicCache(config=model.config)
+    cache.layers = [_Layer(room) if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    return cache
+
+
+class _Layer(DynamicLayer):
+    """Keys and values [rows, heads, room, width] written in place; transformers' own are copied for every token."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.room, self.used = room, 0
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self.all_keys, self.all_values = (
+                states.new_empty(*states.shape[:2], self.room, states.shape[3]) for states in (key_states, value_states)
+            )
+        new = slice(self.used, self.used + key_states.shape[2])
+        self.all_keys[:, :, new], self.all_values[:, :, new] = key_states, value_states
+        self.used = new.stop
+        self.keys, self.values = self.all_keys[:, :, : self.used], self.all_values[:, :, : self.used]
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        super().batch_select_indices(indices)
+        self.all_keys, self.all_values = self.all_keys[indices], self.all_values[indices]
 
 
 def _left_pad(asks: Sequence[Ask], device: torch.device) -> tuple[Tensor, Tensor]:
