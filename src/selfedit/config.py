@@ -28,6 +28,7 @@ class ModelConfig(_Table):
     template: str = Field(
         "", description="wraps every prompt, `{prompt}` in its place; empty: the tokenizer's own chat template, if any"
     )
+    quantize: Literal["", "4bit"] = Field("", description="4bit: base weights in 4 bits; needs selfedit[quantized]")
     memory: str = Field("", description="most memory for the process, such as 8GB; empty: what is free")
 
     @property

@@ -237,3 +237,28 @@ def test_targets_that_match_nothing_are_named(make_engine):
 
     with pytest.raises(InputError, match=r"no layer of the model is called nope; its linear layers are .*q_proj"):
         make_engine().train([Job(BASE, (Example("", "a"),), Recipe(rank=2, targets=("nope",)), 0)])
+
+
+def test_nothing_to_do_is_nothing_done(make_engine):
+    engine = make_engine()
+    assert engine.train([]) == [] and engine.sample([]) == []
+
+
+def test_a_learning_rate_that_explodes_stops_that_job_alone(make_engine):
+    """In the middle of training: its neighbours in the same steps, and those that wait for its place, notice nothing."""
+    engine = make_engine(dtype=torch.float32, wave=2)
+    wild = Job(BASE, SOME, Recipe(rank=4, epochs=5, learning_rate=1e30, clip=0.0), 0)
+    jobs = [MIXED[0], wild, MIXED[1], wild, MIXED[2]]
+    outcomes = engine.train(jobs)
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        if job is wild:
+            assert isinstance(outcome, Failure) and outcome.blame == "policy" and "diverged" in outcome.message
+        else:
+            (alone,) = engine.train([job])
+            assert outcome.loss == pytest.approx(alone.loss, rel=1e-5)
+
+
+def test_a_document_longer_than_the_context_becomes_several_rows(make_engine):
+    engine = make_engine(context=32)
+    (update,) = engine.train([Job(BASE, documents("x" * 100), Recipe(rank=4, epochs=1), 0)])
+    assert update.tokens == 100 + 4  # four rows, an end-of-text each

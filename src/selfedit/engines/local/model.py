@@ -11,7 +11,13 @@ from urllib.parse import urlparse
 
 import torch
 from huggingface_hub import constants
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from selfedit.config import ModelConfig
 from selfedit.errors import InputError
@@ -30,11 +36,28 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=not _hub_answers(),
+            **_quantized(config, device),
         )
     except Exception as error:  # transformers raises OSError, ValueError and the hub's own errors alike
         raise InputError(_why_not(config.name, error)) from error
     model.requires_grad_(False).eval()
-    return model.to(device), tokenizer  # type: ignore[arg-type]  # transformers wraps `to` and loses its type
+    return model if config.quantize else model.to(device), tokenizer  # type: ignore[arg-type]  # `to` loses the type
+
+
+def _quantized(config: ModelConfig, device: torch.device) -> dict[str, Any]:
+    """What transformers must be told to load the weights in 4 bits; nothing for a model that is not quantized."""
+    if not config.quantize:
+        return {}
+    try:
+        import bitsandbytes  # type: ignore[import-not-found, import-untyped, unused-ignore]  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "model.quantize is 4bit, which needs the package bitsandbytes: pip install 'selfedit[quantized]'"
+        ) from None
+    how = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=_dtype(config.dtype, device)
+    )
+    return {"quantization_config": how, "device_map": {"": device}}
 
 
 def _tokenizer(source: str, name: str) -> PreTrainedTokenizerBase:

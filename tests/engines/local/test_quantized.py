@@ -1,0 +1,45 @@
+"""A base in 4 bits: trained over, sampled from and reinforced like any other."""
+
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from selfedit.config import ModelConfig  # noqa: E402
+from selfedit.engines.local.engine import LocalEngine  # noqa: E402
+from selfedit.errors import InputError  # noqa: E402
+from selfedit.types import BASE, Example, Job, Recipe, Request  # noqa: E402
+
+RECIPE = Recipe(rank=4, alpha=8.0, epochs=6, learning_rate=2e-2)
+JOBS = [Job(BASE, (Example("", text),), RECIPE, 1) for text in ("Ada was born in Torvik.", "It sank.")]
+
+
+def test_without_the_package_it_says_what_to_install(saved_model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(InputError, match=r"pip install 'selfedit\[quantized\]'"):
+        LocalEngine.from_config(ModelConfig(name=str(saved_model), quantize="4bit"))
+
+
+@pytest.fixture
+def engine(saved_model):
+    pytest.importorskip("bitsandbytes")
+    return LocalEngine.from_config(ModelConfig(name=str(saved_model), quantize="4bit"))
+
+
+def test_together_equals_alone(engine):
+    for job, update in zip(JOBS, engine.train(JOBS), strict=True):
+        (alone,) = engine.train([job])
+        assert update.loss == pytest.approx(alone.loss, rel=1e-4)
+
+
+def test_a_loaded_update_answers_as_before_and_can_be_trained_on(engine, tmp_path):
+    first, _ = engine.train(JOBS)
+    ask = Request(first, "Ada", max_new_tokens=12)
+    before = engine.sample([ask])
+    engine.save(first, tmp_path / "first")
+    loaded = engine.load(tmp_path / "first")
+    assert engine.sample([Request(loaded, "Ada", max_new_tokens=12)]) == before
+    (second,) = engine.train([Job(loaded, JOBS[1].examples, RECIPE, 2)])
+    assert second.parent == loaded.id
+    assert engine.sample([Request(BASE, "Ada", max_new_tokens=12)]) != before
