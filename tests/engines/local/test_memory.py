@@ -9,10 +9,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from selfedit.engines.local import engine as engine_module  # noqa: E402
-from selfedit.engines.local.memory import COPIES, fit, free_memory, token_bytes  # noqa: E402
+from selfedit.engines.local.memory import COPIES, fit, free_memory, rows_that_fit, token_bytes  # noqa: E402
+from selfedit.engines.local.sampling import decode_together  # noqa: E402
 from selfedit.engines.local.training import layout, train_together  # noqa: E402
 from selfedit.errors import InputError  # noqa: E402
-from selfedit.types import BASE, Example, Failure, Job, Recipe  # noqa: E402
+from selfedit.types import BASE, Example, Failure, Job, Recipe, Request  # noqa: E402
 
 RECIPE = Recipe(rank=4, epochs=2)
 JOBS = [Job(BASE, (Example("", "a" * size), Example("", "b")), RECIPE, size) for size in range(3, 11)]
@@ -106,3 +107,33 @@ def test_other_errors_are_not_taken_for_memory(make_engine, monkeypatch):
     monkeypatch.setattr(engine_module, "train_together", broken)
     with pytest.raises(RuntimeError, match="shapes"):
         make_engine().train(JOBS)
+
+
+def test_out_of_memory_halves_what_is_written_together(make_engine, monkeypatch, caplog):
+    def cramped(model, groups, stops, on_token):
+        if sum(len(asks) for _, asks in groups) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return decode_together(model, groups, stops, on_token)
+
+    engine = make_engine()
+    asks = [Request(update, "Ada", max_new_tokens=5) for update in [BASE, *engine.train(JOBS)] for _ in range(2)]
+    expected = engine.sample(asks)
+    monkeypatch.setattr(engine_module, "decode_together", cramped)
+    with caplog.at_level(logging.WARNING):
+        assert engine.sample(asks) == expected
+    assert "out of memory; going on with 4 sequences at a time" in caplog.text
+
+
+def test_long_texts_are_written_fewer_at_a_time(make_engine):
+    model = make_engine(dtype=torch.float32).model
+    short, long = (rows_that_fit(model, tokens, _held() + 50_000_000) for tokens in (50, 500))
+    assert long < short <= 11 * long
+
+
+def test_keys_and_values_grow_beyond_their_first_room(make_engine):
+    engine = make_engine(context=512)
+    (text,) = engine.sample([Request(BASE, "Ada", seed=1, temperature=1.0, max_new_tokens=200)])
+    prompt = engine.text.prompt("Ada")
+    expected = engine.model.generate(torch.tensor([prompt]), max_new_tokens=150, do_sample=False, pad_token_id=1)
+    (greedy,) = engine.sample([Request(BASE, "Ada", max_new_tokens=150)])
+    assert greedy == engine.text.decode(expected[0, len(prompt) :].tolist()) and text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from transformers.pytorch_utils import Conv1D
 from selfedit.config import ModelConfig
 from selfedit.engines.local import files
 from selfedit.engines.local.jobs import Course
-from selfedit.engines.local.memory import COPIES, fit, is_out_of_memory, token_bytes
+from selfedit.engines.local.memory import COPIES, fit, is_out_of_memory, rows_that_fit, token_bytes
 from selfedit.engines.local.merging import Merged
 from selfedit.engines.local.model import load_model
 from selfedit.engines.local.sampling import Ask, decode_together
@@ -32,6 +32,9 @@ ROWS = 192
 
 Shape = tuple[int, tuple[str, ...]]
 """Rank and layer names: adapters of one shape can be stacked."""
+
+Asked = tuple[str, Ask]
+"""The update whose adapter is worn for it, or "" for none, and what to continue."""
 
 log = logging.getLogger(__name__)
 
@@ -150,17 +153,18 @@ class LocalEngine:
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
         """One text or failure per request, in batches of requests that share the merged weights below them."""
         results: dict[int, str | Failure] = {}
-        groups: dict[tuple[str, Shape | None], list[int]] = defaultdict(list)
-        asks = [self._ask(request) for request in requests]
-        for index, (request, ask) in enumerate(zip(requests, asks, strict=True)):
+        groups: dict[tuple[str, Shape | None], dict[int, Asked]] = defaultdict(dict)
+        for index, request in enumerate(requests):
+            ask = self._ask(request)
             if isinstance(ask, Failure):
                 results[index] = ask
             else:
-                groups[self._below(request.update)].append(index)
-        for (merged, shape), members in groups.items():
+                owner = request.update.id if request.update.id in self._trained else ""
+                groups[self._below(request.update)][index] = owner, ask
+        for (merged, _), asked in groups.items():
             self._merge(merged)
-            for batch in self._batches(members, requests, stacked=shape is not None):
-                results |= self._sample_batch(batch, requests, asks)
+            for batch in self._batches(asked):
+                results |= self._sample_batch(batch)
         return [results[index] for index in range(len(requests))]
 
     def _below(self, update: Update) -> tuple[str, Shape | None]:
@@ -170,31 +174,41 @@ class LocalEngine:
         adapter = self._trained[update.id][1]
         return update.parent or BASE.id, (adapter.rank, tuple(adapter.weights))
 
-    def _batches(self, members: Sequence[int], requests: Sequence[Request], stacked: bool) -> list[list[int]]:
-        """At most ROWS requests each; the requests of one update stay together and neighbours have like lengths."""
-        if not stacked:
-            ordered = sorted(members, key=lambda index: len(requests[index].prompt))
-            return [ordered[start : start + ROWS] for start in range(0, len(ordered), ROWS)]
-        batches: list[list[int]] = []
+    def _batches(self, asked: dict[int, Asked]) -> Iterator[dict[int, Asked]]:
+        """As many requests as fit in memory, at most ROWS; an update's stay together, neighbours have like lengths."""
+        longest = max(len(ask.ids) + ask.max_new_tokens for _, ask in asked.values())
+        most = min(ROWS, rows_that_fit(self.model, longest, self.memory))
         owners: dict[str, list[int]] = defaultdict(list)
-        for index in members:
-            owners[requests[index].update.id].append(index)
-        for owned in owners.values():
-            if not batches or len(batches[-1]) + len(owned) > ROWS:
-                batches.append([])
-            batches[-1] += owned
-        return batches
+        for index in sorted(asked, key=lambda index: len(asked[index][1].ids)):
+            owners[asked[index][0]].append(index)
+        batch: dict[int, Asked] = {}
+        for part in (own[start : start + most] for own in owners.values() for start in range(0, len(own), most)):
+            if len(batch) + len(part) > most:
+                yield batch
+                batch = {}
+            batch |= {index: asked[index] for index in part}
+        yield batch
 
-    def _sample_batch(
-        self, batch: Sequence[int], requests: Sequence[Request], asks: Sequence[Ask | Failure]
-    ) -> dict[int, str | Failure]:
+    def _sample_batch(self, batch: dict[int, Asked]) -> dict[int, str | Failure]:
+        """Out of memory halves the batch; a request that fails even alone is a failure."""
+        try:
+            return self._decode(batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                return dict.fromkeys(batch, Failure("system", f"out of memory in writing: {error}"))
+        half, items = len(batch) // 2, list(batch.items())
+        log.warning("out of memory; going on with %d sequences at a time", half)
+        return self._sample_batch(dict(items[:half])) | self._sample_batch(dict(items[half:]))
+
+    def _decode(self, batch: dict[int, Asked]) -> dict[int, str | Failure]:
         owners: dict[str, list[int]] = defaultdict(list)
-        for index in batch:
-            update = requests[index].update.id
-            owners[update if update in self._trained else ""].append(index)
+        for index, (owner, _) in batch.items():
+            owners[owner].append(index)
         groups: list[tuple[Adapter | None, list[Ask]]] = []
         for owner, owned in owners.items():
-            own = [ask for index in owned if isinstance(ask := asks[index], Ask)]
+            own = [batch[index][1] for index in owned]
             groups += [(self._trained[owner][1], own)] if owner else [(None, [ask]) for ask in own]
         decoded = decode_together(
             self.model, groups, self.text.stops, lambda done, total: self.progress("writing", done, total, "")

@@ -46,6 +46,15 @@ def fit(model: PreTrainedModel, layout: Layout, wave: int, cap: int) -> Limits:
     return Limits(adapters, tokens)
 
 
+def rows_that_fit(model: PreTrainedModel, tokens: int, cap: int) -> int:
+    """How many sequences of so many tokens can be decoded together: what their keys and values take, at least one."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    row = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize * tokens
+    return max(1, int(free_memory(model.device, cap) / 2 / row))  # the other half is for the work on them
+
+
 def free_memory(device: torch.device, cap: int) -> float:
     """Bytes that training may take, now; with a cap, what it leaves beside what the process already holds."""
     if device.type == "cuda":

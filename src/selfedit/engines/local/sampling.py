@@ -72,7 +72,7 @@ def _decode(
     ids, mask = _left_pad(asks, model.device)
     pick = _Picker(asks, model.device)
     limit = max(ask.max_new_tokens for ask in asks)
-    cache = _cache(model, ids.shape[1] + limit)
+    cache = _cache(model, ids.shape[1] + min(limit, 64))
     new: list[list[int]] = [[] for _ in asks]
     rows = list(range(len(asks)))  # the ask behind each row of the batch
     open_rows = [ask.max_new_tokens > 0 for ask in asks]
@@ -104,6 +104,7 @@ def _decode(
 
 
 def _cache(model: PreTrainedModel, room: int) -> DynamicCache:
+    """Room for that many tokens at first. Layers with a sliding window keep transformers' own cache."""
     cache = DynamicCache(config=model.config)
     cache.layers = [_Layer(room) if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
@@ -119,14 +120,21 @@ class _Layer(DynamicLayer):
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-            self.all_keys, self.all_values = (
-                states.new_empty(*states.shape[:2], self.room, states.shape[3]) for states in (key_states, value_states)
-            )
+            self.all_keys, self.all_values = key_states[:, :, :0], value_states[:, :, :0]
         new = slice(self.used, self.used + key_states.shape[2])
+        if new.stop > self.all_keys.shape[2]:
+            self.room = max(2 * self.used, new.stop, self.room)
+            self.all_keys, self.all_values = self._larger(self.all_keys), self._larger(self.all_values)
         self.all_keys[:, :, new], self.all_values[:, :, new] = key_states, value_states
         self.used = new.stop
         self.keys, self.values = self.all_keys[:, :, : self.used], self.all_values[:, :, : self.used]
         return self.keys, self.values
+
+    def _larger(self, states: Tensor) -> Tensor:
+        rows, heads, _, width = states.shape
+        larger = states.new_empty(rows, heads, self.room, width)
+        larger[:, :, : self.used] = states[:, :, : self.used]
+        return larger
 
     def batch_select_indices(self, indices: Tensor) -> None:
         super().batch_select_indices(indices)
