@@ -245,7 +245,7 @@ def test_nothing_to_do_is_nothing_done(make_engine):
 
 
 def test_a_learning_rate_that_explodes_stops_that_job_alone(make_engine):
-    """In the middle of training: its neighbours in the same steps, and those that wait for its place, notice nothing."""
+    """In the middle of training: neighbours in the same steps, and those that wait for its place, notice nothing."""
     engine = make_engine(dtype=torch.float32, wave=2)
     wild = Job(BASE, SOME, Recipe(rank=4, epochs=5, learning_rate=1e30, clip=0.0), 0)
     jobs = [MIXED[0], wild, MIXED[1], wild, MIXED[2]]
