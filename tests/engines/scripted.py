@@ -34,7 +34,7 @@ ORDERS = {
 
 
 class Scripted:
-    """Answers "PROCESS prompt", or obeys the prompt. An update is named by its first target; its tokens are the process.
+    """Answers "PROCESS prompt", or obeys the prompt. An update is named by its first target; `tokens` is the process.
 
     `knows`: the updates that it has trained or loaded. It cannot be asked about others.
     """
