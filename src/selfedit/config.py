@@ -25,6 +25,9 @@ class ModelConfig(_Table):
     dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] = Field(
         "auto", description="of the base weights; auto is bfloat16 on a GPU and float32 elsewhere"
     )
+    processes: int = Field(
+        0, ge=0, description="for experiments; 0 is one per core (at most 8) for a small model on a CPU, otherwise 1"
+    )
     template: str = Field(
         "", description="wraps every prompt, `{prompt}` in its place; empty: the tokenizer's own chat template, if any"
     )

@@ -9,7 +9,7 @@ from selfedit.cli.main import run
 
 TINY = [
     *("--set", "outer.rounds=1", "--set", "outer.passages_per_round=2", "--set", "outer.edits_per_passage=2"),
-    *("--set", "data.eval_passages=2", "--set", "outer.writing.max_new_tokens=40"),
+    *("--set", "data.eval_passages=2", "--set", "outer.writing.max_new_tokens=40", "--set", "model.processes=1"),
 ]
 BRIEF = ["--set", "outer.edits_per_passage=1", "--set", "outer.writing.max_new_tokens=8", "--set", "inner.epochs=1"]
 PASSAGES = [

@@ -1,6 +1,7 @@
 """`demo`, `train` and `resume`."""
 
 import json
+import multiprocessing
 import signal
 import sqlite3
 from contextlib import closing
@@ -47,6 +48,14 @@ def test_the_demo_as_json_is_the_summary(cli, tiny, tmp_path):
     assert list(called.json) == ["run", *CONDITIONS, "rl_gain", "seconds"]
     assert called.json == {"run": "run", **json.loads((tmp_path / "here" / "run" / "summary.json").read_text())}
     assert "run folder: run" in called.err and "round-0: 4 of 4" in called.err
+
+
+def test_the_demo_in_two_processes_does_the_same_and_leaves_none(cli, tiny):
+    alone = cli("demo", "--json", "-o", "alone", *tiny)
+    called = cli("demo", "--json", "-o", "shared", *tiny, "--set", "model.processes=2")
+    assert called.code == 0 and multiprocessing.active_children() == []
+    assert [called.json[name]["n"] for name in CONDITIONS] == [2] * len(CONDITIONS)
+    assert called.json["passage_only"]["tokens"] == alone.json["passage_only"]["tokens"]
 
 
 # train

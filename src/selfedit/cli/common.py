@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,9 +20,11 @@ import typer
 
 from selfedit.almanac import RECIPE
 from selfedit.cli import screen
-from selfedit.config import Config, load_config, read_toml, resolve
+from selfedit.config import Config, ModelConfig, load_config, read_toml, resolve
+from selfedit.engines.pool import Pool
+from selfedit.engines.start import start_local
 from selfedit.errors import InputError, SelfEditError
-from selfedit.protocols import Progress
+from selfedit.protocols import Engine, Progress
 from selfedit.store import Run, read_json
 from selfedit.types import BASE, Question, Task, Update
 
@@ -28,6 +32,12 @@ if TYPE_CHECKING:
     from selfedit.engines.local.engine import LocalEngine
 
 RUNS = Path("runs")
+
+SMALL = 100_000_000
+"""Bytes of weights up to which a second process is worth more than a second thread."""
+
+MOST_PROCESSES = 8
+"""Each holds PyTorch and the model, and shared among more there is little left of a wave for each."""
 
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="a model directory, a hub id, or almanac (the embedded model)")
@@ -54,23 +64,39 @@ def _anywhere(model: str) -> str:
 
 
 def make_engine(config: Config, progress: Progress) -> LocalEngine:
-    """The local engine with the config's model. Importing it takes seconds, so it happens only here."""
-    quieten()
-    from selfedit.engines.local.engine import LocalEngine
-
-    return LocalEngine.from_config(config.model, config.wave, progress)
+    """The local engine with the config's model, in this process."""
+    return start_local(config.model, config.wave, progress)
 
 
-def quieten() -> None:
-    """Settings of the libraries that must stand before they are imported; their loading bars would garble ours."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Threads spin only briefly for each other. With the default, other work on the machine made training four times
-    # slower; when they never spin, two threads are slower than one (LOG.md).
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    from transformers.utils import logging
+@contextmanager
+def engine_for_many(config: Config, progress: Progress) -> Iterator[Engine]:
+    """The engine of commands that train many adapters: in as many processes as the config says."""
+    processes = config.model.processes or usual_processes(config.model)
+    if processes == 1:
+        yield make_engine(config, progress)
+    else:
+        with closing(Pool(partial(start_local, config.model, config.wave), processes, progress)) as pool:
+            yield pool
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+
+def usual_processes(model: ModelConfig) -> int:
+    """One per core (at most MOST_PROCESSES) for a small model on a CPU, else one.
+
+    Found out without PyTorch: importing it takes seconds, which the workers spend at the same time.
+    """
+    folder = RECIPE.parent / "weights" if model.name == "almanac" else Path(model.name)
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    gpu = sys.platform == "darwin" or shutil.which("nvidia-smi") is not None
+    on_cpu = model.device == "cpu" or (model.device == "auto" and not gpu)
+    return min(_cores(), MOST_PROCESSES) if on_cpu and 0 < size < SMALL else 1
+
+
+def _cores() -> int:
+    """The cores we may use. OMP_NUM_THREADS, which bounds the threads of PyTorch, bounds its processes too."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked):
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def new_folder(command: str) -> Path:

@@ -16,8 +16,8 @@ from selfedit.cli.common import (
     Output,
     Set,
     config_of,
+    engine_for_many,
     make_config,
-    make_engine,
     print_json,
     resumable,
     start_run,
@@ -107,8 +107,7 @@ def _finish(run: Run, config: Config, tasks: dict[str, list[Task]], json: bool) 
 
 def run_and_report(run: Run, config: Config, tasks: dict[str, list[Task]]) -> Result:
     """The experiment with progress bars, and its report."""
-    with screen.bars() as progress:
-        engine = make_engine(config, progress)
+    with screen.bars() as progress, engine_for_many(config, progress) as engine:
         result = run_experiment(run, config, tasks["train"], tasks["eval"], engine, progress)
     write_report(run, result.summary, [*tasks["train"], *tasks["eval"]])
     return result
