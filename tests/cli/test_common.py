@@ -1,9 +1,13 @@
 """How many processes a command uses."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from selfedit.cli import common
 from selfedit.config import ModelConfig
+from selfedit.errors import InputError
+from selfedit.protocols import silent
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +54,19 @@ def test_a_gpu_is_used_by_one(monkeypatch):
     assert common.usual_processes(ModelConfig()) == 1
     assert common.usual_processes(ModelConfig(device="cuda")) == 1
     assert common.usual_processes(ModelConfig(device="cpu")) == 4
+
+
+def test_the_memory_is_shared_among_the_processes(monkeypatch):
+    given = []
+    monkeypatch.setattr(common, "Pool", lambda make, processes, progress: given.append((make.args[0], processes)))
+    monkeypatch.setattr(common, "closing", nullcontext)
+    config = common.make_config(None, None, memory="8GB")
+    with common.engine_for_many(config, silent):
+        pass
+    ((worker, processes),) = given
+    assert processes == 4 and worker.memory_bytes == 2_000_000_000
+
+
+def test_a_size_that_cannot_be_read_is_named():
+    with pytest.raises(InputError, match=r"model\.memory is wrong: .*such as 8GB"):
+        common.make_config(None, None, memory="lots")

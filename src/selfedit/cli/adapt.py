@@ -11,6 +11,7 @@ import typer
 from selfedit.cli import screen
 from selfedit.cli.common import (
     Json,
+    Memory,
     Model,
     Output,
     Set,
@@ -42,6 +43,7 @@ def adapt(
     questions: Annotated[Path | None, typer.Option("--questions", "-q", help="JSON list of {question, answer}")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", help="write notes with this trained run's policy")] = None,
     overrides: Set = None,
+    memory: Memory = None,
     output: Output = None,
     json: Json = False,
 ) -> None:
@@ -51,7 +53,7 @@ def adapt(
 
     Example: selfedit adapt handbook.md --model path/to/model --questions handbook_questions.json -o runs/handbook
     """
-    config = make_config(model, overrides)
+    config = make_config(model, overrides, memory=memory)
     taught = read_documents(documents)
     if questions:
         taught = add_questions(taught, questions)

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import psutil
 import typer
 
 from selfedit.almanac import RECIPE
@@ -43,14 +44,20 @@ Model = Annotated[
     str | None, typer.Option("--model", "-m", help="a model directory, a hub id, or almanac (the embedded model)")
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", help="override a config key: --set inner.epochs=5")]
+Memory = Annotated[
+    str | None, typer.Option("--memory", help="most memory to take: 8GB; left out: what is free")
+]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="the run's folder; left out: runs/COMMAND-N")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")]
 
 
-def make_config(model: str | None, overrides: Sequence[str] | None, path: Path | None = None) -> Config:
+def make_config(
+    model: str | None, overrides: Sequence[str] | None, path: Path | None = None, memory: str | None = None
+) -> Config:
     """The config of a command: defaults, the embedded model's recipe if that is the model, the file, the options."""
     file = read_toml(path) if path else {}
-    chosen = [f"model.name={json.dumps(model)}"] if model else []
+    named = {"model.name": model, "model.memory": memory}
+    chosen = [f"{key}={json.dumps(value)}" for key, value in named.items() if value]
     table = file.get("model")
     name = model or (table.get("name") if isinstance(table, dict) else None) or "almanac"
     config = load_config(path, [*chosen, *(overrides or [])], read_toml(RECIPE) if name == "almanac" else {})
@@ -75,7 +82,9 @@ def engine_for_many(config: Config, progress: Progress) -> Iterator[Engine]:
     if processes == 1:
         yield make_engine(config, progress)
     else:
-        with closing(Pool(partial(start_local, config.model, config.wave), processes, progress)) as pool:
+        each = (config.model.memory_bytes or psutil.virtual_memory().available) // processes
+        model = config.model.model_copy(update={"memory": str(each)})
+        with closing(Pool(partial(start_local, model, config.wave), processes, progress)) as pool:
             yield pool
 
 

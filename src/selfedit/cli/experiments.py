@@ -12,6 +12,7 @@ from selfedit.almanac import world
 from selfedit.cli import adapt, screen
 from selfedit.cli.common import (
     Json,
+    Memory,
     Model,
     Output,
     Set,
@@ -40,7 +41,7 @@ ConfigFile = Annotated[
 ]
 
 
-def demo(output: Output = None, overrides: Set = None, json: Json = False) -> None:
+def demo(output: Output = None, overrides: Set = None, memory: Memory = None, json: Json = False) -> None:
     """Watch the embedded model teach itself, in about two minutes.
 
     It reads passages about invented people and places, writes notes, learns from them, answers without the passage, and
@@ -48,7 +49,7 @@ def demo(output: Output = None, overrides: Set = None, json: Json = False) -> No
 
     Example: selfedit demo -o runs/demo
     """
-    config = make_config("almanac", ["data.eval=almanac", *(overrides or [])])
+    config = make_config("almanac", ["data.eval=almanac", *(overrides or [])], memory=memory)
     screen.err.print("A language model of one million parameters teaches itself. It has seen none of these passages.")
     _start("demo", config, output, json)
 
@@ -61,6 +62,7 @@ def train(
     evaluation: Annotated[Path | None, typer.Option("--eval", help="other passages, for the final table")] = None,
     model: Model = None,
     overrides: Set = None,
+    memory: Memory = None,
     output: Output = None,
     json: Json = False,
 ) -> None:
@@ -74,7 +76,7 @@ def train(
     named = [f"{key}={json_module.dumps(str(path))}" for key, path in files.items() if path]
     if not config and not data:
         raise InputError("train needs passages: a config file, or --data passages.json")
-    _start("train", make_config(model, [*named, *(overrides or [])], config), output, json)
+    _start("train", make_config(model, [*named, *(overrides or [])], config, memory), output, json)
 
 
 def resume(run: Annotated[Path, typer.Argument(help="the run's folder", metavar="RUN")], json: Json = False) -> None:
