@@ -34,9 +34,9 @@ def seal(setting: Setting, edits: Sequence[Edit]) -> Call:
         with _wearing(setting) as model:
             _run_trainer(model, setting, edit, Path(folder), padded=True)
             model.save_pretrained(folder)
-        with _taken_off(setting, PeftModel.from_pretrained(setting.model, folder)) as model:
-            with timed(setting.device) as answer:
-                answers = [text for prompt in edit.prompts for text in _generate(model, setting, [prompt])]
+        loaded = PeftModel.from_pretrained(setting.model, folder)
+        with _taken_off(setting, loaded) as model, timed(setting.device) as answer:
+            answers = [text for prompt in edit.prompts for text in _generate(model, setting, [prompt])]
     return Call(both.seconds - answer.seconds, answer.seconds, [answers])
 
 
@@ -151,7 +151,7 @@ def _generate(model: PeftModel, setting: Setting, prompts: Sequence[str]) -> lis
     length, end = max(map(len, encoded)), setting.text.end
     ids = torch.tensor([[*[end] * (length - len(one)), *one] for one in encoded], device=setting.device)
     mask = torch.tensor([[0] * (length - len(one)) + [1] * len(one) for one in encoded], device=setting.device)
-    written = model.generate(
+    written = model.generate(  # type: ignore[no-untyped-call]
         input_ids=ids,
         attention_mask=mask,
         max_new_tokens=setting.max_new_tokens,

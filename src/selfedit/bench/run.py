@@ -80,11 +80,18 @@ def measure(
     records = _run_arms(setting, plan, ordered, progress)
     after = matmul_rate(setting.device, setting.model.dtype)
     result = summarise(records, [setting.flops(edit) for edit in ordered], max(before, after))
+    result["skipped"] = {} if plan.seal_edits else {"seal": _too_slow(setting, ordered[0])}
     result["accuracy"] = grade(records, ordered) if taught else {}
     progress("profile", 0, 1, "")
     result["profile"] = _profile(setting, ordered[: min(PROFILED, plan.adapters[-1])])
     progress("profile", 1, 1, "")
     return result
+
+
+def _too_slow(setting: Setting, edit: Edit) -> str:
+    rows, context = setting.rows(edit), setting.text.context
+    times = context * len(rows) / setting.tokens(edit)
+    return f"rows padded to {context} tokens are about {times:.0f} times the work; --seal-edits 2 runs it on two edits"
 
 
 def _run_arms(setting: Setting, plan: Plan, edits: Sequence[Edit], progress: Progress) -> dict[str, Record]:

@@ -17,7 +17,7 @@ CONTEXT = 2048
 """The context of the random models, in tokens: what SEAL pads its training rows to."""
 
 
-FULL = Plan((1, 8, 32, 128), baseline_edits=12, seal_edits=6)
+FULL = Plan((1, 8, 32, 128), baseline_edits=20, seal_edits=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ SHAPES = {
         "qwen2",
         _sizes(3584, 28, 28, 4, 18944, 152064, tied=False),
         cpu=Plan((1, 8), baseline_edits=2, seal_edits=0, epochs=1),
-        gpu=Plan((1, 8, 32), baseline_edits=12, seal_edits=6),
+        gpu=Plan((1, 8, 32), baseline_edits=10, seal_edits=4),
     ),
 }
 
@@ -108,9 +108,8 @@ def _random_model(shape: Shape, tokenizer: PreTrainedTokenizerBase, device: torc
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
+    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     with device:  # made where it is used: seven billion weights are slow to make elsewhere and move
-        model = AutoModelForCausalLM.from_config(
-            config, dtype=torch.float32 if device.type == "cpu" else torch.bfloat16
-        )
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     made: PreTrainedModel = model.requires_grad_(False).eval()
     return made
