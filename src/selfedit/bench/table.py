@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ class Rows:
 
     title: str
     columns: tuple[str, ...]
-    cells: list[tuple[str, ...]]
+    cells: Sequence[tuple[str, ...]]
 
 
 def label(arm: str) -> str:
@@ -34,17 +34,8 @@ def tables(shape: str, result: Mapping[str, Any]) -> list[Rows]:
 
 
 def _arms(shape: str, result: Mapping[str, Any]) -> Rows:
-    columns = (
-        "arm",
-        "edits",
-        "train\n(s)",
-        "answer\n(s)",
-        "together\n(s)",
-        "lowest to\nhighest",
-        "edits\n/s",
-        "times",
-        "right",
-    )
+    seconds = ("train\n(s)", "answer\n(s)", "together\n(s)", "lowest to\nhighest")
+    columns = ("arm", "edits", *seconds, "edits\n/s", "times", "right")
     shares = result["accuracy"].get("share", {})
     cells = []
     for name, arm in result["arms"].items():
@@ -75,13 +66,8 @@ def _growth(result: Mapping[str, Any]) -> Rows:
         )
         for name, arm in engine.items()
     ]
-    columns = (
-        "more adapters in one call",
-        "together\n(s per edit)",
-        "GFLOP/s\nin training",
-        "of the\nmachine",
-        "memory\n(MB)",
-    )
+    speed = ("together\n(s per edit)", "GFLOP/s\nin training", "of the\nmachine")
+    columns = ("more adapters in one call", *speed, "memory\n(MB)")
     return Rows("Growth", columns, cells)
 
 

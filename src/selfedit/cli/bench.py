@@ -19,9 +19,7 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1
 Adapters = Annotated[
     list[int] | None, typer.Option("--adapters", help="how many the engine trains at once; can be repeated")
 ]
-BaselineEdits = Annotated[
-    int | None, typer.Option("--baseline-edits", help="edits of Trainer + PEFT and of PEFT alone")
-]
+BaselineEdits = Annotated[int | None, typer.Option("--baseline-edits", help="edits of the Trainer and of plain PEFT")]
 SealEdits = Annotated[int | None, typer.Option("--seal-edits", help="edits of SEAL's recipe; 0 leaves it out")]
 Rank = Annotated[int | None, typer.Option("--rank", help="of every adapter; alpha follows")]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="over each edit's documents")]
