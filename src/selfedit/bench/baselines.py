@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,8 @@ def seal(setting: Setting, edits: Sequence[Edit]) -> Call:
         with _wearing(setting) as model:
             _run_trainer(model, setting, edit, Path(folder), padded=True)
             model.save_pretrained(folder)
-        loaded = PeftModel.from_pretrained(setting.model, folder)
+        with _without_a_warning():
+            loaded = PeftModel.from_pretrained(setting.model, folder)
         with _taken_off(setting, loaded) as model, timed(setting.device) as answer:
             answers = [text for prompt in edit.prompts for text in _generate(model, setting, [prompt])]
     return Call(both.seconds - answer.seconds, answer.seconds, [answers])
@@ -73,8 +75,18 @@ def _wearing(setting: Setting) -> Iterator[PeftModel]:
         target_modules=[target.name for target in setting.targets],
         task_type="CAUSAL_LM",
     )
-    with _taken_off(setting, get_peft_model(setting.model, config)) as model:
+    with _without_a_warning():
+        fresh = get_peft_model(setting.model, config)
+    with _taken_off(setting, fresh) as model:
         yield model
+
+
+@contextmanager
+def _without_a_warning() -> Iterator[None]:
+    """peft asks transformers for something that has a new name, and transformers says so."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield
 
 
 @contextmanager

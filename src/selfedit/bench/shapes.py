@@ -59,13 +59,13 @@ SHAPES = {
         "smollm2_135m",
         "llama",
         _sizes(576, 30, 9, 3, 1536, 49152, tied=True),
-        cpu=Plan((1, 8, 16), baseline_edits=4, seal_edits=0, epochs=1),
+        cpu=Plan((1, 8, 16), baseline_edits=2, seal_edits=0, epochs=1),
     ),
     "qwen2.5-0.5b": Shape(
         "qwen2_5_0_5b",
         "qwen2",
         _sizes(896, 24, 14, 2, 4864, 151936, tied=True),
-        cpu=Plan((1, 8), baseline_edits=4, seal_edits=0, epochs=1),
+        cpu=Plan((1, 8), baseline_edits=2, seal_edits=0, epochs=1),
     ),
     "qwen2.5-7b": Shape(
         "qwen2_5_7b",

@@ -77,7 +77,7 @@ def _profile(result: Mapping[str, Any]) -> Rows:
         (kind, f"{seconds:.3f}", f"{100 * profile['share'][kind]:.1f} %")
         for kind, seconds in profile["seconds"].items()
     ]
-    title = f"Where training time goes ({profile['adapters']} adapters, one epoch, under the profiler)"
+    title = f"Where training time goes ({profile['adapters']} adapters, three documents each, under the profiler)"
     return Rows(title, ("kind of work", "seconds", "share"), cells)
 
 
