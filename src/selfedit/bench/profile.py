@@ -45,7 +45,7 @@ def profiled(work: Callable[[], object], device: torch.device) -> dict[str, Any]
 
     On a GPU they are the seconds of the kernels each operator started; the rest is then what the GPU stood idle.
     """
-    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # the profiler would write lines of its own among the progress
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler would write lines of its own among the progress
     on_gpu = device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with torch.profiler.profile(activities=activities) as profiler, timed(device) as span:
