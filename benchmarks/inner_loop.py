@@ -27,9 +27,9 @@ in two passes; compare within a table only.
 
 - **SEAL's recipe**: a Hugging Face Trainer with PEFT for each edit, rows padded to the whole context and the padding in
   the loss, the adapter written to disk and read again, one question at a time.
-- **Trainer + PEFT**: the same without padding, and the questions of an edit in one batch.
-- **PEFT, plain loop**: AdamW without the Trainer; questions as before.
-- **engine**: this project's, with so many adapters at once.
+- **Trainer**: the same without padding, and the questions of an edit in one batch.
+- **plain PEFT**: AdamW without the Trainer; questions as before.
+- **engine, 8**: this project's, with so many adapters at once.
 
 *times* is the time of an edit beside that of the engine with the most adapters. Floating-point operations are those of
 real tokens only (`selfedit/bench/flops.py`).

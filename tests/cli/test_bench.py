@@ -66,6 +66,6 @@ def test_the_tables_fit_a_hundred_columns(cli, monkeypatch):
     monkeypatch.setattr("selfedit.cli.bench.measure", measure)
     monkeypatch.setattr("selfedit.cli.screen.out.width", 100)
     out = cli("bench", "--rank", 8).out
-    assert asked == [Options(rank=8)] and "12.345" in out and "engine, 128 adapters" in out
+    assert asked == [Options(rank=8)] and "12.345" in out and "engine, 128" in out
     lines = [line for line in out.splitlines() if "points" not in line and "GFLOP/s;" not in line]
     assert max(map(len, lines)) <= 100 and "…" not in out

@@ -8,8 +8,8 @@ from typing import Any
 
 LABELS = {
     "seal": "SEAL's recipe",
-    "trainer": "Trainer + PEFT",
-    "peft": "PEFT, plain loop",
+    "trainer": "Trainer",
+    "peft": "plain PEFT",
 }
 
 
@@ -23,9 +23,8 @@ class Rows:
 
 
 def label(arm: str) -> str:
-    """label("engine_8") -> "engine, 8 adapters"."""
-    count = arm.removeprefix("engine_")
-    return LABELS.get(arm) or f"engine, {count} adapter{'s' if count != '1' else ''}"
+    """label("engine_8") -> "engine, 8"."""
+    return LABELS.get(arm) or arm.replace("_", ", ")
 
 
 def tables(shape: str, result: Mapping[str, Any]) -> list[Rows]:
@@ -67,7 +66,7 @@ def _growth(result: Mapping[str, Any]) -> Rows:
         for name, arm in engine.items()
     ]
     speed = ("together\n(s per edit)", "GFLOP/s\nin training", "of the\nmachine")
-    columns = ("more adapters in one call", *speed, "memory\n(MB)")
+    columns = ("adapters in one call", *speed, "memory\n(MB)")
     return Rows("Growth", columns, cells)
 
 
