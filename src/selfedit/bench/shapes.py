@@ -17,7 +17,7 @@ CONTEXT = 2048
 """The context of the random models, in tokens: what SEAL pads its training rows to."""
 
 
-FULL = Plan((1, 8, 32, 128), baseline_edits=20, seal_edits=10)
+FULL = Plan((1, 8, 32, 128), baseline_edits=60, seal_edits=30)
 
 
 @dataclass(frozen=True, slots=True)
