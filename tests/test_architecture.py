@@ -14,7 +14,7 @@ LAYERS = [
     {"protocols", "config", "prompts"},
     {"credit", "reward", "store", "inner", "statistics", "domains", "engines", "graders", "almanac"},
     {"outer", "evaluate", "continual", "audit"},
-    {"experiment", "teach"},
+    {"experiment", "teach", "bench"},
     {"report", "server", "cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -13,7 +13,7 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from selfedit import __version__
-from selfedit.cli import adapt, experiments, reproduce, runs, screen, setup, updates
+from selfedit.cli import adapt, bench, experiments, reproduce, runs, screen, setup, updates
 from selfedit.errors import SelfEditError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command("resume")(experiments.resume)
 app.command("reproduce")(reproduce.reproduce)
 app.command("init")(setup.init)
 app.command("doctor")(setup.doctor)
+app.command("bench")(bench.bench)
 
 
 def _version(wanted: bool) -> None:

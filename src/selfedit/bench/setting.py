@@ -1,0 +1,108 @@
+"""What all arms have in common: the model, the recipe, how text becomes rows, and the shape of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from selfedit.bench.clock import timed
+from selfedit.bench.edits import Edit
+from selfedit.bench.flops import training_flops
+from selfedit.config import ModelConfig
+from selfedit.engines.local.engine import LocalEngine
+from selfedit.engines.local.stack import Target, find_targets
+from selfedit.engines.local.text import Text
+from selfedit.errors import EngineError
+from selfedit.types import BASE, Failure, Job, Recipe, Request, Update
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A frozen model and what is done with it."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    recipe: Recipe
+    max_new_tokens: int
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @cached_property
+    def text(self) -> Text:
+        return Text(self.model, self.tokenizer)
+
+    @cached_property
+    def targets(self) -> list[Target]:
+        return find_targets(self.model, self.recipe.targets)
+
+    def rows(self, edit: Edit) -> list[list[int]]:
+        """The token ids of an edit's training rows, each ending in the end-of-text token."""
+        return [row.ids for example in edit.examples for row in self.text.rows(example)]
+
+    def tokens(self, edit: Edit) -> int:
+        """Tokens of one epoch."""
+        return sum(map(len, self.rows(edit)))
+
+    def flops(self, edit: Edit) -> float:
+        """Operations that training this edit needs, all epochs."""
+        lengths = [len(row) for row in self.rows(edit)]
+        return self.recipe.epochs * training_flops(self.model, self.targets, self.recipe.rank, lengths)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Seconds that training and answering took, and the answers to each edit's questions, in order."""
+
+    train: float
+    answer: float
+    answers: list[list[str]]
+
+
+Arm = Callable[[Setting, Sequence[Edit]], Call]
+"""Trains an adapter on each of these edits and answers its questions, the base model as it was afterwards."""
+
+
+def engine_arm(setting: Setting, adapters: int) -> Arm:
+    """This project's engine, which takes up to so many edits in one call."""
+    engine = LocalEngine(setting.model, setting.tokenizer, ModelConfig(), adapters)
+
+    def run(setting: Setting, edits: Sequence[Edit]) -> Call:
+        with timed(setting.device) as train:
+            updates = _train(engine, setting, edits)
+        with timed(setting.device) as answer:
+            answers = _answer(engine, setting, edits, updates)
+        engine.release(updates)
+        return Call(train.seconds, answer.seconds, answers)
+
+    return run
+
+
+def _train(engine: LocalEngine, setting: Setting, edits: Sequence[Edit]) -> list[Update]:
+    jobs = [Job(BASE, edit.examples, setting.recipe, seed) for seed, edit in enumerate(edits)]
+    return [_whole(update) for update in engine.train(jobs)]
+
+
+def _answer(engine: LocalEngine, setting: Setting, edits: Sequence[Edit], updates: Sequence[Update]) -> list[list[str]]:
+    requests = [
+        Request(update, prompt, max_new_tokens=setting.max_new_tokens)
+        for edit, update in zip(edits, updates, strict=True)
+        for prompt in edit.prompts
+    ]
+    answers = iter(engine.sample(requests))
+    return [[_whole(next(answers)) for _ in edit.prompts] for edit in edits]
+
+
+def _whole(result: Result | Failure) -> Result:
+    """Speed means nothing where part of the work was not done."""
+    if isinstance(result, Failure):
+        raise EngineError(f"the benchmark cannot go on: {result.message}")
+    return result
