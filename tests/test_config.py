@@ -254,3 +254,15 @@ def test_any_config_survives_the_round_trip_through_toml(tmp_path_factory, tree)
 def test_a_config_survives_the_round_trip_through_json():
     config = Config(model=ModelConfig(name="gpt2"), seed=3)
     assert resolve(config.model_dump(mode="json"), "config.json") == config
+
+
+def test_a_size_that_cannot_be_read_is_named():
+    with pytest.raises(InputError, match=r"model\.memory is wrong: .*such as 8GB"):
+        load_config(None, ["model.memory=lots"])
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("8GB", 8e9), ("512 MB", 512e6), ("1.5tb", 1.5e12), ("2k", 2000), ("7", 7), ("", 0)]
+)
+def test_sizes(text, size):
+    assert load_config(None, [f'model.memory="{text}"']).model.memory_bytes == size

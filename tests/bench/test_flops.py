@@ -13,8 +13,8 @@ def test_operations_are_those_of_a_count_by_hand(setting):
     per_token = 4 * linear + 6 * 4 * sides
     attention = 12 * 2 * 32 / 2  # layers, hidden; times length
     by_hand = 10 * (per_token + 10 * attention) + 9 * 4 * 32 * 258
-    assert training_flops(setting.model, setting.targets, 4, [10]) == by_hand
-    assert training_flops(setting.model, setting.targets, 4, [10, 10]) == 2 * by_hand
+    assert training_flops(setting.model, setting.layout, [10]) == by_hand
+    assert training_flops(setting.model, setting.layout, [10, 10]) == 2 * by_hand
 
 
 def test_an_edit_counts_its_tokens_in_every_epoch(setting, edits):
@@ -32,5 +32,5 @@ def test_the_rate_of_matrix_products_is_that_of_a_computer(monkeypatch):
 @pytest.mark.parametrize("length", [1, 2])
 def test_a_row_scores_all_tokens_but_its_first(setting, length):
     head = 4 * 32 * 258 * (length - 1)
-    rest = training_flops(setting.model, setting.targets, 4, [length]) - head
-    assert rest / length == pytest.approx(training_flops(setting.model, setting.targets, 4, [1]), rel=0.05)
+    rest = training_flops(setting.model, setting.layout, [length]) - head
+    assert rest / length == pytest.approx(training_flops(setting.model, setting.layout, [1]), rel=0.05)

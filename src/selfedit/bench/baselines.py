@@ -72,7 +72,7 @@ def _wearing(setting: Setting) -> Iterator[PeftModel]:
     config = LoraConfig(
         r=setting.recipe.rank,
         lora_alpha=setting.recipe.alpha,  # type: ignore[arg-type]  # peft asks for an int and takes any number
-        target_modules=[target.name for target in setting.targets],
+        target_modules=[target.name for target in setting.layout.targets],
         task_type="CAUSAL_LM",
     )
     with _without_a_warning():

@@ -13,7 +13,7 @@ from selfedit.bench.clock import wait
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from selfedit.engines.local.stack import Target
+    from selfedit.engines.local.stack import Layout
 
 SIZES = (512, 1024, 2048)
 """Square products that are tried on a CPU; the rate that counts is the best."""
@@ -23,7 +23,7 @@ SECONDS = 0.3
 """How long each size is tried."""
 
 
-def training_flops(model: PreTrainedModel, targets: Iterable[Target], rank: int, lengths: Iterable[int]) -> float:
+def training_flops(model: PreTrainedModel, layout: Layout, lengths: Iterable[int]) -> float:
     """Operations of one epoch over rows of these lengths, padding not counted, the base frozen.
 
     A product with a weight matrix of N parameters takes 2 N per token forward and 2 N backward to its input; a frozen
@@ -32,15 +32,14 @@ def training_flops(model: PreTrainedModel, targets: Iterable[Target], rank: int,
     attention 12 x layers x width x length / 2, width being heads x head size (Kaplan et al., arXiv 2001.08361, and
     Chowdhery et al., arXiv 2204.02311, appendix B, less the weight gradients). Norms and elementwise work are left out.
     """
-    chosen = list(targets)
     config = model.config.get_text_config()
     head = model.get_output_embeddings()
     assert isinstance(head, torch.nn.Linear)
     layers = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
-    linear, adapter = sum(layer.weight.numel() for layer in layers), sum(target.size(rank) for target in chosen)
+    linear = sum(layer.weight.numel() for layer in layers)
     head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     attention = 12 * config.num_hidden_layers * config.num_attention_heads * head_size / 2
-    per_token, per_score = 4 * linear + 6 * adapter, 4 * head.weight.numel()
+    per_token, per_score = 4 * linear + 6 * layout.size, 4 * head.weight.numel()
     return float(sum(n * (per_token + attention * n) + per_score * (n - 1) for n in lengths))
 
 

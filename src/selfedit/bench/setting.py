@@ -15,8 +15,9 @@ from selfedit.bench.edits import Edit
 from selfedit.bench.flops import training_flops
 from selfedit.config import ModelConfig
 from selfedit.engines.local.engine import LocalEngine
-from selfedit.engines.local.stack import Target, find_targets
+from selfedit.engines.local.stack import Layout
 from selfedit.engines.local.text import Text
+from selfedit.engines.local.training import layout
 from selfedit.errors import EngineError
 from selfedit.types import BASE, Failure, Job, Recipe, Request, Update
 
@@ -41,8 +42,8 @@ class Setting:
         return Text(self.model, self.tokenizer)
 
     @cached_property
-    def targets(self) -> list[Target]:
-        return find_targets(self.model, self.recipe.targets)
+    def layout(self) -> Layout:
+        return layout(self.model, [self.recipe])
 
     def rows(self, edit: Edit) -> list[list[int]]:
         """The token ids of an edit's training rows, each ending in the end-of-text token."""
@@ -55,7 +56,7 @@ class Setting:
     def flops(self, edit: Edit) -> float:
         """Operations that training this edit needs, all epochs."""
         lengths = [len(row) for row in self.rows(edit)]
-        return self.recipe.epochs * training_flops(self.model, self.targets, self.recipe.rank, lengths)
+        return self.recipe.epochs * training_flops(self.model, self.layout, lengths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from selfedit.bench.plan import Options
 from selfedit.bench.shapes import SHAPES, shape_named
 from selfedit.bench.table import Rows, remarks, tables
 from selfedit.cli import screen
-from selfedit.cli.common import Json, print_json, quieten
+from selfedit.cli.common import Json, print_json
+from selfedit.engines.start import quieten
 
 Names = Annotated[list[str] | None, typer.Option("--shape", help=f"which model: {', '.join(SHAPES)}; can be repeated")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1")]

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
-import shutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import psutil
 import typer
 
 from selfedit.almanac import RECIPE
 from selfedit.cli import screen
-from selfedit.config import Config, ModelConfig, load_config, read_toml, resolve
-from selfedit.engines.pool import Pool
-from selfedit.engines.start import start_local
+from selfedit.config import Config, load_config, read_toml, resolve
+from selfedit.engines.start import start_local, start_pool, usual_processes
 from selfedit.errors import InputError, SelfEditError
 from selfedit.protocols import Engine, Progress
 from selfedit.store import Run, read_json
@@ -34,19 +29,11 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 
-SMALL = 100_000_000
-"""Bytes of weights up to which a second process is worth more than a second thread."""
-
-MOST_PROCESSES = 8
-"""Each holds PyTorch and the model, and shared among more there is little left of a wave for each."""
-
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="a model directory, a hub id, or almanac (the embedded model)")
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", help="override a config key: --set inner.epochs=5")]
-Memory = Annotated[
-    str | None, typer.Option("--memory", help="most memory to take: 8GB; left out: what is free")
-]
+Memory = Annotated[str | None, typer.Option("--memory", help="most memory to take: 8GB; left out: what is free")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="the run's folder; left out: runs/COMMAND-N")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")]
 
@@ -82,30 +69,8 @@ def engine_for_many(config: Config, progress: Progress) -> Iterator[Engine]:
     if processes == 1:
         yield make_engine(config, progress)
     else:
-        each = (config.model.memory_bytes or psutil.virtual_memory().available) // processes
-        model = config.model.model_copy(update={"memory": str(each)})
-        with closing(Pool(partial(start_local, model, config.wave), processes, progress)) as pool:
+        with closing(start_pool(config.model, config.wave, processes, progress)) as pool:
             yield pool
-
-
-def usual_processes(model: ModelConfig) -> int:
-    """One per core (at most MOST_PROCESSES) for a small model on a CPU, else one.
-
-    Found out without PyTorch: importing it takes seconds, which the workers spend at the same time.
-    """
-    folder = RECIPE.parent / "weights" if model.name == "almanac" else Path(model.name)
-    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    gpu = sys.platform == "darwin" or shutil.which("nvidia-smi") is not None
-    on_cpu = model.device == "cpu" or (model.device == "auto" and not gpu)
-    return min(_cores(), MOST_PROCESSES) if on_cpu and 0 < size < SMALL else 1
-
-
-def _cores() -> int:
-    """The cores we may use. OMP_NUM_THREADS, which bounds the threads of PyTorch, bounds its processes too."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdigit() and int(asked):
-        return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def new_folder(command: str) -> Path:

@@ -1,15 +1,28 @@
-"""How the local engine starts, in the process of a command or in one of its workers."""
+"""How the local engine starts: in this process, or in as many as are worth it."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from selfedit.config import ModelConfig
-from selfedit.protocols import Progress
+from selfedit.engines.pool import Pool
+from selfedit.protocols import Progress, silent
 
 if TYPE_CHECKING:
     from selfedit.engines.local.engine import LocalEngine
+
+SMALL = 100_000_000
+"""Bytes of weights up to which a second process is worth more than a second thread."""
+
+MOST_PROCESSES = 8
+"""Each holds PyTorch and the model, and shared among more there is little left of a wave for each."""
 
 
 def start_local(config: ModelConfig, wave: int, progress: Progress) -> LocalEngine:
@@ -18,6 +31,33 @@ def start_local(config: ModelConfig, wave: int, progress: Progress) -> LocalEngi
     from selfedit.engines.local.engine import LocalEngine
 
     return LocalEngine.from_config(config, wave, progress)
+
+
+def start_pool(config: ModelConfig, wave: int, processes: int, progress: Progress = silent) -> Pool:
+    """As many local engines, each in a process of its own, which share the memory there is."""
+    each = (config.memory_bytes or psutil.virtual_memory().available) // processes
+    model = config.model_copy(update={"memory": str(each)})
+    return Pool(partial(start_local, model, wave), processes, progress)
+
+
+def usual_processes(model: ModelConfig) -> int:
+    """One per core (at most MOST_PROCESSES) for a small model on a CPU, else one.
+
+    Found out without PyTorch: importing it takes seconds, which the workers spend at the same time.
+    """
+    folder = Path(__file__).parents[1] / "almanac" / "weights" if model.name == "almanac" else Path(model.name)
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    gpu = sys.platform == "darwin" or shutil.which("nvidia-smi") is not None
+    on_cpu = model.device == "cpu" or (model.device == "auto" and not gpu)
+    return min(_cores(), MOST_PROCESSES) if on_cpu and 0 < size < SMALL else 1
+
+
+def _cores() -> int:
+    """The cores we may use. OMP_NUM_THREADS, which bounds the threads of PyTorch, bounds its processes too."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked):
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def quieten() -> None:
