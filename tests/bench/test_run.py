@@ -9,7 +9,7 @@ from selfedit.bench.baselines import BASELINES
 from selfedit.bench.edits import Edit
 from selfedit.bench.plan import Plan
 from selfedit.bench.run import measure
-from selfedit.bench.setting import engine_arm
+from selfedit.bench.setting import engine_arm, make_engine
 from selfedit.bench.table import remarks, tables
 from selfedit.types import Example, Recipe
 
@@ -57,7 +57,7 @@ def test_the_baselines_learn_what_the_engine_learns_and_leave_the_model_as_it_wa
     edit = replace(edit, task=replace(edit.task, questions=edit.task.questions[:1]))
     steps = replace(setting, recipe=Recipe(rank=16, alpha=32.0, epochs=120, learning_rate=5e-3))
     before = {name: weight.clone() for name, weight in setting.model.named_parameters()}
-    arms = {**{name: BASELINES[name] for name in ("trainer", "peft")}, "engine": engine_arm(setting, 1)}
+    arms = {**{name: BASELINES[name] for name in ("trainer", "peft")}, "engine": engine_arm(make_engine(setting, 1))}
     answers = {name: arm(steps, [edit]).answers for name, arm in arms.items()}
     assert answers == {name: [["abc"]] for name in arms}
     assert all(weight.equal(before[name]) for name, weight in setting.model.named_parameters())

@@ -88,7 +88,7 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 def _growth(records: Mapping[str, Record]) -> dict[str, float]:
     """How the cost of an edit grows from 8 adapters (or the fewest) to the most: below 1 it falls."""
-    counts = [int(name.removeprefix("engine_")) for name in records if name.startswith("engine_")]
+    counts = [int(name.split("_")[1]) for name in records if name.startswith("engine_") and "_in_" not in name]
     first, last = 8 if 8 in counts else counts[0], counts[-1]
     if first == last:
         return {}

@@ -16,9 +16,10 @@ from selfedit.bench.flops import matmul_rate
 from selfedit.bench.plan import Options, Plan
 from selfedit.bench.profile import profiled
 from selfedit.bench.record import Record, grade, summarise
-from selfedit.bench.setting import Arm, Setting, engine_arm
+from selfedit.bench.setting import Arm, Setting, engine_arm, make_engine
 from selfedit.bench.shapes import Shape, load_shape, shape_named
-from selfedit.config import Config
+from selfedit.config import Config, ModelConfig
+from selfedit.engines.start import usual_processes
 from selfedit.errors import InputError
 from selfedit.protocols import Progress, silent
 
@@ -64,7 +65,8 @@ def _run_shape(
     named("loading", 0, 1, "")
     model, tokenizer = load_shape(shape, device)
     named("loading", 1, 1, "")
-    setting = Setting(model, tokenizer, config.inner.recipe(), config.exam.max_new_tokens)
+    processes = usual_processes(ModelConfig(device=device.type)) if shape.taught else 1
+    setting = Setting(model, tokenizer, config.inner.recipe(), config.exam.max_new_tokens, processes)
     return measure(setting, plan, edits, shape.taught, named)
 
 
@@ -111,9 +113,13 @@ def _run_arms(setting: Setting, plan: Plan, edits: Sequence[Edit], progress: Pro
 
 
 def _arms(setting: Setting, plan: Plan) -> dict[str, Arm]:
-    """The baselines, then the engine in ascending order."""
+    """The baselines, then the engine in ascending order, at last as the commands run it: in several processes."""
     baselines = {name: arm for name, arm in BASELINES.items() if name != "seal" or plan.seal_edits}
-    return {**baselines, **{f"engine_{count}": engine_arm(setting, count) for count in plan.adapters}}
+    engines = {f"engine_{count}": make_engine(setting, count) for count in plan.adapters}
+    if setting.processes > 1:
+        most = plan.adapters[-1]
+        engines[f"engine_{most}_in_{setting.processes}"] = make_engine(setting, most, setting.processes)
+    return {**baselines, **{name: engine_arm(engine) for name, engine in engines.items()}}
 
 
 def _warm_up(setting: Setting, arms: dict[str, Arm], edit: Edit) -> None:
@@ -127,7 +133,7 @@ def _warm_up(setting: Setting, arms: dict[str, Arm], edit: Edit) -> None:
 
 def _calls(name: str, plan: Plan, part: int, count: int) -> Iterator[list[int]]:
     """Which edits each call of an arm gets in this pass, by place."""
-    adapters = int(name.removeprefix("engine_")) if name.startswith("engine_") else 1
+    adapters = int(name.split("_")[1]) if name.startswith("engine_") else 1
     if adapters > 1:
         yield [(part * adapters + place) % count for place in range(adapters)]
     else:
@@ -137,6 +143,6 @@ def _calls(name: str, plan: Plan, part: int, count: int) -> Iterator[list[int]]:
 
 def _profile(setting: Setting, edits: Sequence[Edit]) -> dict[str, Any]:
     brief = replace(setting, recipe=replace(setting.recipe, epochs=1))
-    arm = engine_arm(brief, len(edits))
+    arm = engine_arm(make_engine(brief, len(edits)))
     unasked = [Edit(replace(edit.task, questions=()), edit.examples[-3:]) for edit in edits]
     return {"adapters": len(edits), "epochs": 1, **profiled(lambda: arm(brief, unasked), setting.device)}

@@ -18,7 +18,9 @@ from selfedit.engines.local.engine import LocalEngine
 from selfedit.engines.local.stack import Layout
 from selfedit.engines.local.text import Text
 from selfedit.engines.local.training import layout
+from selfedit.engines.start import start_pool
 from selfedit.errors import EngineError
+from selfedit.protocols import Engine
 from selfedit.types import BASE, Failure, Job, Recipe, Request, Update
 
 Result = TypeVar("Result")
@@ -32,6 +34,8 @@ class Setting:
     tokenizer: PreTrainedTokenizerBase
     recipe: Recipe
     max_new_tokens: int
+    processes: int = 1
+    """In how many the commands run this model (the embedded one only)."""
 
     @property
     def device(self) -> torch.device:
@@ -72,9 +76,15 @@ Arm = Callable[[Setting, Sequence[Edit]], Call]
 """Trains an adapter on each of these edits and answers its questions, the base model as it was afterwards."""
 
 
-def engine_arm(setting: Setting, adapters: int) -> Arm:
-    """This project's engine, which takes up to so many edits in one call."""
-    engine = LocalEngine(setting.model, setting.tokenizer, ModelConfig(), adapters)
+def make_engine(setting: Setting, adapters: int, processes: int = 1) -> Engine:
+    """This project's engine, which trains up to so many adapters at once in each of its processes."""
+    if processes > 1:
+        return start_pool(ModelConfig(device=str(setting.device)), adapters, processes)
+    return LocalEngine(setting.model, setting.tokenizer, ModelConfig(), adapters)
+
+
+def engine_arm(engine: Engine) -> Arm:
+    """All edits of a call in one wave."""
 
     def run(setting: Setting, edits: Sequence[Edit]) -> Call:
         with timed(setting.device) as train:
@@ -87,12 +97,12 @@ def engine_arm(setting: Setting, adapters: int) -> Arm:
     return run
 
 
-def _train(engine: LocalEngine, setting: Setting, edits: Sequence[Edit]) -> list[Update]:
+def _train(engine: Engine, setting: Setting, edits: Sequence[Edit]) -> list[Update]:
     jobs = [Job(BASE, edit.examples, setting.recipe, seed) for seed, edit in enumerate(edits)]
     return [_whole(update) for update in engine.train(jobs)]
 
 
-def _answer(engine: LocalEngine, setting: Setting, edits: Sequence[Edit], updates: Sequence[Update]) -> list[list[str]]:
+def _answer(engine: Engine, setting: Setting, edits: Sequence[Edit], updates: Sequence[Update]) -> list[list[str]]:
     requests = [
         Request(update, prompt, max_new_tokens=setting.max_new_tokens)
         for edit, update in zip(edits, updates, strict=True)

@@ -23,8 +23,8 @@ class Rows:
 
 
 def label(arm: str) -> str:
-    """label("engine_8") -> "engine, 8"."""
-    return LABELS.get(arm) or arm.replace("_", ", ")
+    """label("engine_8") -> "engine, 8"; label("engine_8_in_2") -> "engine, 8 in 2 processes"."""
+    return LABELS.get(arm) or arm.replace("_in_", " in ").replace("_", ", ") + (" processes" if "_in_" in arm else "")
 
 
 def tables(shape: str, result: Mapping[str, Any]) -> list[Rows]:
