@@ -1,5 +1,7 @@
 """Which jobs share a step, how a learning rate runs, and how rows are laid out."""
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ torch = pytest.importorskip("torch")
 from transformers import get_scheduler  # noqa: E402
 
 from selfedit.engines.local.batch import lay_out  # noqa: E402
-from selfedit.engines.local.jobs import Course, Limits, choose  # noqa: E402
+from selfedit.engines.local.jobs import NEAR, Course, Limits, choose  # noqa: E402
 from selfedit.engines.local.text import Row  # noqa: E402
 from selfedit.types import Recipe  # noqa: E402
 
@@ -20,12 +22,37 @@ COURSES = st.lists(
 
 
 @given(COURSES, st.integers(1, 200))
-def test_a_step_keeps_to_its_tokens_and_holds_the_longest_job(courses, tokens):
+def test_a_step_keeps_to_its_tokens_and_its_rows_are_alike(courses, tokens):
     chosen = choose(courses, tokens)
     assert len(chosen) == len(set(chosen)) >= 1
-    assert max(courses, key=lambda course: course.left).left in [courses[index].left for index in chosen]
-    longest = max(len(courses[index].next[0].ids) for index in chosen)
-    assert len(chosen) == 1 or len(chosen) * longest <= tokens
+    assert min(course.epoch for course in courses) in [courses[index].epoch for index in chosen]
+    lengths = [courses[index].length for index in chosen]
+    assert len(chosen) == 1 or len(chosen) * max(lengths) <= tokens
+    assert max(lengths) <= 3 * max(NEAR, min(lengths))
+
+
+def test_little_is_padding_when_jobs_are_like_seals():
+    """Edits with a passage and a few lines each, as the embedded model writes them."""
+    rng = Random(0)
+    courses = [
+        Course(
+            [
+                Row([1] * n, 0, 1.0)
+                for n in [rng.randint(65, 85), *(rng.randint(10, 30) for _ in range(rng.randint(1, 6)))]
+            ],
+            Recipe(epochs=3),
+            0,
+        )
+        for _ in range(64)
+    ]
+    real = padded = 0
+    while live := [course for course in courses if course.left]:
+        chosen = [live[index] for index in choose(live, 512)]
+        real += sum(course.length for course in chosen)
+        padded += len(chosen) * max(course.length for course in chosen)
+        for course in chosen:
+            course.advance(1.0, is_sound=True)
+    assert padded < 1.2 * real
 
 
 @given(COURSES)

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from selfedit.engines.local.text import Row
 from selfedit.types import Recipe
 
+NEAR = 8
+"""Tokens by which rows of one step may always differ: for the shortest, a step of their own would cost more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -48,8 +51,18 @@ class Course:
         return self.steps - self.done
 
     @property
+    def epoch(self) -> int:
+        """How many whole epochs are done."""
+        return self.done // len(self.batches)
+
+    @property
     def next(self) -> list[Row]:
         return self.batches[self.done % len(self.batches)]
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longest row of the next step."""
+        return len(self.next[0].ids)
 
     @property
     def rate(self) -> float:
@@ -76,20 +89,22 @@ class Course:
 
 
 def choose(courses: Sequence[Course], tokens: int) -> list[int]:
-    """Which courses share the next step: the one with most steps left, and those whose next rows are most like its own.
+    """Which courses share the next step: at most `tokens` in all, padding included, but always one course.
 
-    So little of a step is padding, and the longest jobs never wait. At most `tokens` in all, but always one course.
+    The longest next row of those that are furthest behind sets the length; others join if theirs is not much shorter or
+    longer. As a course goes from its longest row to its shortest, jobs in the same epoch meet again and again, and
+    padding costs about a sixth of the tokens (LOG.md).
     """
-    first = max(courses, key=lambda course: course.left)
-    length = len(first.next[0].ids)
-    likest = sorted(
-        range(len(courses)), key=lambda index: (abs(len(courses[index].next[0].ids) - length), -courses[index].left)
-    )
+    first = min(courses, key=lambda course: (course.epoch, -course.length))
+    apart = {
+        index: abs(course.length - first.length)
+        for index, course in enumerate(courses)
+        if abs(course.length - first.length) <= max(NEAR, first.length // 2)
+    }
     chosen: list[int] = []
     longest = per_job = 0
-    for index in likest:
-        rows = courses[index].next
-        longest, per_job = max(longest, len(rows[0].ids)), max(per_job, len(rows))
+    for index in sorted(apart, key=lambda index: (apart[index], courses[index].epoch)):
+        longest, per_job = max(longest, courses[index].length), max(per_job, len(courses[index].next))
         if chosen and (len(chosen) + 1) * longest * per_job > tokens:
             break
         chosen.append(index)
