@@ -10,6 +10,9 @@ from torch import Tensor
 
 from selfedit.engines.local.text import Row
 
+SHARED = 256
+"""Tokens of a sequence that short rows share: in longer ones less is padding, but attention takes more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -28,8 +31,9 @@ class Batch:
 
 
 def lay_out(jobs: Sequence[Sequence[Row]], device: torch.device) -> Batch:
-    """Sequences are as long as the longest row; a job's shorter rows share one where they fit."""
-    length = max(len(row.ids) for rows in jobs for row in rows)
+    """A job's rows share a sequence where they fit. Sequences are no longer than SHARED, or than the longest row is."""
+    longest = max(len(row.ids) for rows in jobs for row in rows)
+    length = max(longest, min(SHARED, max(sum(len(row.ids) for row in rows) for rows in jobs)))
     spans = [_first_fit(rows, length) for rows in jobs]
     per_job = max(start // length for of_job in spans for start, _ in of_job) + 1
     ids = torch.zeros(len(jobs), per_job * length, dtype=torch.long)

@@ -61,8 +61,8 @@ class Course:
 
     @property
     def length(self) -> int:
-        """Tokens of the longest row of the next step."""
-        return len(self.next[0].ids)
+        """Tokens of the next step."""
+        return sum(len(row.ids) for row in self.next)
 
     @property
     def rate(self) -> float:
@@ -91,8 +91,8 @@ class Course:
 def choose(courses: Sequence[Course], tokens: int) -> list[int]:
     """Which courses share the next step: at most `tokens` in all, padding included, but always one course.
 
-    The longest next row of those that are furthest behind sets the length; others join if theirs is not much shorter or
-    longer. As a course goes from its longest row to its shortest, jobs in the same epoch meet again and again, and
+    The longest next step of those that are furthest behind sets the length; others join if theirs is not much shorter
+    or longer. As a course goes from its longest row to its shortest, jobs in the same epoch meet again and again, and
     padding costs about a sixth of the tokens (LOG.md).
     """
     first = min(courses, key=lambda course: (course.epoch, -course.length))
@@ -102,10 +102,10 @@ def choose(courses: Sequence[Course], tokens: int) -> list[int]:
         if abs(course.length - first.length) <= max(NEAR, first.length // 2)
     }
     chosen: list[int] = []
-    longest = per_job = 0
+    longest = 0
     for index in sorted(apart, key=lambda index: (apart[index], courses[index].epoch)):
-        longest, per_job = max(longest, courses[index].length), max(per_job, len(courses[index].next))
-        if chosen and (len(chosen) + 1) * longest * per_job > tokens:
+        longest = max(longest, courses[index].length)
+        if chosen and (len(chosen) + 1) * longest > tokens:
             break
         chosen.append(index)
     return sorted(chosen)
