@@ -29,9 +29,10 @@ in two passes; compare within a table only.
   the loss, the adapter written to disk and read again, one question at a time.
 - **Trainer**: the same without padding, and the questions of an edit in one batch.
 - **plain PEFT**: AdamW without the Trainer; questions as before.
-- **engine, 8**: this project's, with so many adapters at once.
+- **engine, 8**: this project's, with so many adapters at once, in one process with all threads.
+- **engine, 128 in 2 processes**: as the commands run a small model on a CPU.
 
-*times* is the time of an edit beside that of the engine with the most adapters. Floating-point operations are those of
+*times* is the time of an edit beside that of the last arm. Floating-point operations are those of
 real tokens only (`selfedit/bench/flops.py`).
 """
 

@@ -85,3 +85,16 @@ def test_waves_that_were_stored_before_the_kill_are_not_tried_again(forks, whole
     assert len(stored) == 2
     assert forks(tmp_path, "resume", "run")["code"] == 0
     assert seconds() == stored  # which no second try would take to the microsecond
+
+
+def test_a_run_in_two_processes_that_was_killed_ends_as_one_that_was_not(forks, tmp_path):
+    demo = [*DEMO, *("--set", "model.processes=2", "--set", "outer.rounds=1", "--set", "data.eval_passages=2")]
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    whole = forks(tmp_path / "whole", *demo)
+    assert whole["code"] == 0, whole["err"]
+    killed = forks(tmp_path / "killed", *demo, signal=signal.SIGKILL, after=0.7 * whole["seconds"])
+    assert killed["code"] in (-signal.SIGKILL, 0), killed["err"]
+    done = forks(tmp_path / "killed", *demo)
+    assert done["code"] == 0, done["err"]
+    assert contents(tmp_path / "killed" / "run") == contents(tmp_path / "whole" / "run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -93,18 +94,18 @@ class _Slots:
         """One optimizer step for the adapters in these slots; the loss of each."""
         courses = [self.taken[slot] for slot in chosen]
         batch = lay_out([course.next for course in courses], self.model.device)
-        losses = self._backward(chosen, courses, batch, prefix).tolist()
+        losses: list[float] = self._backward(chosen, courses, batch, prefix).tolist()
         gradients = self.gradients[: len(chosen)]
         norms = gradients.norm(dim=1)
         clips = norms.new_tensor([course.recipe.clip or float("inf") for course in courses])
         gradients *= (clips / (norms + 1e-6)).clamp(max=1.0)[:, None]
         sound = norms.isfinite().tolist()
         for k, (slot, course) in enumerate(zip(chosen, courses, strict=True)):
-            is_sound = sound[k] and losses[k] - losses[k] == 0
+            is_sound = sound[k] and math.isfinite(losses[k])
             if is_sound:
                 self._update(slot, gradients[k], course)
             course.advance(losses[k], is_sound)
-        return [float(loss) for loss in losses]
+        return losses
 
     def _backward(
         self, chosen: Sequence[int], courses: Sequence[Course], batch: Batch, prefix: Prefix | None
