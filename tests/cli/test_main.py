@@ -10,7 +10,22 @@ from typer.main import get_command
 from selfedit import __version__
 from selfedit.cli import experiments, main
 
-COMMANDS = ["demo", "adapt", "train", "eval", "ask", "runs list", "runs show", "resume", "reproduce", "init", "doctor"]
+COMMANDS = [
+    *(
+        "demo",
+        "adapt",
+        "train",
+        "eval",
+        "ask",
+        "runs list",
+        "runs show",
+        "resume",
+        "reproduce",
+        "init",
+        "doctor",
+        "bench",
+    )
+]
 
 
 def names(command, prefix=""):

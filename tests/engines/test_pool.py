@@ -219,7 +219,15 @@ def test_a_worker_that_dies_is_one_sentence_and_nobody_is_left(order, how):
         pool.sample(ask("a"))
 
 
-def test_ctrl_c_stops_the_pool_at_once():
+@pytest.fixture
+def listening():
+    """Ctrl-C as in a terminal: what a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_stops_the_pool_at_once(listening):
     pool = Pool(Scripted, 2)
     workers = processes(pool.sample(ask("a", "b")))
     for worker in workers:
