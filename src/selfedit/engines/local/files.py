@@ -58,6 +58,7 @@ def write(folder: Path, adapter: Adapter, update: Update, base: str, fan_in_fan_
         inference_mode=True,
     )
     config.save_pretrained(str(partial))
+    _sort_targets(partial / "adapter_config.json")
     tensors = {}
     for name, (a, b) in adapter.weights.items():
         tensors[_PREFIX + name + _A], tensors[_PREFIX + name + _B] = a.cpu().contiguous(), b.cpu().contiguous()
@@ -66,6 +67,13 @@ def write(folder: Path, adapter: Adapter, update: Update, base: str, fan_in_fan_
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(partial, folder)
+
+
+def _sort_targets(path: Path) -> None:
+    """PEFT keeps them as a set, whose order changes from process to process; equal adapters are equal files."""
+    config = json.loads(path.read_text())
+    config["target_modules"] = sorted(config["target_modules"])
+    path.write_text(json.dumps(config, indent=2, sort_keys=True))
 
 
 def read(folder: Path) -> tuple[Adapter, dict[str, Any]]:
