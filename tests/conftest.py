@@ -123,24 +123,27 @@ def byte_tokenizer():
 
 
 @pytest.fixture
-def saved_model(tmp_path, byte_tokenizer):
+def sizes():
+    """Of a model with the tokens of `byte_tokenizer`, small enough to be made in a test."""
+    return {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "vocab_size": 258,
+        "bos_token_id": None,
+        "eos_token_id": 0,
+    }
+
+
+@pytest.fixture
+def saved_model(tmp_path, byte_tokenizer, sizes):
     """A directory with a random Qwen2 and its tokenizer, as a user would pass with --model."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(0)
-    config = Qwen2Config(
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        vocab_size=258,
-        bos_token_id=None,
-        eos_token_id=0,
-        tie_word_embeddings=True,
-    )
+    config = Qwen2Config(**sizes, num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=True)
     folder = tmp_path / "model"
     Qwen2ForCausalLM(config).save_pretrained(folder)
     byte_tokenizer(512).save_pretrained(folder)

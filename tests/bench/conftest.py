@@ -12,20 +12,9 @@ from selfedit.types import Example, Recipe  # noqa: E402
 
 
 @pytest.fixture
-def setting(byte_tokenizer):
+def setting(byte_tokenizer, sizes):
     torch.manual_seed(0)
-    config = LlamaConfig(
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        vocab_size=258,
-        max_position_embeddings=128,
-        bos_token_id=None,
-        eos_token_id=0,
-        tie_word_embeddings=True,
-    )
+    config = LlamaConfig(**sizes, num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=True)
     model = LlamaForCausalLM(config).eval().requires_grad_(False)
     return Setting(model, byte_tokenizer(128), Recipe(rank=4, alpha=8.0, epochs=1, learning_rate=1e-2), 4)
 

@@ -18,9 +18,6 @@ from selfedit.bench.clock import timed
 from selfedit.bench.edits import Edit
 from selfedit.bench.setting import Arm, Call, Setting
 
-CLIP = 1.0
-"""Largest gradient norm: the Trainer's default, which SEAL uses (spec 1.3)."""
-
 IGNORED = -100
 """The label of a position that is not learned, as transformers has it."""
 
@@ -111,7 +108,7 @@ def _run_trainer(model: PeftModel, setting: Setting, edit: Edit, folder: Path, p
         num_train_epochs=setting.recipe.epochs,
         per_device_train_batch_size=setting.recipe.batch_size,
         learning_rate=setting.recipe.learning_rate,
-        max_grad_norm=CLIP,
+        max_grad_norm=setting.recipe.clip,
         bf16=setting.device.type == "cuda",
         use_cpu=on_cpu,
         dataloader_pin_memory=not on_cpu,
@@ -149,7 +146,7 @@ def _run_loop(model: PeftModel, setting: Setting, edit: Edit) -> None:
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 loss = model(**{name: tensor.to(device) for name, tensor in batch.items()}, use_cache=False).loss
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(weights, CLIP)
+            torch.nn.utils.clip_grad_norm_(weights, recipe.clip)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()

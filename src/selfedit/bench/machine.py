@@ -12,17 +12,6 @@ from typing import Any
 
 import torch
 
-from selfedit.errors import InputError
-
-
-def device_named(name: str) -> torch.device:
-    """Raises InputError where the device is not there."""
-    from selfedit.engines.local.model import pick_device
-
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"--device is {name}, but this PyTorch sees no CUDA device; use cpu")
-    return pick_device(name)
-
 
 def describe(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
     """Processor, device, PyTorch, number format, day and commit."""

@@ -19,6 +19,7 @@ from selfedit.bench.record import Record, grade, summarise
 from selfedit.bench.setting import Arm, Setting, engine_arm, make_engine
 from selfedit.bench.shapes import Shape, load_shape, shape_named
 from selfedit.config import Config, ModelConfig
+from selfedit.engines.local.model import pick_device
 from selfedit.engines.start import usual_processes
 from selfedit.errors import InputError
 from selfedit.protocols import Progress, silent
@@ -36,7 +37,7 @@ def run(names: Sequence[str], options: Options, progress: Progress = silent) -> 
     The result is plain data: `machine`, and what `measure` says about each shape.
     """
     shapes = [shape_named(name) for name in dict.fromkeys(names)]
-    device = machine.device_named(options.device)
+    device = pick_device(options.device, "--device")
     plans = [options.plan(shape.plan(device.type)) for shape in shapes]
     configs = [options.config(plan) for plan in plans]
     edits = _edits(options, plans, configs[0])

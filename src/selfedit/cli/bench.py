@@ -45,7 +45,7 @@ def bench(
     """Measure the inner loop: this engine beside SEAL's recipe, the Hugging Face Trainer and plain PEFT.
 
     All train on the same edits with the same recipe and answer the same questions, in one run. Shapes other than
-    `embedded` have random weights. On two cores: embedded about 4 minutes, smollm2-135m 6, qwen2.5-0.5b 12.
+    `embedded` have random weights. On two cores: embedded about 4 minutes, smollm2-135m 3, qwen2.5-0.5b 5.
 
     Example: selfedit bench --json
 

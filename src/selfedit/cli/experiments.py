@@ -55,9 +55,7 @@ def demo(output: Output = None, overrides: Set = None, memory: Memory = None, js
 
 
 def train(
-    config: Annotated[
-        Path | None, typer.Argument(help="a TOML file; `selfedit init` writes one", metavar="CONFIG.toml")
-    ] = None,
+    config: ConfigFile = None,
     data: Annotated[Path | None, typer.Option("--data", help="passages with questions, JSON in SEAL's layout")] = None,
     evaluation: Annotated[Path | None, typer.Option("--eval", help="other passages, for the final table")] = None,
     model: Model = None,

@@ -68,7 +68,7 @@ class LocalEngine:
         return cls(*load_model(config), config, wave, progress)
 
     def describe(self, recipe: Recipe) -> dict[str, str]:
-        """What would be trained with this recipe, and what memory that takes (activations not counted)."""
+        """What would be trained with this recipe, and what memory that takes."""
         room = layout(self.model, [recipe])
         limits = fit(self.model, room, self.wave, self.memory)
         layers = sorted({target.name.rpartition(".")[2] for target in room.targets})

@@ -76,7 +76,7 @@ class Course:
 
     def advance(self, loss: float, is_sound: bool) -> None:
         """Count the step just taken. A job ends here if its loss or gradient is not finite."""
-        self.tokens += sum(len(row.ids) for row in self.next)
+        self.tokens += self.length
         self.done += 1
         self._epoch.append(loss)
         if not is_sound:

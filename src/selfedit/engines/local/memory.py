@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from selfedit.engines.local.batch import lay_out
 from selfedit.engines.local.jobs import Limits
-from selfedit.engines.local.stack import Layout, attached
+from selfedit.engines.local.stack import Layout, adapter_dtype, attached
 from selfedit.engines.local.text import Row
 from selfedit.engines.local.training import gradients
 from selfedit.errors import InputError
@@ -33,7 +33,7 @@ def fit(model: PreTrainedModel, layout: Layout, wave: int, cap: int) -> Limits:
     Raises InputError if not even one adapter fits.
     """
     free = free_memory(model.device, cap)
-    adapter = COPIES * layout.size * torch.promote_types(model.dtype, torch.float32).itemsize
+    adapter = COPIES * layout.size * adapter_dtype(model).itemsize
     token = BACKWARD * token_bytes(model, layout)
     most = GPU_TOKENS if model.device.type == "cuda" else CPU_TOKENS
     tokens = int(min(most, free / 2 / token))  # the other half is for adapters
@@ -74,7 +74,7 @@ def token_bytes(model: PreTrainedModel, layout: Layout) -> float:
         saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    row, dtype = Row([0] * 16, 0, 1.0), torch.promote_types(model.dtype, torch.float32)
+    row, dtype = Row([0] * 16, 0, 1.0), adapter_dtype(model)
     blank = layout.views(torch.zeros(1, layout.size, dtype=dtype, device=model.device))
     leaves = {name: (a.clone().requires_grad_(), b.clone().requires_grad_()) for name, (a, b) in blank.items()}
     flat = [weight for pair in leaves.values() for weight in pair]

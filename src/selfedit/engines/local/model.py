@@ -117,14 +117,15 @@ def _why_not(name: str, error: Exception) -> str:
     )
 
 
-def pick_device(name: str) -> torch.device:
+def pick_device(name: str, key: str = "model.device") -> torch.device:
+    """The device of this name. `key` is what the user set it with, for the sentence where it is not there."""
     if name != "auto":
         if name.startswith("cuda") and not torch.cuda.is_available():
-            raise InputError(f"model.device is {name}, but this PyTorch sees no CUDA device; use cpu or auto")
+            raise InputError(f"{key} is {name}, but this PyTorch sees no CUDA device; use cpu or auto")
         try:
             return torch.device(name)
         except RuntimeError:
-            raise InputError(f"model.device is {name!r}; it can be auto, cpu, cuda, cuda:1 or mps") from None
+            raise InputError(f"{key} is {name!r}; it can be auto, cpu, cuda, cuda:1 or mps") from None
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -138,6 +138,11 @@ def _shape(layer: Any) -> tuple[int, int]:
     return layer.in_features, layer.out_features
 
 
+def adapter_dtype(model: PreTrainedModel) -> torch.dtype:
+    """Adapters are trained in float32, or in the model's own type if that is finer."""
+    return torch.promote_types(model.dtype, torch.float32)
+
+
 def scaled(adapter: Adapter) -> dict[str, Pair]:
     """Its weights with alpha / rank folded into B."""
     return {name: (a, b * (adapter.alpha / adapter.rank)) for name, (a, b) in adapter.weights.items()}

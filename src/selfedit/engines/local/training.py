@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from selfedit.engines.local.batch import Batch, lay_out
 from selfedit.engines.local.jobs import Course, Limits, choose
 from selfedit.engines.local.prefix import Prefix
-from selfedit.engines.local.stack import Adapter, Dropout, Layout, attached, find_targets, head_only_at
+from selfedit.engines.local.stack import Adapter, Dropout, Layout, adapter_dtype, attached, find_targets, head_only_at
 from selfedit.types import Recipe
 
 OnStep = Callable[[int, float], None]
@@ -65,7 +65,7 @@ class _Slots:
         self.model = model
         self.layouts = {recipe: layout(model, [recipe]) for recipe in {course.recipe for course in courses}}
         self.layout = layout(model, list(self.layouts))
-        shape, dtype = (4, count, self.layout.size), torch.promote_types(model.dtype, torch.float32)
+        shape, dtype = (4, count, self.layout.size), adapter_dtype(model)
         self.weights, self.gradients, self.means, self.squares = torch.zeros(shape, dtype=dtype, device=model.device)
         self.views, self.slopes = self.layout.views(self.weights), self.layout.views(self.gradients)
         self.steps = [torch.zeros((), device=model.device) for _ in range(count)]
