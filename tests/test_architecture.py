@@ -12,17 +12,24 @@ ROOT = Path(__file__).resolve().parents[1] / "src" / "selfedit"
 LAYERS = [
     {"types", "errors"},
     {"protocols", "config", "prompts"},
-    {"credit", "reward", "store", "inner", "statistics", "domains", "engines", "graders", "almanac"},
-    {"outer", "evaluate", "continual", "audit"},
-    {"experiment", "teach", "bench"},
+    {"credit", "reward", "store", "inner", "statistics", "domains", "engines", "graders", "proxies", "almanac"},
+    {"outer", "evaluate", "questions", "continual", "audit"},
+    {"experiment", "teach", "bench", "reproduce"},
     {"report", "server", "cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-WITHIN_A_LAYER = {("inner", "reward"), ("evaluate", "outer"), ("teach", "experiment"), ("cli", "report")}
+WITHIN_A_LAYER = {
+    ("inner", "reward"),
+    ("evaluate", "outer"),
+    ("questions", "outer"),
+    ("store", "statistics"),
+    ("teach", "experiment"),
+    ("cli", "report"),
+}
 """(who, whom): the only imports between modules of one layer."""
 
-PLUGINS = {"domains", "engines", "graders", "almanac"}
-LOOPS = {"inner", "outer", "evaluate", "continual", "experiment", "teach"}
+PLUGINS = {"domains", "engines", "graders", "proxies", "almanac"}
+LOOPS = {"inner", "outer", "evaluate", "questions", "continual", "experiment", "teach"}
 HEAVY = {"torch", "transformers", "peft", "matplotlib", "scipy"}
 
 PATHS = sorted(ROOT.rglob("*.py"))

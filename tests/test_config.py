@@ -49,7 +49,8 @@ def test_the_outer_defaults_are_seals():
 
 
 def test_notes_are_split_and_answers_as_long_as_in_seal():
-    assert Config().split_newlines is True
+    assert Config().documents.split_newlines is True
+    assert Config().outer.repeats == 3
     assert Config().exam.max_new_tokens == 64
 
 
@@ -89,7 +90,7 @@ def test_the_last_of_two_options_counts():
     ("override", "path", "value"),
     [
         ("outer.writing.temperature=0.5", ("outer", "writing", "temperature"), 0.5),
-        ("split_newlines=false", ("split_newlines",), False),
+        ("documents.split_newlines=false", ("documents", "split_newlines"), False),
         ("model.name=gpt2", ("model", "name"), "gpt2"),
         ("model.template=a=b", ("model", "template"), "a=b"),
         ('inner.targets=["q_proj", "v_proj"]', ("inner", "targets"), ("q_proj", "v_proj")),
@@ -115,7 +116,7 @@ def test_merging_leaves_what_is_merged_alone():
     ("key", "near"),
     [
         ("sede", "seed"),
-        ("split_newline", "split_newlines"),
+        ("documents.split_newline", "split_newlines"),
         ("inner.epoch", "epochs"),
         ("outer.passages_per_rond", "passages_per_round"),
         ("outer.recipe.learning_rat", "learning_rate"),
@@ -235,7 +236,7 @@ def test_every_key_stands_in_the_toml_with_its_description(toml):
     st.builds(
         dict,
         seed=st.integers(-(2**63), 2**63 - 1),
-        split_newlines=st.booleans(),
+        documents=st.builds(dict, split_newlines=st.booleans()),
         model=st.builds(dict, template=st.text(st.characters(codec="utf-8"))),
         inner=st.builds(
             dict,

@@ -112,8 +112,8 @@ def test_a_finished_experiment_is_only_read(new_engine, tasks, tmp_path):
     ("key", "name", "names"),
     [
         ("exam.grader", "regex", "exact, contains"),
-        ("outer.reward", "luck", "gain, accuracy, binary"),
-        ("outer.credit", "ppo", "rest_em, threshold"),
+        ("outer.reward", "luck", "gain, accuracy, binary, likelihood"),
+        ("outer.credit", "ppo", "rest_em, top2, threshold, group_relative"),
     ],
 )
 def test_a_name_that_no_table_has_is_an_error_with_those_that_it_has(engine, key, name, names):
@@ -128,7 +128,7 @@ def test_the_config_reaches_the_loops(engine):
     tree = {
         "seed": 3,
         "wave": 7,
-        "split_newlines": False,
+        "documents": {"split_newlines": False},
         "exam": {"max_new_tokens": 9},
         "inner": {"rank": 2, "targets": ["q_proj"]},
         "outer": {"writing": {"temperature": 0.5, "max_new_tokens": 11}},

@@ -32,7 +32,7 @@ def examiner(engine, grader=None):
 
 def run(engine, tasks, texts, grader=None):
     """Try these texts as edits of the first two tasks: (task number, text) each."""
-    trials = [read(tasks[number], text, Knowledge()) for number, text in texts]
+    trials = [read(tasks[number], 0, text, Knowledge()) for number, text in texts]
     by_id = {task.id: task for task in tasks}
     return run_inner(trials, by_id, BASE, examiner(engine, grader), gain, range(len(trials)))
 
@@ -150,7 +150,7 @@ def test_a_task_whose_edits_all_failed_is_not_examined(engine, tasks):
 
 def test_every_trial_has_the_score_of_its_parent_on_its_own_task(engine, tasks):
     engine.needed = 1
-    parent = adapt([read(tasks[0], USELESS, Knowledge())], BASE, engine, [0])[0].update  # knows its passage
+    parent = adapt([read(tasks[0], 0, USELESS, Knowledge())], BASE, engine, [0])[0].update  # knows its passage
     trials = [Trial(SelfEdit(task.id, ""), BASE) for task in (tasks[1], tasks[0], tasks[1])]
     examined = examine(trials, {task.id: task for task in tasks}, parent, examiner(engine))
     assert [trial.before.value for trial in examined] == [0.0, 1.0, 0.0]
@@ -158,7 +158,7 @@ def test_every_trial_has_the_score_of_its_parent_on_its_own_task(engine, tasks):
 
 
 def test_each_adapter_is_trained_from_the_parent_on_its_edit_with_its_own_seed(engine, tasks):
-    trials = [read(tasks[0], text, Knowledge()) for text in (USELESS, UNREADABLE, USEFUL["apollo"])]
+    trials = [read(tasks[0], 0, text, Knowledge()) for text in (USELESS, UNREADABLE, USEFUL["apollo"])]
     adapt(trials, BASE, engine, [7, 8, 9])
     assert [(job.parent, job.examples, job.recipe, job.seed) for job in engine.jobs] == [
         (BASE, trials[0].edit.examples, trials[0].edit.recipe, 7),

@@ -50,8 +50,9 @@ def compute(stage, wave, trials):
     return trials()
 
 
-def trial(text, reward, task_id="apollo", failure=None):
-    return Trial(SelfEdit(task_id, f"prompt of {task_id}", text), reward=reward, failure=failure)
+def trial(text, reward, task_id="apollo", failure=None, member=0, repeat=0):
+    edit = SelfEdit(task_id, f"prompt of {task_id}", text)
+    return Trial(edit, reward=reward, failure=failure, member=member, repeat=repeat)
 
 
 def noting(calls, name, function):
@@ -65,7 +66,7 @@ def noting(calls, name, function):
 
 
 def share_of_useful(policy, task, engine):
-    trials = propose(policy, [task] * 200, Knowledge(), engine, Writing(), range(200))
+    trials = propose(policy, [(task, 0)] * 200, Knowledge(), engine, Writing(), range(200))
     return sum(trial.edit.text.startswith("To remember") for trial in trials) / len(trials)
 
 
@@ -103,7 +104,7 @@ def test_a_policy_is_loaded_in_place_of_the_update_that_was_trained(engine, task
 
 
 def test_the_policy_is_trained_on_what_it_was_shown_and_what_it_wrote(engine, tasks):
-    trials = [trial("good", 0.5), trial("bad", 0.0)]
+    trials = [trial("good", 0.5), trial("bad", 0.0, member=1)]
     improve(BASE, trials, OUTER, engine, seed=5)
     (job,) = engine.jobs
     assert job.examples == (Example("prompt of apollo", "good", 1.0),)
@@ -111,7 +112,8 @@ def test_the_policy_is_trained_on_what_it_was_shown_and_what_it_wrote(engine, ta
 
 
 def test_credit_is_given_within_each_task():
-    trials = [trial("a", 0.9), trial("b", 0.1, "torvik"), trial("c", 0.8), trial("d", 0.2, "torvik")]
+    first = [trial("a", 0.9), trial("b", 0.1, "torvik")]
+    trials = [*first, trial("c", 0.8, member=1), trial("d", 0.2, "torvik", member=1)]
     assert [example.target for example in credited(trials, rest_em)] == ["a", "d"]
 
 
@@ -124,7 +126,8 @@ def test_an_unreadable_edit_is_never_imitated_even_where_all_are():
 
 
 def test_an_edit_that_the_system_failed_takes_no_part_in_credit():
-    trials = [trial("lost", None, failure=DOWN), trial("worse", -0.5), trial("bad", -0.2)]
+    lost = trial("lost", None, failure=DOWN)
+    trials = [lost, trial("worse", -0.5, member=1), trial("bad", -0.2, member=2)]
     assert [example.target for example in credited(trials, rest_em)] == ["bad"]
 
 
@@ -161,14 +164,14 @@ def test_one_request_that_fails_does_not_touch_its_neighbours(engine, tasks):
         return [DOWN, *texts[1:]]
 
     engine.sample = sample
-    trials = propose(BASE, tasks, Knowledge(), engine, Writing(), range(4))
+    trials = propose(BASE, [(task, 0) for task in tasks], Knowledge(), engine, Writing(), range(4))
     assert [trial.failure for trial in trials] == [DOWN, None, None, None]
 
 
 def test_an_engine_that_loses_a_text_is_an_error_and_no_text_goes_to_another_task(engine, tasks):
     engine.sample = lambda requests: ["text"] * (len(requests) - 1)
     with pytest.raises(ValueError, match="shorter"):
-        propose(BASE, tasks, Knowledge(), engine, Writing(), range(4))
+        propose(BASE, [(task, 0) for task in tasks], Knowledge(), engine, Writing(), range(4))
 
 
 def test_a_policy_that_cannot_be_trained_stops_the_run(engine):

@@ -81,7 +81,7 @@ def test_the_parts_of_a_long_document_are_learned_and_the_whole_is_examined(writ
     parts = [Task(f"apollo-{n}", document.title, part) for n, part in enumerate(document.context.split(". "))]
     lesson, _ = teach_in(tmp_path, engine, [document], parts)
     asked = [request.prompt for request in engine.requests if request.temperature]
-    assert asked == [prompts.notes(part) for part in parts for _ in range(2)]
+    assert asked == [prompts.NOTES.of(part) for part in parts for _ in range(2)]
     assert [trial.edit.task_id for trial in lesson.exams] == ["apollo"]
     assert lesson.exams[0].before and lesson.exams[0].after
 

@@ -61,6 +61,18 @@ class DataConfig(_Table):
     eval_passages: int = Field(0, ge=0, description="how many passages to evaluate on; 0 is all (almanac: 60)")
 
 
+class DocumentsConfig(_Table):
+    split_newlines: bool = Field(True, description="each line of the notes is a training document of its own")
+    passage: Literal["once", "each", "none"] = Field(
+        "once", description="among the documents: once, with each edit (SEAL's first CPT recipe), or none"
+    )
+    most: int = Field(0, ge=0, description="documents taken from one edit at most; 0: all (SEAL's later code has 30)")
+    together: int = Field(
+        1, ge=0, description="passages that one adapter learns in the final table; 0: all (continued pretraining)"
+    )
+    edits: int = Field(1, ge=1, description="self-edits per passage in the final table (SEAL's CPT has 5)")
+
+
 class RecipeConfig(_Table):
     rank: int = Field(32, ge=1)
     alpha: float = Field(64.0, gt=0)
@@ -99,8 +111,28 @@ class OuterConfig(_Table):
     rounds: int = Field(2, ge=0)
     passages_per_round: int = Field(50, ge=1)
     edits_per_passage: int = Field(5, ge=1)
-    reward: str = Field("gain", description="gain, accuracy or binary")
-    credit: str = Field("rest_em", description="rest_em (the best edit of each passage) or threshold (all that helped)")
+    prompt: str = Field(
+        "notes",
+        description="notes, implications, long, very-long, rewrite, self-qa, none, chain-of-thought, entity-pair, or "
+        "pool (several of them in turn)",
+    )
+    repeats: int = Field(3, ge=1, description="tries of every edit, with different seeds; their mean is its reward")
+    probe: int = Field(
+        0, ge=0, description="passages per round whose edits are tried at least twice, to see how reliable rewards are"
+    )
+    reward: str = Field(
+        "gain", description="gain, accuracy, binary, likelihood; or a proxy, which tries no edit: learned, rubric"
+    )
+    forgetting: float = Field(0.0, ge=0, description="reward lost per nat per token lost on unrelated passages")
+    cost: float = Field(0.0, ge=0, description="reward lost per thousand trained tokens")
+    questions: Literal["given", "own"] = Field(
+        "given", description="own: the model writes the questions that its edits are rewarded by"
+    )
+    credit: str = Field(
+        "rest_em",
+        description="rest_em (the best edit of each passage), top2, threshold (all that helped), or "
+        "group_relative (GRPO)",
+    )
     writing: WritingConfig = WritingConfig()
     recipe: PolicyRecipe = PolicyRecipe()
 
@@ -114,10 +146,10 @@ class Config(_Table):
     """Everything a run depends on. Equal configs give equal runs."""
 
     seed: int = 0
-    split_newlines: bool = Field(True, description="each line of the notes is a training document of its own")
     wave: int = Field(64, ge=1, description="adapters trained together; what a kill can cost at most")
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
+    documents: DocumentsConfig = DocumentsConfig()
     inner: RecipeConfig = RecipeConfig()
     outer: OuterConfig = OuterConfig()
     exam: ExamConfig = ExamConfig()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import partial
 
 from selfedit.protocols import Credit
 
@@ -12,8 +14,16 @@ def rest_em(rewards: Sequence[float]) -> list[float]:
 
     rest_em([0.2, 0.6, 0.6]) -> [0.0, 1.0, 0.0]
     """
-    best = max(range(len(rewards)), key=lambda index: rewards[index])
-    return [float(index == best) for index in range(len(rewards))]
+    return top(rewards, 1)
+
+
+def top(rewards: Sequence[float], count: int) -> list[float]:
+    """Imitate the best `count` edits of the group alike; of equal ones those that come first.
+
+    top([0.2, 0.6, 0.6], 2) -> [0.0, 1.0, 1.0]
+    """
+    ranked = sorted(range(len(rewards)), key=lambda index: -rewards[index])
+    return [float(index in ranked[:count]) for index in range(len(rewards))]
 
 
 def threshold(rewards: Sequence[float]) -> list[float]:
@@ -24,4 +34,22 @@ def threshold(rewards: Sequence[float]) -> list[float]:
     return [float(reward > 0) for reward in rewards]
 
 
-CREDITS: dict[str, Credit] = {"rest_em": rest_em, "threshold": threshold}
+def group_relative(rewards: Sequence[float]) -> list[float]:
+    """GRPO: how many standard deviations an edit lies above its group's mean (arXiv 2402.03300, section 4.1.2).
+
+    Imitate what was better than its group, avoid what was worse; a group of equals teaches nothing. The standard
+    deviation is the sample's (n - 1), as in TRL.
+
+    group_relative([0.0, 1.0]) -> [-0.7071..., 0.7071...]
+    """
+    mean = math.fsum(rewards) / len(rewards)
+    deviation = math.sqrt(math.fsum((reward - mean) ** 2 for reward in rewards) / max(1, len(rewards) - 1))
+    return [(reward - mean) / deviation if deviation > 1e-12 else 0.0 for reward in rewards]
+
+
+CREDITS: dict[str, Credit] = {
+    "rest_em": rest_em,
+    "top2": partial(top, count=2),
+    "threshold": threshold,
+    "group_relative": group_relative,
+}

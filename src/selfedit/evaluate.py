@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from selfedit.errors import EngineError
 from selfedit.inner import Examiner, derive_seed, run_inner
 from selfedit.outer import Outer, Remember, propose
-from selfedit.protocols import Progress, silent
+from selfedit.protocols import Domain, Progress, Sampler, silent
 from selfedit.statistics import Interval, mean_interval, paired_interval
 from selfedit.types import BASE, Failure, SelfEdit, Task, Trial, Update
 
@@ -17,7 +17,26 @@ Condition = Callable[[Sequence[Task]], list[Trial]]
 """A wave of tasks -> one trial each, its `after` the score under this condition."""
 
 
-def conditions(policy: Update, examiner: Examiner, outer: Outer) -> dict[str, Condition]:
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """How the final table is made. Each passage is learned from `edits` self-edits of the same writer.
+
+    `together` passages share an adapter: 1 is SEAL's single-passage table, more is continued pretraining. With
+    `repeat_passage` the passage stands among the documents once for every edit (SEAL's first recipe, spec 2.3).
+    """
+
+    edits: int = 1
+    together: int = 1
+    repeat_passage: bool = False
+
+
+Teacher = Callable[[Sequence[Task]], list[list[Trial]]]
+"""Tasks -> the self-edits that somebody else wrote for each."""
+
+
+def conditions(
+    policy: Update, examiner: Examiner, outer: Outer, exam: Exam = Exam(), teacher: Teacher | None = None
+) -> dict[str, Condition]:
     """The rows of the table, in the order in which they should improve. `policy` is what the outer loop ended with."""
 
     def answers(open_book: bool) -> Condition:
@@ -27,33 +46,67 @@ def conditions(policy: Update, examiner: Examiner, outer: Outer) -> dict[str, Co
 
         return run
 
-    def passage_only(tasks: Sequence[Task]) -> list[Trial]:
-        return taught([Trial(examiner.domain.without_edit(task)) for task in tasks], tasks, BASE, examiner, outer)
-
-    def own_edits(writer: Update) -> Condition:
+    def learned(edits: Teacher, parent: Update) -> Condition:
         def run(tasks: Sequence[Task]) -> list[Trial]:
-            seeds = [derive_seed(outer.seed, "exam", task.id) for task in tasks]
-            written = propose(writer, tasks, examiner.domain, examiner.engine, outer.writing, seeds)
-            return taught(written, tasks, writer, examiner, outer)
+            trials = [joined(of_task, exam.repeat_passage) for of_task in edits(tasks)]
+            return taught(trials, tasks, parent, examiner, outer, exam.together)
 
         return run
 
+    def passage(tasks: Sequence[Task]) -> list[list[Trial]]:
+        return [[Trial(examiner.domain.without_edit(task))] for task in tasks]
+
+    def own(writer: Update) -> Teacher:
+        return lambda tasks: write_edits(writer, tasks, examiner.domain, examiner.engine, outer, exam.edits)
+
+    teachers = {"teacher_edits": learned(teacher, BASE)} if teacher else {}
     return {
         "base": answers(open_book=False),
-        "passage_only": passage_only,
-        "own_edits": own_edits(BASE),
-        "after_rl": own_edits(policy),
+        "passage_only": learned(passage, BASE),
+        "own_edits": learned(own(BASE), BASE),
+        **teachers,
+        "after_rl": learned(own(policy), policy),
         "in_context": answers(open_book=True),
     }
 
 
+def write_edits(
+    writer: Update, tasks: Sequence[Task], domain: Domain, sampler: Sampler, outer: Outer, edits: int
+) -> list[list[Trial]]:
+    """`edits` self-edits for every task. All writers share the seeds of the tasks."""
+    members = [(task, member) for task in tasks for member in range(edits)]
+    seeds = [derive_seed(outer.seed, "exam", task.id, *([member] if member else [])) for task, member in members]
+    written = propose(writer, members, domain, sampler, outer.writing, seeds)
+    return [written[start : start + edits] for start in range(0, len(written), edits)]
+
+
+def joined(trials: Sequence[Trial], repeat_passage: bool = False) -> Trial:
+    """One trial that learns all these edits of a task, equal documents once unless `repeat_passage`.
+
+    Edits that could not be read are left out; if none could, nor can the whole. One that the system failed fails it.
+    """
+    readable = [trial for trial in trials if trial.failure is None]
+    failed = [trial for trial in trials if trial.failure and trial.failure.blame == "system"]
+    if failed or not readable or len(trials) == 1:
+        return (failed or list(trials))[0]
+    examples = [example for trial in readable for example in trial.edit.examples]
+    kept = tuple(examples if repeat_passage else dict.fromkeys(examples))
+    text = "\n\n".join(trial.edit.text for trial in readable)
+    return replace(readable[0], edit=replace(readable[0].edit, text=text, examples=kept))
+
+
 def taught(
-    trials: Sequence[Trial], tasks: Sequence[Task], parent: Update, examiner: Examiner, outer: Outer
+    trials: Sequence[Trial],
+    tasks: Sequence[Task],
+    parent: Update,
+    examiner: Examiner,
+    outer: Outer,
+    together: int = 1,
 ) -> list[Trial]:
-    """One update per trial from `parent`, examined and settled. All conditions share the seeds of their tasks."""
+    """One update per `together` trials from `parent`, examined and settled. All conditions share the tasks' seeds."""
     seeds = [derive_seed(outer.seed, "exam", trial.edit.task_id) for trial in trials]
     ready = [replace(trial, edit=replace(trial.edit, recipe=outer.inner)) for trial in trials]
-    return run_inner(ready, {task.id: task for task in tasks}, parent, examiner, outer.reward, seeds)
+    return run_inner(ready, {task.id: task for task in tasks}, parent, examiner, outer.reward, seeds, together)
 
 
 def run_conditions(
@@ -62,8 +115,13 @@ def run_conditions(
     wave: int,
     remember: Remember,
     progress: Progress = silent,
+    together: int = 1,
 ) -> dict[str, list[Trial]]:
-    """Every condition on every task, a wave at a time; waves that `remember` knows are not run again."""
+    """Every condition on every task, a wave at a time; waves that `remember` knows are not run again.
+
+    A wave holds whole groups of `together` tasks.
+    """
+    wave = max(together, wave // together * together)
     results: dict[str, list[Trial]] = {}
     for name, condition in conditions.items():
         trials: list[Trial] = []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfedit.errors import BadEdit, EngineError
 from selfedit.inner import Examiner, derive_seed, run_inner
-from selfedit.protocols import Credit, Domain, Progress, Reward, Sampler, Trainer, silent
+from selfedit.protocols import Credit, Domain, Progress, Proxy, Reward, Sampler, Trainer, silent
+from selfedit.reward import FLOOR
 from selfedit.types import BASE, Example, Failure, Job, Recipe, Request, SelfEdit, Task, Trial, Update
 
 Remember = Callable[[str, int, Callable[[], list[Trial]]], list[Trial]]
@@ -27,7 +28,11 @@ class Writing:
 
 @dataclass(frozen=True, slots=True)
 class Outer:
-    """Everything the outer loop needs to know; the config's `outer` table, resolved."""
+    """Everything the outer loop needs to know; the config's `outer` table, resolved.
+
+    Every edit is tried `repeats` times with different seeds, those of the first `probe` tasks of a round at least
+    twice: that shows how reliable the reward is. With a `proxy` no edit is tried, and `reward` is used in exams only.
+    """
 
     rounds: int
     tasks_per_round: int
@@ -39,6 +44,9 @@ class Outer:
     reward: Reward
     credit: Credit
     seed: int
+    repeats: int = 1
+    probe: int = 0
+    proxy: Proxy | None = None
 
 
 def run_outer(
@@ -84,44 +92,103 @@ def run_waves(
     progress: Progress = silent,
 ) -> list[Trial]:
     """Propose and try `group_size` edits per task, a wave of whole tasks at a time."""
-    size = max(1, outer.wave // outer.group_size)
-    waves = [tasks[start : start + size] for start in range(0, len(tasks), size)]
+    size = max(1, outer.wave // (outer.group_size * outer.repeats))
+    probed = frozenset(task.id for task in tasks[: outer.probe])
     trials: list[Trial] = []
-    for number, wave in enumerate(waves):
-        progress(stage, len(trials), len(tasks) * outer.group_size, _mean_reward(trials))
-        trials += remember(stage, number, lambda wave=wave: run_wave(stage, wave, policy, examiner, outer))  # type: ignore[misc]
-    progress(stage, len(trials), len(trials), _mean_reward(trials))
+    for number, start in enumerate(range(0, len(tasks), size)):
+        progress(stage, start * outer.group_size, len(tasks) * outer.group_size, _mean_reward(trials))
+        wave = tasks[start : start + size]
+        trials += remember(stage, number, lambda wave=wave: run_wave(stage, wave, policy, examiner, outer, probed))  # type: ignore[misc]
+    progress(stage, len(tasks) * outer.group_size, len(tasks) * outer.group_size, _mean_reward(trials))
     return trials
 
 
-def run_wave(stage: str, tasks: Sequence[Task], policy: Update, examiner: Examiner, outer: Outer) -> list[Trial]:
+def run_wave(
+    stage: str,
+    tasks: Sequence[Task],
+    policy: Update,
+    examiner: Examiner,
+    outer: Outer,
+    probed: frozenset[str] = frozenset(),
+) -> list[Trial]:
+    """Every edit of these tasks, written and rewarded. Of the tasks in `probed` each is tried at least twice."""
+    by_id = {task.id: task for task in tasks}
     members = [(task, member) for task in tasks for member in range(outer.group_size)]
-    seeds = [derive_seed(outer.seed, stage, task.id, member) for task, member in members]
-    proposed = propose(policy, [task for task, _ in members], examiner.domain, examiner.engine, outer.writing, seeds)
-    ready = [replace(trial, edit=replace(trial.edit, recipe=outer.inner)) for trial in proposed]
-    return run_inner(ready, {task.id: task for task in tasks}, policy, examiner, outer.reward, seeds)
+    seeds = {(task.id, member): derive_seed(outer.seed, stage, task.id, member) for task, member in members}
+    written = propose(policy, members, examiner.domain, examiner.engine, outer.writing, list(seeds.values()))
+    ready = [replace(trial, edit=replace(trial.edit, recipe=outer.inner)) for trial in written]
+    if outer.proxy:
+        return rate(ready, by_id, outer.proxy)
+    tries = [
+        (replace(trial, repeat=repeat), _repeated(seeds[trial.edit.task_id, trial.member], repeat))
+        for trial in ready
+        for repeat in range(_tries(trial, outer, probed))
+    ]
+    return run_inner([trial for trial, _ in tries], by_id, policy, examiner, outer.reward, [seed for _, seed in tries])
+
+
+def _tries(trial: Trial, outer: Outer, probed: frozenset[str]) -> int:
+    if trial.failure:
+        return 1
+    return max(outer.repeats, 2) if trial.edit.task_id in probed else outer.repeats
+
+
+def _repeated(seed: int, repeat: int) -> int:
+    return derive_seed(seed, repeat) if repeat else seed
+
+
+def rate(trials: Sequence[Trial], tasks: Mapping[str, Task], proxy: Proxy) -> list[Trial]:
+    """SelfEdit -> reward, by a look at the edit instead of a try."""
+    live = {index: trial.edit for index, trial in enumerate(trials) if trial.failure is None}
+    ratings = dict(zip(live, proxy.rate([(tasks[edit.task_id], edit) for edit in live.values()]), strict=True))
+    return [_rated(trial, ratings.get(index)) for index, trial in enumerate(trials)]
+
+
+def _rated(trial: Trial, rating: float | Failure | None) -> Trial:
+    if rating is None:
+        return replace(trial, reward=FLOOR) if trial.failure and trial.failure.blame == "policy" else trial
+    return replace(trial, failure=rating) if isinstance(rating, Failure) else replace(trial, reward=rating)
 
 
 def propose(
-    policy: Update, tasks: Sequence[Task], domain: Domain, sampler: Sampler, writing: Writing, seeds: Sequence[int]
+    policy: Update,
+    members: Sequence[tuple[Task, int]],
+    domain: Domain,
+    sampler: Sampler,
+    writing: Writing,
+    seeds: Sequence[int],
 ) -> list[Trial]:
-    """Task -> SelfEdit. Every task in the list becomes exactly one trial, whatever happens to it."""
-    texts = sampler.sample(
-        [
-            Request(policy, domain.prompt(task), seed, writing.temperature, writing.top_p, writing.max_new_tokens)
-            for task, seed in zip(tasks, seeds, strict=True)
-        ]
-    )
-    return [read(task, text, domain) for task, text in zip(tasks, texts, strict=True)]
+    """Task -> SelfEdit. Every (task, number of the edit) becomes exactly one trial, whatever happens to it."""
+
+    def ask(prompts: Sequence[str], seeds: Sequence[int]) -> list[str | Failure]:
+        how = (writing.temperature, writing.top_p, writing.max_new_tokens)
+        return sampler.sample([Request(policy, p, seed, *how) for p, seed in zip(prompts, seeds, strict=True)])
+
+    texts = ask([domain.prompt(task, member) for task, member in members], seeds)
+    more = [
+        [] if isinstance(text, Failure) else domain.follow_ups(task, text)
+        for (task, _), text in zip(members, texts, strict=True)
+    ]
+    flat = [derive_seed(seed, index) for seed, own in zip(seeds, more, strict=True) for index in range(len(own))]
+    answers = iter(ask([prompt for own in more for prompt in own], flat) if flat else [])
+    whole = [_joined(text, [next(answers) for _ in own]) for text, own in zip(texts, more, strict=True)]
+    return [read(task, member, text, domain) for (task, member), text in zip(members, whole, strict=True)]
 
 
-def read(task: Task, text: str | Failure, domain: Domain) -> Trial:
+def _joined(text: str | Failure, answers: Sequence[str | Failure]) -> str | Failure:
+    """The answers to the follow-ups are the edit; what led to them is not."""
+    failed = [answer for answer in answers if isinstance(answer, Failure)]
+    return failed[0] if failed else "\n".join(map(str, answers)) if answers else text
+
+
+def read(task: Task, member: int, text: str | Failure, domain: Domain) -> Trial:
+    prompt = domain.prompt(task, member)
     if isinstance(text, Failure):
-        return Trial(SelfEdit(task.id, domain.prompt(task)), failure=text)
+        return Trial(SelfEdit(task.id, prompt), failure=text, member=member)
     try:
-        return Trial(domain.parse(task, text))
+        return Trial(domain.parse(task, text, member), member=member)
     except BadEdit as error:
-        return Trial(SelfEdit(task.id, domain.prompt(task), text), failure=Failure("policy", str(error)))
+        return Trial(SelfEdit(task.id, prompt, text), failure=Failure("policy", str(error)), member=member)
 
 
 def improve(policy: Update, trials: Sequence[Trial], outer: Outer, trainer: Trainer, seed: int) -> Update:
@@ -136,15 +203,19 @@ def improve(policy: Update, trials: Sequence[Trial], outer: Outer, trainer: Trai
 
 
 def credited(trials: Sequence[Trial], credit: Credit) -> Iterator[Example]:
-    """The edits that the policy should imitate. Those that could not be read or rewarded take no part."""
-    groups: dict[str, list[Trial]] = defaultdict(list)
+    """The edits that the policy should learn from, each with its weight. Repeats of an edit count with their mean.
+
+    Those that could not be read or rewarded take no part.
+    """
+    groups: dict[str, dict[int, list[Trial]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
         if trial.reward is not None and trial.failure is None:
-            groups[trial.edit.task_id].append(trial)
+            groups[trial.edit.task_id][trial.member].append(trial)
     for group in groups.values():
-        for trial, weight in zip(group, credit([trial.reward or 0.0 for trial in group]), strict=True):
+        rewards = [sum(t.reward or 0.0 for t in repeats) / len(repeats) for repeats in group.values()]
+        for repeats, weight in zip(group.values(), credit(rewards), strict=True):
             if weight:
-                yield Example(trial.edit.prompt, trial.edit.text, weight)
+                yield Example(repeats[0].edit.prompt, repeats[0].edit.text, weight)
 
 
 def _mean_reward(trials: Sequence[Trial]) -> str:

@@ -10,17 +10,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from selfedit.types import Failure, Job, Question, Request, SelfEdit, Task, Trial, Update
+from selfedit.types import Failure, Job, Question, Reading, Request, SelfEdit, Task, Trial, Update
 
 
 class Domain(Protocol):
     """How a self-edit is asked for and read, and how a task is examined."""
 
-    def prompt(self, task: Task) -> str:
-        """What the policy is shown when it writes."""
+    def prompt(self, task: Task, member: int = 0) -> str:
+        """What the policy is shown when it writes its `member`-th edit of this task."""
         ...
 
-    def parse(self, task: Task, text: str) -> SelfEdit:
+    def follow_ups(self, task: Task, text: str) -> list[str]:
+        """What it is asked next, once it has written `text`; mostly nothing."""
+        ...
+
+    def parse(self, task: Task, text: str, member: int = 0) -> SelfEdit:
         """Read the policy's text. Raises BadEdit."""
         ...
 
@@ -45,8 +49,14 @@ class Trainer(Protocol):
     def train(self, jobs: Sequence[Job]) -> list[Update | Failure]: ...
 
 
-class Engine(Sampler, Trainer, Protocol):
-    """A sampler and a trainer that share adapters, kept in memory until they are released."""
+class Scorer(Protocol):
+    def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:
+        """The mean log-probability per token of each target, in nats."""
+        ...
+
+
+class Engine(Sampler, Trainer, Scorer, Protocol):
+    """A sampler, a trainer and a scorer that share adapters, kept in memory until they are released."""
 
     def save(self, update: Update, folder: Path) -> None:
         """Write the update as a PEFT adapter of the base model (its parents included), whole or not at all."""
@@ -58,6 +68,12 @@ class Engine(Sampler, Trainer, Protocol):
 
     def release(self, updates: Sequence[Update]) -> None:
         """Forget these updates."""
+        ...
+
+
+class Proxy(Protocol):
+    def rate(self, edits: Sequence[tuple[Task, SelfEdit]]) -> list[float | Failure]:
+        """How good each edit looks, without trying it; higher is better."""
         ...
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from selfedit.protocols import Reward
-from selfedit.types import Score, Trial
+from selfedit.types import Failure, Score, Trial
 
 FLOOR = -1.0
-"""Reward of an edit that could not be read or trained through the policy's own fault: no other reward is lower."""
+"""Reward of an edit that could not be read or trained through the policy's own fault: no gain in accuracy is lower."""
 
 
 def gain(trial: Trial) -> float:
@@ -24,10 +26,42 @@ def binary(trial: Trial) -> float:
     return float(gain(trial) > 0)
 
 
+def likelihood(trial: Trial) -> float:
+    """What the update added to the log-likelihood of the right answers, in nats per token. Dense, and judge-free."""
+    return _mean(_whole(trial.after).likelihoods) - _mean(_whole(trial.before).likelihoods)
+
+
+def forgetting(trial: Trial) -> float:
+    """What the update took from the log-likelihood of texts that it is not about, in nats per token."""
+    return _mean(_whole(trial.before).control) - _mean(_whole(trial.after).control)
+
+
+def with_costs(reward: Reward, forgetting_weight: float, token_weight: float) -> Reward:
+    """The reward minus forgetting_weight * forgetting, minus token_weight for every thousand trained tokens."""
+
+    def charged(trial: Trial) -> float:
+        forgot = forgetting_weight * forgetting(trial) if forgetting_weight else 0.0
+        tokens = trial.update.tokens if trial.update else 0
+        return reward(trial) - forgot - token_weight * tokens / 1000
+
+    return charged if forgetting_weight or token_weight else reward
+
+
 def _value(score: Score | None) -> float:
-    value = score.value if score else None
+    value = _whole(score).value
     assert value is not None, "a trial is rewarded only once it is graded in full"
     return value
 
 
-REWARDS: dict[str, Reward] = {"gain": gain, "accuracy": accuracy, "binary": binary}
+def _whole(score: Score | None) -> Score:
+    assert score is not None, "a trial is rewarded only once it was examined"
+    return score
+
+
+def _mean(values: Sequence[float | Failure]) -> float:
+    measured = [value for value in values if not isinstance(value, Failure)]
+    assert measured and len(measured) == len(values), "this reward needs something that was not measured"
+    return sum(measured) / len(measured)
+
+
+REWARDS: dict[str, Reward] = {"gain": gain, "accuracy": accuracy, "binary": binary, "likelihood": likelihood}

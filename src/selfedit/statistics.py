@@ -7,6 +7,7 @@ the interval comes out too narrow.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,3 +61,65 @@ def _t_quantile(freedom: int) -> float:
     from scipy.special import stdtrit  # slow to import, and needed only here
 
     return float(stdtrit(freedom, 0.975))
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How far a reward tells edits apart: `icc` for one try of an edit, `icc_mean` for the mean of `repeats` tries.
+
+    The intraclass correlation is the variance between the edits of a task over that variance plus the one between
+    repeats of the same edit: 1 if repeats agree, 0 (or below, by chance) if the reward of an edit is noise. `needed`
+    counts the repeats whose mean would reach `GOOD`, None where no number would. `edits` counts those it rests on.
+    """
+
+    icc: float
+    icc_mean: float
+    repeats: int
+    needed: int | None
+    edits: int
+
+
+GOOD = 0.8
+"""Reliability that is commonly asked of a measurement before single cases are ranked by it."""
+
+
+def reliability(tasks: Sequence[Sequence[Sequence[float]]]) -> Reliability | None:
+    """ICC(1) of rewards given as tasks -> edits -> repeats, by one-way analysis of variance within tasks.
+
+    Differences between tasks count for neither side: credit is given within a task. Edits with fewer repeats than the
+    most frequent number above 1 are left out, of longer ones the first are taken. None where fewer than two edits of a
+    task were repeated, or where no reward differs from another. Formula: Shrout and Fleiss 1979, case 1; the needed
+    number by Spearman and Brown.
+    """
+    counts = Counter(len(edit) for task in tasks for edit in task if len(edit) > 1)
+    if not counts:
+        return None
+    repeats = counts.most_common(1)[0][0]
+    kept = [[edit[:repeats] for edit in task if len(edit) >= repeats] for task in tasks]
+    kept = [task for task in kept if len(task) > 1]
+    edits = sum(map(len, kept))
+    if not edits:
+        return None
+    between = sum(_squares([math.fsum(edit) / repeats for edit in task]) for task in kept) * repeats
+    within = sum(_squares(edit) for task in kept for edit in task)
+    between /= edits - len(kept)
+    within /= edits * (repeats - 1)
+    if between == within == 0:
+        return None
+    icc = (between - within) / (between + (repeats - 1) * within)
+    needed = math.ceil(GOOD * (1 - icc) / (icc * (1 - GOOD))) if icc > 0 else None
+    return Reliability(icc, 1 - within / between if between else -math.inf, repeats, needed and max(1, needed), edits)
+
+
+def _squares(values: Sequence[float]) -> float:
+    mean = math.fsum(values) / len(values)
+    return math.fsum((value - mean) ** 2 for value in values)
+
+
+def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Rank correlation; equal values share their mean rank. None where one side has no two different values."""
+    if len(set(first)) < 2 or len(set(second)) < 2:
+        return None
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(first, second).statistic)

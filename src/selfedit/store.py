@@ -18,13 +18,15 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from selfedit.errors import InputError, Refused
+from selfedit.statistics import reliability
 from selfedit.types import Example, Failure, Recipe, Score, SelfEdit, Trial, Update
 
 _SCHEMA = """
@@ -158,11 +160,22 @@ def _metrics(waves: list[Wave]) -> dict[str, Any]:
     return {
         "trials": len(trials),
         "mean_reward": sum(rewards) / len(rewards) if rewards else None,
+        "reliability": reward_reliability(trials),
         "policy_failures": blames.count("policy"),
         "system_failures": blames.count("system"),
         "trained_tokens": sum(trial.update.tokens for trial in trials if trial.update),
         "seconds": round(sum(wave.seconds for wave in waves), 3),
     }
+
+
+def reward_reliability(trials: Sequence[Trial]) -> dict[str, Any] | None:
+    """How reliable the rewards of these trials are, where edits were tried more than once."""
+    groups: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for trial in trials:
+        if trial.reward is not None and trial.failure is None:
+            groups[trial.edit.task_id][trial.member].append(trial.reward)
+    found = reliability([list(of_task.values()) for of_task in groups.values()])
+    return asdict(found) if found else None
 
 
 def _take_lock(path: Path) -> int:
@@ -254,6 +267,8 @@ def parse(text: str) -> Trial:
         after=_score(row["after"]),
         reward=row["reward"],
         failure=Failure(**row["failure"]) if row["failure"] else None,
+        member=row["member"],
+        repeat=row["repeat"],
     )
 
 
@@ -261,4 +276,4 @@ def _score(row: dict[str, Any] | None) -> Score | None:
     def item(value: Any) -> Any:
         return Failure(**value) if isinstance(value, dict) else value
 
-    return Score(tuple(map(item, row["answers"])), tuple(map(item, row["grades"]))) if row else None
+    return Score(**{name: tuple(map(item, values)) for name, values in row.items()}) if row else None

@@ -68,12 +68,11 @@ def write_notes(
         progress("notes", len(trials), len(members), "")
         part = members[start : start + outer.wave]
         seeds = [derive_seed(outer.seed, "notes", task.id, member) for task, member in part]
-        tasks = [task for task, _ in part]
         trials += run.remember(
             "notes",
             wave,
-            lambda tasks=tasks, seeds=seeds: propose(  # type: ignore[misc]
-                policy, tasks, examiner.domain, examiner.engine, outer.writing, seeds
+            lambda part=part, seeds=seeds: propose(  # type: ignore[misc]
+                policy, part, examiner.domain, examiner.engine, outer.writing, seeds
             ),
         )
     progress("notes", len(members), len(members), "")

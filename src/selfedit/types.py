@@ -117,16 +117,28 @@ BASE = Update("base")
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Answers and grades for one task's questions, in order. Ungraded is a Failure, never a 0."""
+    """Answers and grades for one task's questions, in order. Ungraded is a Failure, never a 0.
+
+    Where they were asked for: `likelihoods`, the log-likelihood of each right answer (nats per token), and `control`,
+    that of texts that have nothing to do with the task.
+    """
 
     answers: tuple[str | Failure, ...]
     grades: tuple[float | Failure, ...]
+    likelihoods: tuple[float | Failure, ...] = ()
+    control: tuple[float | Failure, ...] = ()
 
     @property
     def value(self) -> float | None:
         """Mean grade in [0, 1], or None unless every question was graded: compare like with like."""
         grades = [grade for grade in self.grades if not isinstance(grade, Failure)]
         return sum(grades) / len(grades) if grades and len(grades) == len(self.grades) else None
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything that was asked of it was measured."""
+        measured = (*self.grades, *self.likelihoods, *self.control)
+        return bool(self.grades) and not any(isinstance(value, Failure) for value in measured)
 
     @property
     def blank(self) -> float:
@@ -136,7 +148,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One self-edit, tried: one stored row. Fills from left to right; a failure stops it."""
+    """One self-edit, tried: one stored row. Fills from left to right; a failure stops it.
+
+    It is the `member`-th edit of its task in this round, tried for the `repeat`-th time.
+    """
 
     edit: SelfEdit
     update: Update | None = None
@@ -144,6 +159,8 @@ class Trial:
     after: Score | None = None
     reward: float | None = None
     failure: Failure | None = None
+    member: int = 0
+    repeat: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +173,15 @@ class Request:
     temperature: float = 0.0
     top_p: float = 1.0
     max_new_tokens: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Ask how likely `update` finds `target` after `prompt`. An empty prompt reads a plain text."""
+
+    update: Update
+    prompt: str
+    target: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,12 +67,12 @@ def test_an_answer_is_known_only_from_as_many_documents_as_are_needed(tasks):
 
 
 def test_notes_are_filled_for_the_passage_in_the_prompt(engine, tasks):
-    request = Request(BASE, prompts.notes(tasks[3]))
+    request = Request(BASE, prompts.NOTES.of(tasks[3]))
     assert engine.sample([request]) == ["To remember: 1843, cork."]
 
 
 def test_writing_depends_on_the_seed_of_the_request_alone(engine, tasks):
-    requests = [Request(BASE, prompts.notes(tasks[0]), seed, temperature=1.0) for seed in range(50)]
+    requests = [Request(BASE, prompts.NOTES.of(tasks[0]), seed, temperature=1.0) for seed in range(50)]
     together = engine.sample(requests)
     assert together == [text for request in reversed(requests) for text in engine.sample([request])][::-1]
     assert len(set(together)) == len(NOTES)
@@ -80,22 +80,22 @@ def test_writing_depends_on_the_seed_of_the_request_alone(engine, tasks):
 
 def test_training_on_notes_makes_the_policy_write_such_notes_about_other_passages(engine, tasks):
     useless = "There is much to say about Apollo 11."
-    policy = train(engine, Example(prompts.notes(tasks[0]), useless, weight=3.0))
-    requests = [Request(policy, prompts.notes(tasks[1]), seed, temperature=1.0) for seed in range(100)]
+    policy = train(engine, Example(prompts.NOTES.of(tasks[0]), useless, weight=3.0))
+    requests = [Request(policy, prompts.NOTES.of(tasks[1]), seed, temperature=1.0) for seed in range(100)]
     assert engine.sample(requests).count("There is much to say about Torvik.") > 80
 
 
 def test_a_taste_can_grow_without_bounds(engine, tasks):
     useful = "To remember: 1969, Neil Armstrong."
-    policy = train(engine, Example(prompts.notes(tasks[0]), useful, weight=1e6))
-    requests = [Request(policy, prompts.notes(tasks[0]), seed, temperature=1.0) for seed in range(20)]
+    policy = train(engine, Example(prompts.NOTES.of(tasks[0]), useful, weight=1e6))
+    requests = [Request(policy, prompts.NOTES.of(tasks[0]), seed, temperature=1.0) for seed in range(20)]
     assert engine.sample(requests) == [useful] * 20
 
 
 def test_training_on_plain_documents_does_not_change_what_is_written(engine, tasks):
     update = train(engine, *[Example("", "To remember: 1969, Neil Armstrong.")] * 5)
     base, trained = (
-        engine.sample([Request(who, prompts.notes(tasks[0]), seed, temperature=1.0) for seed in range(20)])
+        engine.sample([Request(who, prompts.NOTES.of(tasks[0]), seed, temperature=1.0) for seed in range(20)])
         for who in (BASE, update)
     )
     assert base == trained

@@ -28,7 +28,7 @@ and there is something that an update could make it forget."""
 def make_notes(entry: Entry, rng: Random) -> list[list[Part]]:
     facts = world.shuffled(entry, rng)
     task = Task("", entry.name, world.passage(entry, facts, rng))
-    return [[(prompts.notes(task), PASSAGE_WEIGHT), (notes.write(entry, facts, rng), 1.0)]]
+    return [[(prompts.NOTES.of(task), PASSAGE_WEIGHT), (notes.write(entry, facts, rng), 1.0)]]
 
 
 def open_book(entry: Entry, rng: Random) -> list[list[Part]]:

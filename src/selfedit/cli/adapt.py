@@ -28,7 +28,7 @@ from selfedit.cli.common import (
 )
 from selfedit.config import Config
 from selfedit.domains.passages import add_questions, read_documents, split
-from selfedit.prompts import notes
+from selfedit.experiment import make_domain
 from selfedit.store import Run
 from selfedit.teach import Lesson, teach
 from selfedit.types import Task
@@ -80,10 +80,11 @@ def go_on(run: Run, tasks: dict[str, list[Task]], json: bool) -> None:
 
 def _passages(documents: list[Task], config: Config, engine: LocalEngine) -> list[Task]:
     """The documents, those cut up that would not leave room for notes in the model's context."""
+    domain = make_domain(config)
     room = engine.text.context - min(config.outer.writing.max_new_tokens, engine.text.context // 2)
 
     def fits(title: str, text: str) -> bool:
-        return len(engine.text.prompt(notes(Task("", title, text)))) <= room
+        return len(engine.text.prompt(domain.prompt(Task("", title, text)))) <= room
 
     passages = []
     for document in documents:

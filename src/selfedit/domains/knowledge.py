@@ -10,22 +10,52 @@ from selfedit.errors import BadEdit
 from selfedit.types import Example, Question, SelfEdit, Task
 
 _QUESTION, _ANSWER = re.compile(r"Question \d+:"), "Answer:"
+_CONCLUSION = re.compile(r"^\W*Implications:\W*$", re.MULTILINE | re.IGNORECASE)
+
+MOST_NAMES = 4
+"""Names that an `entity-pair` edit relates to each other: six pairs. EntiGraph takes all of a passage's, at a cost that
+grows with their square; SEAL's budget is a handful of texts a passage (spec 2.3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """SEAL's single-passage domain. `split_newlines`: each line of the notes is a document of its own (spec 1.3)."""
+    """SEAL's knowledge domain.
+
+    `prompt_name` is a key of `prompts.PROMPTS`, `pool` or `entity-pair`. `split_newlines`: each line of the notes is a
+    document of its own (spec 1.3). `passage`: the passage is the last document. `most` caps the documents that come
+    from the notes, 0 for no cap (SEAL's later code has 30).
+    """
 
     split_newlines: bool = True
+    prompt_name: str = "notes"
+    passage: bool = True
+    most: int = 0
 
-    def prompt(self, task: Task) -> str:
-        return prompts.notes(task)
+    def prompt(self, task: Task, member: int = 0) -> str:
+        if self.prompt_name == "entity-pair":
+            return prompts.entities(task)
+        if self.prompt_name == "pool":
+            return prompts.of_pool(task, member).of(task)
+        return prompts.PROMPTS[self.prompt_name].of(task)
 
-    def parse(self, task: Task, text: str) -> SelfEdit:
+    def follow_ups(self, task: Task, text: str) -> list[str]:
+        """`entity-pair` asks how the names that were listed, and that do stand in the passage, are related."""
+        if self.prompt_name != "entity-pair":
+            return []
+        return prompts.relations(task, _names(task, text)[:MOST_NAMES])
+
+    def parse(self, task: Task, text: str, member: int = 0) -> SelfEdit:
         if not text.strip():
             raise BadEdit("the notes are empty")
-        documents = build_documents(task.title, task.context, text, self.split_newlines)
-        return SelfEdit(task.id, self.prompt(task), text, tuple(Example("", document) for document in documents))
+        conclusion = _CONCLUSION.search(text)  # what comes before it was thinking aloud (spec 1.3)
+        notes = text[conclusion.end() :] if conclusion else text
+        *documents, passage = build_documents(task.title, task.context, notes, self.split_newlines)
+        documents = documents[: self.most or None] + [passage] * self.passage
+        if not documents:
+            raise BadEdit("there is nothing to learn in the notes")
+        return SelfEdit(
+            task.id, self.prompt(task, member), text, tuple(Example("", document) for document in documents)
+        )
 
     def without_edit(self, task: Task) -> SelfEdit:
         return SelfEdit(task.id, "", "", (Example("", f"{task.title}\n{task.context}"),))
@@ -35,6 +65,12 @@ class Knowledge:
 
     def open_book(self, task: Task, question: Question) -> str:
         return prompts.open_book(task, question.text)
+
+
+def _names(task: Task, text: str) -> list[str]:
+    """The listed names that stand in the passage, each once, without the list's numbers and dashes."""
+    lines = [re.sub(r"^[\s\-*\d.)]+", "", line).strip() for line in re.split(r"[\n,;]", text)]
+    return list(dict.fromkeys(line for line in lines if line and line in f"{task.title}\n{task.context}"))
 
 
 def build_documents(title: str, context: str, notes: str, split_newlines: bool = True) -> list[str]:

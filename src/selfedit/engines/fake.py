@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from selfedit.errors import EngineError, InputError
-from selfedit.types import BASE, Example, Failure, Job, Question, Request, Task, Update
+from selfedit.types import BASE, Example, Failure, Job, Question, Reading, Request, Task, Update
 
 NOTES = ("To remember: {answers}.", "There is much to say about {title}.", "")
 """What the policy may write: notes that help, notes that do not, and none at all (unreadable)."""
@@ -65,6 +65,17 @@ class FakeEngine:
         if request.temperature == 0:
             return written[taste.index(max(taste))]
         return random.Random(request.seed).choices(written, [math.exp(weight - max(taste)) for weight in taste])[0]
+
+    # Reading
+
+    def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:
+        """The more documents hold the target, the likelier it is."""
+        return [-2.0 / (1 + self._times(reading)) for reading in readings]
+
+    def _times(self, reading: Reading) -> int:
+        return sum(_holds(row.target, reading.target.strip()) for row in self._rows(reading.update))
+
+    # Helpers
 
     def _asked(self, prompt: str) -> Question | None:
         """The question in the prompt (the longest, where one is part of another); none where notes are asked for."""

@@ -15,7 +15,7 @@ from typing import Any
 from selfedit.engines.worker import Report, start
 from selfedit.errors import EngineError
 from selfedit.protocols import Engine, Progress, silent
-from selfedit.types import Failure, Job, Recipe, Request, Update
+from selfedit.types import Failure, Job, Reading, Recipe, Request, Update
 
 
 class Pool:
@@ -53,6 +53,10 @@ class Pool:
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
         sizes = [len(request.prompt) + request.max_new_tokens for request in requests]
         return self._share("sample", requests, self._deal([request.update for request in requests], sizes))
+
+    def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:
+        sizes = [len(reading.prompt) + len(reading.target) for reading in readings]
+        return self._share("likelihood", readings, self._deal([reading.update for reading in readings], sizes))
 
     def save(self, update: Update, folder: Path) -> None:
         self._call({self._owners.get(update.id, 0): ("save", update, folder)})

@@ -16,7 +16,7 @@ SMALL = {"rank": 4, "alpha": 8.0, "epochs": 2}
 CONFIG = resolve(
     {
         "wave": 8,
-        "split_newlines": False,
+        "documents": {"split_newlines": False},
         "inner": SMALL,
         "outer": {
             "rounds": 2,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -19,13 +20,14 @@ from selfedit.engines.local.jobs import Course
 from selfedit.engines.local.memory import COPIES, fit, is_out_of_memory, rows_that_fit, token_bytes
 from selfedit.engines.local.merging import Merged
 from selfedit.engines.local.model import load_model
+from selfedit.engines.local.reading import read_together
 from selfedit.engines.local.sampling import Ask, decode_together
 from selfedit.engines.local.stack import Adapter, Layout, find_targets
 from selfedit.engines.local.text import Row, Text
 from selfedit.engines.local.training import Trained, layout, train_together
 from selfedit.errors import EngineError, InputError
 from selfedit.protocols import Progress, silent
-from selfedit.types import BASE, Failure, Job, Recipe, Request, Update
+from selfedit.types import BASE, Failure, Job, Reading, Recipe, Request, Update
 
 ROWS = 192
 """Most sequences decoded together; bounds the memory of the key-value cache."""
@@ -33,8 +35,10 @@ ROWS = 192
 Shape = tuple[int, tuple[str, ...]]
 """Rank and layer names: adapters of one shape can be stacked."""
 
-Asked = tuple[str, Ask]
-"""The update whose adapter is worn for it, or "" for none, and what to continue."""
+Batch = dict[int, tuple[str, Ask]]
+"""By index: the update whose adapter is worn for it, or "" for none, and what to continue or to read."""
+
+Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
@@ -151,21 +155,31 @@ class LocalEngine:
     # Sampling
 
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
-        """One text or failure per request, in batches of requests that share the merged weights below them."""
-        results: dict[int, str | Failure] = {}
-        groups: dict[tuple[str, Shape | None], dict[int, Asked]] = defaultdict(dict)
-        for index, request in enumerate(requests):
-            ask = self._ask(request)
+        """One text or failure per request."""
+        asks = [self._ask(request) for request in requests]
+        return self._in_batches([request.update for request in requests], asks, self._decode)
+
+    def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:
+        """One mean log-probability per token of the target (nats), or failure, per reading. No end-of-text counts."""
+        asks = [self._read_ask(reading) for reading in readings]
+        return self._in_batches([reading.update for reading in readings], asks, self._read)
+
+    def _in_batches(
+        self, updates: Sequence[Update], asks: Sequence[Ask | Failure], work: Callable[[Batch], Mapping[int, Answer]]
+    ) -> list[Answer | Failure]:
+        """What `work` answers to each ask, in batches of those that share the merged weights below them."""
+        results: dict[int, Answer | Failure] = {}
+        groups: dict[tuple[str, Shape | None], Batch] = defaultdict(dict)
+        for index, (update, ask) in enumerate(zip(updates, asks, strict=True)):
             if isinstance(ask, Failure):
                 results[index] = ask
             else:
-                owner = request.update.id if request.update.id in self._trained else ""
-                groups[self._below(request.update)][index] = owner, ask
+                groups[self._below(update)][index] = (update.id if update.id in self._trained else ""), ask
         for (merged, _), asked in groups.items():
             self._merge(merged)
             for batch in self._batches(asked):
-                results |= self._sample_batch(batch)
-        return [results[index] for index in range(len(requests))]
+                results |= _halving(work, batch)
+        return [results[index] for index in range(len(asks))]
 
     def _below(self, update: Update) -> tuple[str, Shape | None]:
         """Which update must be merged into the weights to sample from this one, and the shape of its own adapter."""
@@ -174,14 +188,14 @@ class LocalEngine:
         adapter = self._trained[update.id][1]
         return update.parent or BASE.id, (adapter.rank, tuple(adapter.weights))
 
-    def _batches(self, asked: dict[int, Asked]) -> Iterator[dict[int, Asked]]:
+    def _batches(self, asked: Batch) -> Iterator[Batch]:
         """As many requests as fit in memory, at most ROWS; an update's stay together, neighbours have like lengths."""
         longest = max(len(ask.ids) + ask.max_new_tokens for _, ask in asked.values())
         most = min(ROWS, rows_that_fit(self.model, longest, self.memory))
         owners: dict[str, list[int]] = defaultdict(list)
         for index in sorted(asked, key=lambda index: len(asked[index][1].ids)):
             owners[asked[index][0]].append(index)
-        batch: dict[int, Asked] = {}
+        batch: Batch = {}
         for part in (own[start : start + most] for own in owners.values() for start in range(0, len(own), most)):
             if len(batch) + len(part) > most:
                 yield batch
@@ -189,20 +203,20 @@ class LocalEngine:
             batch |= {index: asked[index] for index in part}
         yield batch
 
-    def _sample_batch(self, batch: dict[int, Asked]) -> dict[int, str | Failure]:
-        """Out of memory halves the batch; a request that fails even alone is a failure."""
-        try:
-            return self._decode(batch)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(batch) == 1:
-                return dict.fromkeys(batch, Failure("system", f"out of memory in writing: {error}"))
-        half, items = len(batch) // 2, list(batch.items())
-        log.warning("out of memory; going on with %d sequences at a time", half)
-        return self._sample_batch(dict(items[:half])) | self._sample_batch(dict(items[half:]))
+    def _decode(self, batch: Batch) -> dict[int, str]:
+        order, groups = self._groups(batch)
+        decoded = decode_together(
+            self.model, groups, self.text.stops, lambda done, total: self.progress("writing", done, total, "")
+        )
+        return dict(zip(order, [self.text.decode(ids) for group in decoded for ids in group], strict=True))
 
-    def _decode(self, batch: dict[int, Asked]) -> dict[int, str | Failure]:
+    def _read(self, batch: Batch) -> dict[int, float]:
+        order, groups = self._groups(batch)
+        read = read_together(self.model, groups)
+        return dict(zip(order, [value for group in read for value in group], strict=True))
+
+    def _groups(self, batch: Batch) -> tuple[list[int], list[tuple[Adapter | None, list[Ask]]]]:
+        """The batch by adapter, and the index of every ask in that order. Those without one stand alone."""
         owners: dict[str, list[int]] = defaultdict(list)
         for index, (owner, _) in batch.items():
             owners[owner].append(index)
@@ -210,11 +224,7 @@ class LocalEngine:
         for owner, owned in owners.items():
             own = [batch[index][1] for index in owned]
             groups += [(self._trained[owner][1], own)] if owner else [(None, [ask]) for ask in own]
-        decoded = decode_together(
-            self.model, groups, self.text.stops, lambda done, total: self.progress("writing", done, total, "")
-        )
-        texts = [self.text.decode(ids) for group in decoded for ids in group]
-        return dict(zip([index for owned in owners.values() for index in owned], texts, strict=True))
+        return [index for owned in owners.values() for index in owned], groups
 
     def _ask(self, request: Request) -> Ask | Failure:
         ids = self.text.prompt(request.prompt)
@@ -223,6 +233,13 @@ class LocalEngine:
             return Failure("system", f"the prompt has {len(ids)} tokens; the model reads at most {self.text.context}")
         length = min(request.max_new_tokens, room)
         return Ask(ids, request.seed, request.temperature, request.top_p, length)
+
+    def _read_ask(self, reading: Reading) -> Ask | Failure:
+        prompt = self.text.prompt(reading.prompt)
+        target = self.text.target(reading.target, alone=not prompt)[: self.text.context - len(prompt)]
+        if len(prompt) + len(target) < 2 or not target:
+            return Failure("system", "there is no room, or no token, to be read after the prompt")
+        return Ask([*prompt, *target], max_new_tokens=0, read=len(target))
 
     # Updates
 
@@ -259,6 +276,20 @@ class LocalEngine:
         if update_id != BASE.id and update_id not in self._loaded:
             raise EngineError(f"update {update_id} is not loaded here; save it, then load it")
         self._merged.put(update_id, self._loaded.get(update_id))
+
+
+def _halving(work: Callable[[Batch], Mapping[int, Answer]], batch: Batch) -> dict[int, Answer | Failure]:
+    """Out of memory halves the batch; what fails even alone is a failure."""
+    try:
+        return dict(work(batch))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(batch) == 1:
+            return dict.fromkeys(batch, Failure("system", f"out of memory: {error}"))
+    half, items = len(batch) // 2, list(batch.items())
+    log.warning("out of memory; going on with %d sequences at a time", half)
+    return _halving(work, dict(items[:half])) | _halving(work, dict(items[half:]))
 
 
 def check_rank(room: Layout) -> None:

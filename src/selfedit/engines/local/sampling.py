@@ -17,13 +17,17 @@ from selfedit.engines.local.stack import Adapter, attached, head_only_at, stack
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One continuation to sample: prompt ids, and how. `seed` gives it random numbers of its own."""
+    """One continuation to sample: prompt ids, and how. `seed` gives it random numbers of its own.
+
+    Or one to read: then the last `read` ids are the target.
+    """
 
     ids: list[int]
-    seed: int
-    temperature: float
-    top_p: float
-    max_new_tokens: int
+    seed: int = 0
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_new_tokens: int = 64
+    read: int = 0
 
 
 OnToken = Callable[[int, int], None]
@@ -44,7 +48,7 @@ def decode_together(
     neighbours (up to ties in rounding).
     """
     width = max(len(asks) for _, asks in groups)
-    filler = Ask([next(iter(stops))], 0, 0.0, 1.0, 0)
+    filler = Ask([next(iter(stops))], max_new_tokens=0)
     asks = [ask for _, group in groups for ask in [*group, *[filler] * (width - len(group))]]
     with _Worn(model, [adapter for adapter, _ in groups if adapter]) as worn:
         tokens = _decode(model, asks, width, stops, on_token, worn)

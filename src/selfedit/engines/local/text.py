@@ -58,11 +58,14 @@ class Text:
         """
         if example.prompt:
             prompt = self.prompt(example.prompt)
-            target = list(self.tokenizer.encode(example.target, add_special_tokens=False))
-            ids = [*prompt, *target, self.end][: self.context]
+            ids = [*prompt, *self.target(example.target), self.end][: self.context]
             return [Row(ids, len(prompt), example.weight)]
-        ids, size = self._encode(example.target), self.context - 1
+        ids, size = self.target(example.target, alone=True), self.context - 1
         return [Row([*ids[i : i + size], self.end], 0, example.weight) for i in range(0, len(ids), size)]
+
+    def target(self, text: str, alone: bool = False) -> list[int]:
+        """What is learned or read after a prompt; `alone`: a plain text, which begins as the tokenizer begins texts."""
+        return self._encode(text) if alone else list(self.tokenizer.encode(text, add_special_tokens=False))
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
