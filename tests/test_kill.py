@@ -14,6 +14,8 @@ SMALL = [
         "--set",
         "outer.edits_per_passage=2",
         "--set",
+        "outer.probe=0",
+        "--set",
         "outer.writing.max_new_tokens=40",
         "--set",
         "data.eval_passages=6",

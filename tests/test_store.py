@@ -275,11 +275,12 @@ def test_metrics_have_one_line_per_stage(run):
     assert first.pop("mean_reward") == pytest.approx(-0.1)
     assert first.pop("seconds") >= 0 and second.pop("seconds") >= 0
     assert first == {
-        "stage": "round-0", "trials": 4, "policy_failures": 1, "system_failures": 1, "trained_tokens": 15
+        "stage": "round-0", "trials": 4, "policy_failures": 1, "system_failures": 1, "trained_tokens": 15,
+        "reliability": None,
     }  # fmt: skip
     assert second == {
         "stage": "round-1", "trials": 1, "mean_reward": None, "policy_failures": 0, "system_failures": 1,
-        "trained_tokens": 0,
+        "trained_tokens": 0, "reliability": None,
     }  # fmt: skip
 
 

@@ -77,7 +77,16 @@ def test_train_from_a_config_with_options_over_it(cli, passages, saved_model, wr
     write("config.toml", "seed = 5\n[model]\nname = '../model'\n[data]\ntrain = 'passages.json'\n[outer]\nrounds = 9\n")
     options = [
         *("--set", "outer.rounds=1", "--set", "outer.edits_per_passage=1", "--set", "outer.writing.max_new_tokens=8"),
-        *("--set", "inner.epochs=1", "--set", "inner.rank=2", "--set", "outer.recipe.rank=2"),
+        *(
+            "--set",
+            "inner.epochs=1",
+            "--set",
+            "inner.rank=2",
+            "--set",
+            "outer.recipe.rank=2",
+            "--set",
+            "outer.repeats=1",
+        ),
     ]
     assert cli("train", "config.toml", "-o", "run", *options).code == 0
     config = json.loads((tmp_path / "here" / "run" / "config.json").read_text())

@@ -21,6 +21,7 @@ from transformers import (  # noqa: E402
 
 from selfedit.config import ModelConfig  # noqa: E402
 from selfedit.engines.local.engine import LocalEngine  # noqa: E402
+from selfedit.engines.local.model import attention  # noqa: E402
 
 ARCHITECTURES = {
     "llama": lambda **sizes: LlamaForCausalLM(LlamaConfig(**sizes)),
@@ -50,6 +51,7 @@ def make_engine(byte_tokenizer, sizes):
         torch.manual_seed(0)
         model = (ARCHITECTURES | OTHERS)[architecture](**sizes | more, max_position_embeddings=context)
         model.to(dtype).eval().requires_grad_(False)
+        model.set_attn_implementation(attention(dtype, torch.device("cpu")))
         return LocalEngine(
             model, byte_tokenizer(context), ModelConfig(name="random", template=template, memory=memory), wave
         )

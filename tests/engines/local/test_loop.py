@@ -22,6 +22,7 @@ CONFIG = resolve(
             "rounds": 2,
             "passages_per_round": 2,
             "edits_per_passage": 2,
+            "repeats": 1,
             "writing": {"max_new_tokens": 30},
             "recipe": SMALL,
         },

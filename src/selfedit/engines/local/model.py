@@ -33,6 +33,7 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
         model = AutoModelForCausalLM.from_pretrained(
             source,
             dtype=_dtype(config.dtype, device),
+            attn_implementation=attention(_dtype(config.dtype, device), device),
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=not _hub_answers(),
@@ -41,6 +42,10 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
     except Exception as error:  # transformers raises OSError, ValueError and the hub's own errors alike
         raise InputError(_why_not(config.name, error)) from error
     model.requires_grad_(False).eval()
+    for layer in model.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            # bitsandbytes would repack the weights once sampled from, and nothing can be trained over those.
+            setattr(layer, "support_avx512bf16_for_cpu", False)  # noqa: B010
     return model if config.quantize else model.to(device), tokenizer  # type: ignore[arg-type]  # `to` loses the type
 
 
@@ -129,6 +134,11 @@ def pick_device(name: str, key: str = "model.device") -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def attention(dtype: torch.dtype, device: torch.device) -> str:
+    """PyTorch's fused attention, but where its gradients are wrong: in float16 on some processors (LOG.md)."""
+    return "eager" if dtype == torch.float16 and device.type == "cpu" else "sdpa"
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype:

@@ -1,0 +1,1 @@
+"""SEAL's files, so that its data can be used here and ours there."""
