@@ -109,6 +109,7 @@ class PolicyRecipe(RecipeConfig):
 
 class OuterConfig(_Table):
     rounds: int = Field(2, ge=0)
+    policy: str = Field("", description="begin with this trained policy, a run or an adapter folder; empty: the model")
     passages_per_round: int = Field(50, ge=1)
     edits_per_passage: int = Field(5, ge=1)
     prompt: str = Field(
@@ -140,6 +141,7 @@ class OuterConfig(_Table):
 class ExamConfig(_Table):
     grader: str = Field("contains", description="contains or exact")
     max_new_tokens: int = Field(64, ge=1)
+    rows: tuple[str, ...] = Field((), description="conditions of the final table, by name; empty: all")
 
 
 class Config(_Table):

@@ -197,9 +197,17 @@ def across_seeds(runs: Sequence[Mapping[str, Sequence[Trial]]]) -> dict[str, Any
             "tokens": sum(row["tokens"] for row in per_run) // len(runs),
             "seeds": [row["mean"] for row in per_run],
         }
-    after, before = ([run[name] for run in runs] for name in ("after_rl", "own_edits"))
-    table["rl_gain"] = _fields(paired_interval(_task_means(after), _task_means(before)))
+    if table.keys() >= {"after_rl", "own_edits"}:
+        after, before = (_task_means([run[name] for run in runs]) for name in ("after_rl", "own_edits"))
+        table["rl_gain"] = _fields(paired_interval(after, before))
     return table
+
+
+def paired_across_seeds(
+    runs: Sequence[Mapping[str, Sequence[Trial]]], others: Sequence[Mapping[str, Sequence[Trial]]], row: str
+) -> dict[str, float]:
+    """The mean difference between two sets of runs in one condition, paired by task, each task's mean over its runs."""
+    return _fields(paired_interval(_task_means([run[row] for run in runs]), _task_means([run[row] for run in others])))
 
 
 def _task_means(runs: Sequence[Sequence[Trial]]) -> list[float]:

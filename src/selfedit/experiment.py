@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from selfedit.config import Config
 from selfedit.credit import CREDITS
 from selfedit.domains import DOMAINS
 from selfedit.errors import InputError
-from selfedit.evaluate import Exam, conditions, paired_gain, run_conditions, summarise
+from selfedit.evaluate import Condition, Exam, conditions, paired_gain, run_conditions, summarise
 from selfedit.graders import GRADERS
 from selfedit.inner import CONTROLS, Examiner
 from selfedit.outer import Outer, Writing, run_outer
@@ -110,20 +111,28 @@ def run_experiment(
     if config.outer.questions == "own":
         used = train[: outer.rounds * outer.tasks_per_round]
         train, _ = own_questions(run, used, examiner, outer, progress)
-    policy = run_outer(train, examiner, outer, run.remember, run.updates, progress)
+    start = engine.load(Path(config.outer.policy)) if config.outer.policy else BASE
+    policy = run_outer(train, examiner, outer, run.remember, run.updates, progress, start)
     exam = make_exam(config, len(evaluation))
-    rows = conditions(policy, examiner, outer, exam) if evaluation else {}
+    rows = named_rows(config, conditions(policy, examiner, outer, exam)) if evaluation else {}
     trials = run_conditions(evaluation, rows, config.wave, run.remember, progress, exam.together)
     seconds = run.seconds()
     summary: dict[str, Any] = {
         name: {**summarise(of_condition), "seconds": seconds[f"exam/{name}"]} for name, of_condition in trials.items()
     }
-    if trials:
+    if trials.keys() >= {"after_rl", "own_edits"}:
         summary["rl_gain"] = paired_gain(trials["after_rl"], trials["own_edits"])
     summary["seconds"] = round(earlier + time.monotonic() - began, 1)
     run.write_json("summary.json", summary)
     run.write_metrics()
     return Result(policy, summary, trials)
+
+
+def named_rows(config: Config, rows: dict[str, Condition]) -> dict[str, Condition]:
+    """The conditions that the config asks for; without an outer loop and a policy there is none after it."""
+    if not config.outer.rounds and not config.outer.policy:
+        rows = {name: row for name, row in rows.items() if name != "after_rl"}
+    return {name: lookup(rows, name, "exam.rows") for name in config.exam.rows or rows}
 
 
 def own_questions(

@@ -56,12 +56,13 @@ def run_outer(
     remember: Remember,
     updates: Path,
     progress: Progress = silent,
+    start: Update = BASE,
 ) -> Update:
-    """Returns the last policy. Each round has its own tasks, and its policy is saved in `updates`/round-N.
+    """Returns the last policy; the first is `start`.
 
-    A policy that is there already is loaded, and waves that `remember` knows are not run again: so a run resumes.
+    Each round has its own tasks, and its policy is saved in `updates`/round-N. A policy that is there already is loaded, and waves that `remember` knows are not run again: so a run resumes.
     """
-    policy = BASE
+    policy = start
     for number in range(outer.rounds):
         stage, folder = f"round-{number}", updates / f"round-{number}"
         if not folder.exists():

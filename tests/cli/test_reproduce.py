@@ -36,7 +36,10 @@ def test_the_almanac_table_is_made_over_seeds_with_a_run_and_a_report_each(cli, 
 
 def test_a_table_that_there_is_not_is_your_input(cli):
     called = cli("reproduce", "squad")
-    assert called.code == 3 and called.error == "there is no table 'squad'; the tables are almanac"
+    assert called.code == 3 and called.error == (
+        "there is no table 'squad'; the tables are "
+        "almanac, single-passage, cpt, prompts, rewards, credit, self-questions"
+    )
 
 
 def test_ctrl_c_says_how_to_go_on_with_the_whole_table(forks, tmp_path):

@@ -114,9 +114,11 @@ def run_and_report(run: Run, config: Config, tasks: dict[str, list[Task]]) -> Re
 
 
 def _show(run: Run, result: Result, tasks: list[Task]) -> None:
-    if tasks:
+    if tasks and result.trials.keys() >= {"own_edits", "after_rl"}:
         _show_example(result, tasks)
+    if tasks:
         screen.out.print(screen.score_table(result.summary, f"Closed-book answers on {len(tasks)} unseen passages"))
+    if "rl_gain" in result.summary:
         screen.out.print(screen.gain(result.summary["rl_gain"]))
     screen.out.print(f"Report: {run.path / 'report.html'}", soft_wrap=True)
     screen.out.print(f"Policy: {result.policy.id}   {result.summary['seconds']} s")

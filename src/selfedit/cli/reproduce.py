@@ -2,40 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from selfedit.almanac import RECIPE
 from selfedit.cli import screen
 from selfedit.cli.common import (
     Json,
+    Model,
     Output,
     Set,
+    engine_for_many,
     make_config,
     new_folder,
     print_json,
     resumable,
     start_run,
+    update_folder,
 )
 from selfedit.cli.experiments import read_data, run_and_report
+from selfedit.config import Config, load_config, merge, read_toml
 from selfedit.errors import InputError
 from selfedit.evaluate import across_seeds
-from selfedit.experiment import Result
+from selfedit.experiment import Result, run_experiment
+from selfedit.protocols import Engine
+from selfedit.reproduce.plan import Plan, read_plan, summarise_arms
+from selfedit.types import Trial
 
 SEEDS, PASSAGES, ROUNDS, PER_ROUND = 3, 200, 3, 100
 
 
-def almanac(output: Path | None, overrides: list[str]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says: where to, which model, which released data, which keys are set."""
+
+    name: str
+    output: Path | None
+    overrides: list[str]
+    model: str | None
+    data: Path | None
+
+    @property
+    def folder(self) -> Path:
+        return self.output or new_folder(f"reproduce-{self.name}")
+
+    def again(self, folder: Path) -> list[object]:
+        """The command that goes on."""
+        named = ["--model", self.model] if self.model else []
+        sets = [word for text in self.overrides for word in ("--set", text)]
+        return ["reproduce", self.name, *named, "--output", folder, *sets]
+
+
+def almanac(asked: Asked) -> dict[str, Any]:
     """SEAL's single-passage table on the embedded model: 3 seeds, 200 unseen passages, 3 rounds of 100 passages."""
-    folder, results = output or new_folder("reproduce-almanac"), list[Result]()
-    again = ["reproduce", "almanac", "--output", folder, *(word for text in overrides for word in ("--set", text))]
+    folder, results = asked.folder, list[Result]()
     sizes = [f"data.eval_passages={PASSAGES}", f"outer.rounds={ROUNDS}", f"outer.passages_per_round={PER_ROUND}"]
     for seed in range(SEEDS):
-        config = make_config("almanac", ["data.eval=almanac", *sizes, f"seed={seed}", *overrides])
+        config = make_config("almanac", ["data.eval=almanac", *sizes, f"seed={seed}", *asked.overrides])
         tasks = read_data(config)
-        with resumable(*again), start_run("reproduce", folder / f"seed-{seed}", config, tasks) as run:
+        with resumable(*asked.again(folder)), start_run("reproduce", folder / f"seed-{seed}", config, tasks) as run:
             results.append(run_and_report(run, config, tasks))
     table = across_seeds([result.trials for result in results])
     for name in results[0].trials:
@@ -43,11 +74,70 @@ def almanac(output: Path | None, overrides: list[str]) -> dict[str, Any]:
     return {**table, "seconds": sum(result.summary["seconds"] for result in results)}
 
 
-TABLES: dict[str, Callable[[Path | None, list[str]], dict[str, Any]]] = {"almanac": almanac}
+def arms(asked: Asked) -> dict[str, Any]:
+    """The table of a plan in `reproduce/recipes`."""
+    plan, folder, began = read_plan(asked.name), asked.folder, time.monotonic()
+    rows = {arm: list[Mapping[str, list[Trial]]]() for arm in plan.arms}
+    rounds = {arm: list[Mapping[str, list[Trial]]]() for arm in plan.arms}
+    with resumable(*asked.again(folder)), ExitStack() as stack:
+        progress = stack.enter_context(screen.bars())
+        engine = stack.enter_context(engine_for_many(_config(plan.tree(next(iter(plan.arms)), 0), asked), progress))
+
+        def run(tree: dict[str, Any], path: Path) -> tuple[Result, Mapping[str, list[Trial]]]:
+            return _run(_config(tree, asked), path, engine, progress)
+
+        for seed in range(plan.seeds):
+            policy = _policy(plan, seed, folder, run) if plan.policy else ""
+            for arm in plan.arms:
+                result, trials = run(plan.tree(arm, seed, policy), folder / slug(arm) / f"seed-{seed}")
+                rows[arm].append(result.trials)
+                rounds[arm].append(trials)
+    return {**summarise_arms(plan, rows, rounds), "seconds": round(time.monotonic() - began, 1)}
+
+
+def _policy(plan: Plan, seed: int, folder: Path, run: Callable[..., Any]) -> str:
+    path = folder / "policy" / f"seed-{seed}"
+    run(plan.policy_tree(seed), path)
+    return str(update_folder(path))
+
+
+def _config(tree: dict[str, Any], asked: Asked) -> Config:
+    model = asked.model or "almanac"
+    base = read_toml(RECIPE) if model == "almanac" else {}
+    return load_config(None, asked.overrides, merge(merge(base, tree), {"model": {"name": model}}))
+
+
+def _run(config: Config, path: Path, engine: Engine, progress: screen.Bars) -> tuple[Result, Mapping[str, list[Trial]]]:
+    """One run, and the trials of its outer loop by round."""
+    tasks = read_data(config)
+    progress.forget()
+    with start_run("reproduce", path, config, tasks) as run:
+        result = run_experiment(run, config, tasks["train"], tasks["eval"], engine, progress)
+        rounds: dict[str, list[Trial]] = {}
+        for wave in run.waves():
+            if wave.stage.startswith("round-"):
+                rounds.setdefault(wave.stage, []).extend(wave.trials)
+    return result, rounds
+
+
+def slug(text: str) -> str:
+    return "-".join("".join(letter if letter.isalnum() else " " for letter in text.lower()).split())
+
+
+Table = Callable[[Asked], dict[str, Any]]
+TABLES: dict[str, Table] = {
+    "almanac": almanac,
+    **dict.fromkeys(("single-passage", "cpt", "prompts", "rewards", "credit", "self-questions"), arms),
+}
+"""By name. Those that `arms` makes have a plan of the same name in `reproduce/recipes`."""
 
 
 def reproduce(
     name: Annotated[str, typer.Argument(help=f"which table: {', '.join(TABLES)}")],
+    model: Model = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="the folder of SEAL's released data, for the tables made from it")
+    ] = None,
     output: Output = None,
     overrides: Set = None,
     json: Json = False,
@@ -55,12 +145,17 @@ def reproduce(
     """Run a published experiment and print its table.
 
     Example: selfedit reproduce almanac --json
+
+    Example: selfedit reproduce prompts --model path/to/Qwen2.5-7B
     """
     if name not in TABLES:
         raise InputError(f"there is no table {name!r}; the tables are {', '.join(TABLES)}")
-    summary = TABLES[name](output, overrides or [])
+    summary = TABLES[name](Asked(name, output, overrides or [], model, data))
     if json:
         print_json(summary)
+    elif "arms" in summary:
+        for table in screen.arms_tables(summary, read_plan(name).about):
+            screen.out.print(table)
     else:
         screen.out.print(screen.score_table(summary, TABLES[name].__doc__ or name))
         screen.out.print(screen.gain(summary["rl_gain"]))

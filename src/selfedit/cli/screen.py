@@ -62,6 +62,10 @@ class Bars:
         if done >= total:
             self.end({what} & set(ENGINE_WORK))
 
+    def forget(self) -> None:
+        """Take every row off the screen: another run begins, with stages of the same names."""
+        self.end(list(self.rows))
+
     def end(self, names: Collection[str] = ENGINE_WORK) -> None:
         """Take these rows off the screen."""
         for name in self.rows.keys() & names:
@@ -122,6 +126,37 @@ def score_table(summary: Mapping[str, Any], title: str) -> Table:
             seconds = f"{row['seconds']:.0f}" if "seconds" in row else ""
             table.add_row(LABELS.get(name, name), *cells, seconds)
     return table
+
+
+def arms_tables(summary: Mapping[str, Any], title: str) -> list[Table]:
+    """The arms of a plan: what each reached in every condition, how far from the reference, and its rounds."""
+    scores = narrow_table(title, "arm", "condition", "correct", "interval\n(95 %)", "against\nreference", "SEAL")
+    scores.columns[1].justify = "left"
+    for arm, rows in summary["arms"].items():
+        for row, cells in rows.items():
+            if "n" in cells:
+                difference = summary.get("differences", {}).get(arm, {}).get(row)
+                published = summary.get("published", {}).get(arm, {}).get(row)
+                scores.add_row(
+                    arm,
+                    row,
+                    percent(cells["mean"]),
+                    f"{100 * cells['low']:.1f} to {100 * cells['high']:.1f}",
+                    _difference(difference) if difference else "",
+                    f"{published:.1f}" if published else "",
+                )
+                arm = ""
+    rounds = narrow_table("Rounds of the outer loop", "arm", "mean reward, round by round", "reliability\n(ICC)")
+    for arm, stages in summary["rounds"].items():
+        means = ", ".join("-" if s["mean_reward"] is None else f"{s['mean_reward']:.2f}" for s in stages)
+        measured = stages[0]["reliability"]
+        rounds.add_row(arm, means, ", ".join(f"{name} {row['icc']:.2f}" for name, row in measured.items()))
+    return [scores, rounds] if summary["rounds"] else [scores]
+
+
+def _difference(interval: Mapping[str, float]) -> str:
+    mean, low, high = (round(100 * interval[key], 1) + 0.0 for key in ("mean", "low", "high"))
+    return f"{mean:+.1f}\n({low:+.1f} to {high:+.1f})"
 
 
 def answer_table(questions: Sequence[Any], before: Score | None, after: Score | None, title: str) -> Table:

@@ -14,6 +14,7 @@ from selfedit.errors import InputError
 from selfedit.formats.models import Meta, SftRow, Written
 
 Record = TypeVar("Record", bound=BaseModel)
+Value = TypeVar("Value")
 
 
 def read(path: Path, kind: type[Record]) -> Record:
@@ -84,7 +85,7 @@ def _text(path: Path) -> str:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _validated(adapter: TypeAdapter[Record], text: str, where: object) -> Record:
+def _validated(adapter: TypeAdapter[Value], text: str, where: object) -> Value:
     try:
         return adapter.validate_json(text)
     except ValidationError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from statistics import mean, median
+from statistics import fmean, mean, median
 from typing import Any
 
 from selfedit.credit import rest_em
@@ -163,8 +163,8 @@ def _weighted(values: Sequence[float], counts: Sequence[int]) -> float:
 
 def _macro(results: Results, verdict: str) -> float:
     """Mean over passages of the share of verdicts that are right."""
-    return mean(
-        mean(getattr(v, verdict) for tried in article.completions for v in tried.questions)
+    return fmean(
+        fmean(getattr(v, verdict) for tried in article.completions for v in tried.questions)
         for article in results.articles
     )
 
