@@ -7,7 +7,17 @@ import pytest
 from selfedit.credit import rest_em
 from selfedit.domains.knowledge import Knowledge
 from selfedit.errors import EngineError
-from selfedit.evaluate import accuracy, across_seeds, conditions, paired_gain, run_conditions, summarise
+from selfedit.evaluate import (
+    Exam,
+    accuracy,
+    across_seeds,
+    conditions,
+    joined,
+    paired_across_seeds,
+    paired_gain,
+    run_conditions,
+    summarise,
+)
 from selfedit.graders.exact import Contains
 from selfedit.inner import Examiner
 from selfedit.outer import Outer, Writing
@@ -213,3 +223,55 @@ def test_conditions_run_in_waves_that_are_remembered_under_their_name(examiner, 
     assert asked == [("exam/base", 0, 3), ("exam/base", 1, 1)]
     assert [trial.edit.task_id for trial in found["base"]] == [task.id for task in tasks]
     assert told == [("base", 0, 4, ""), ("base", 3, 4, ""), ("base", 4, 4, "")]
+
+
+# Several edits, several passages
+
+
+def of_text(text, *documents, failure=None):
+    return Trial(SelfEdit("apollo", "prompt", text, tuple(Example("", d) for d in documents)), failure=failure)
+
+
+def test_edits_of_one_passage_are_joined_with_equal_documents_once_unless_asked():
+    trials = [of_text("a", "A", "passage"), failed(UNREADABLE), of_text("b", "B", "passage")]
+    once, each = joined(trials), joined(trials, repeat_passage=True)
+    assert [example.target for example in once.edit.examples] == ["A", "passage", "B"]
+    assert [example.target for example in each.edit.examples] == ["A", "passage", "B", "passage"]
+    assert once.edit.text == "a\n\nb"
+
+
+def test_what_the_system_failed_fails_the_whole_and_unreadable_edits_only_together():
+    assert joined([of_text("a", "A"), failed(DOWN)]).failure == DOWN
+    assert joined([failed(UNREADABLE), failed(UNREADABLE)]).failure == UNREADABLE
+
+
+@pytest.mark.parametrize("together", [1, 2, 3, 4])
+def test_passages_that_are_learned_together_share_an_adapter(engine, tasks, together):
+    examiner = Examiner(engine, Knowledge(), Contains())
+    rows = conditions(BASE, examiner, OUTER, Exam(together=together))
+    (trials,) = run_conditions(
+        tasks, {"passage_only": rows["passage_only"]}, 3, lambda stage, wave, run: run(), together=together
+    ).values()
+    assert [trial.edit.task_id for trial in trials] == [task.id for task in tasks]
+    assert len(engine.jobs) == math.ceil(len(tasks) / together)
+    for start in range(0, len(tasks), together):
+        assert len({trial.update.id for trial in trials[start : start + together]}) == 1
+        (job,) = [job for job in engine.jobs if tasks[start].context in job.examples[0].target]
+        assert [row.target.split("\n")[1] for row in job.examples] == [
+            task.context for task in tasks[start : start + together]
+        ]
+
+
+def test_the_edits_of_a_teacher_have_a_row_of_their_own(engine, tasks):
+    def teacher(asked):
+        return [[of_text("notes", f"{task.title}\n{task.questions[0].target}", task.context)] for task in asked]
+
+    examiner = Examiner(engine, Knowledge(), Contains())
+    rows = conditions(BASE, examiner, OUTER, teacher=teacher)
+    assert list(rows) == ["base", "passage_only", "own_edits", "teacher_edits", "after_rl", "in_context"]
+    assert "teacher_edits" not in conditions(BASE, examiner, OUTER)
+
+
+def test_differences_between_arms_are_paired_by_task():
+    one, other = [{"row": [scored(1.0), scored(0.0)]}], [{"row": [scored(0.5), scored(0.0)]}]
+    assert paired_across_seeds(one, other, "row")["mean"] == 0.25

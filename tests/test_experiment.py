@@ -1,15 +1,17 @@
 """The whole experiment on a fake engine: what it writes, and that it resumes to the same end."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from selfedit import questions
 from selfedit.config import Config, load_config
 from selfedit.errors import InputError
 from selfedit.evaluate import summarise
 from selfedit.experiment import make_examiner, make_outer, run_experiment
 from selfedit.store import Run
-from selfedit.types import BASE
+from selfedit.types import BASE, Question
 
 CONFIG = Config.model_validate(
     {"wave": 4, "outer": {"rounds": 2, "passages_per_round": 2, "edits_per_passage": 4, "recipe": {"epochs": 1}}}
@@ -21,12 +23,12 @@ class Crash(BaseException):
     """What a kill looks like from inside: nothing may catch it."""
 
 
-def run_in(folder, engine, tasks, evaluation=None, config=CONFIG):
+def run_in(folder, engine, tasks, evaluation=None, config=CONFIG, last=True):
     """The result of the experiment, its stored waves without their seconds, and its last policy on disk."""
     with Run.create(folder, config.model_dump(mode="json")) as run:
         result = run_experiment(run, config, tasks[:2], tasks[2:] if evaluation is None else evaluation, engine)
         waves = [(wave.stage, wave.number, wave.trials) for wave in run.waves()]
-    return result, waves, (folder / "updates" / "round-1" / "update.json").read_text()
+    return result, waves, (folder / "updates" / "round-1" / "update.json").read_text() if last else None
 
 
 def timeless(summary):
@@ -68,13 +70,48 @@ def test_without_passages_to_evaluate_on_there_is_no_table(engine, tasks, tmp_pa
     assert {stage for stage, *_ in waves} == {"round-0", "round-1"}
 
 
-def test_without_rounds_both_writers_are_the_base(engine, tasks, tmp_path):
+def test_without_rounds_there_is_no_row_after_them(engine, tasks, tmp_path):
     outer = CONFIG.outer.model_copy(update={"rounds": 0})
     with Run.create(tmp_path, {}) as run:
         result = run_experiment(run, CONFIG.model_copy(update={"outer": outer}), [], tasks, engine)
     assert result.policy is BASE
-    assert result.trials["own_edits"] == result.trials["after_rl"]
-    assert result.summary["rl_gain"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
+    assert list(result.trials) == [name for name in CONDITIONS if name != "after_rl"]
+    assert "rl_gain" not in result.summary
+
+
+def test_a_run_can_begin_with_the_policy_of_another(engine, tasks, tmp_path):
+    first, *_ = run_in(tmp_path / "first", engine, tasks)
+    config = CONFIG.model_copy(
+        update={
+            "outer": CONFIG.outer.model_copy(
+                update={"rounds": 0, "policy": str(tmp_path / "first" / "updates" / "round-1")}
+            )
+        }
+    )
+    second, *_ = run_in(tmp_path / "second", engine, tasks, config=config, last=False)
+    assert second.policy == first.policy
+    assert second.trials["after_rl"] == first.trials["after_rl"]
+
+
+def test_only_the_rows_that_are_asked_for_are_made(engine, tasks, tmp_path):
+    config = CONFIG.model_copy(update={"exam": CONFIG.exam.model_copy(update={"rows": ("own_edits",)})})
+    assert list(run_in(tmp_path, engine, tasks, config=config)[0].trials) == ["own_edits"]
+
+
+def test_edits_can_be_rewarded_by_questions_that_the_model_wrote(engine, tasks, tmp_path, monkeypatch):
+    """What the passages' own questions say has no influence on the policy then."""
+    config = CONFIG.model_copy(update={"outer": CONFIG.outer.model_copy(update={"questions": "own"})})
+    asked = [Question("When was it?", "1969"), Question("Who was it?", "Armstrong")]
+    monkeypatch.setattr(questions, "draft", lambda tasks, *more: [tuple(asked) for _ in tasks])
+    monkeypatch.setattr(questions, "sieve", lambda tasks, *more: list(tasks))
+    blind = [replace(task, questions=()) for task in tasks[:2]]
+    policies = []
+    for name, train in (("with", tasks[:2]), ("without", blind)):
+        with Run.create(tmp_path / name, config.model_dump(mode="json")) as run:
+            policies.append(run_experiment(run, config, train, [], engine).policy)
+            written = json.loads((run.path / "questions.json").read_text())
+            assert [len(half) for row in written for half in row] == [1, 1, 1, 1]
+    assert policies[0] == policies[1]
 
 
 TRAININGS = 2 * (2 + 1) + 3  # in each of two rounds two waves and the policy, then three conditions

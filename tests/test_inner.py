@@ -1,5 +1,7 @@
 """The inner loop, with an engine that has no model: edits in, settled trials out."""
 
+from dataclasses import replace
+
 import pytest
 
 from selfedit.domains.knowledge import Knowledge
@@ -7,7 +9,7 @@ from selfedit.graders.exact import Contains
 from selfedit.inner import Examiner, adapt, derive_seed, examine, run_inner, settle
 from selfedit.outer import read
 from selfedit.reward import FLOOR, gain
-from selfedit.types import BASE, Failure, Score, SelfEdit, Trial, Update
+from selfedit.types import BASE, Failure, Question, Score, SelfEdit, Trial, Update
 
 USEFUL = {"apollo": "In 1969 Neil Armstrong landed.", "torvik": "On the Selx they make lace."}
 USELESS, UNREADABLE = "There is much to say.", " "
@@ -204,3 +206,41 @@ def test_a_seed_fits_in_63_bits_and_depends_on_every_part():
     seeds = {derive_seed(*part) for part in parts}
     assert len(seeds) == len(parts)
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_the_likelihood_is_of_the_answer_as_the_model_says_it_with_the_passage(engine, tasks):
+    asked = []
+
+    def likelihood(readings):
+        asked.extend(readings)
+        return type(engine).likelihood(engine, readings)
+
+    engine.likelihood = likelihood
+    measured = replace(examiner(engine), likelihood=True)
+    (score,) = measured.score([(BASE, tasks[0])])
+    assert [reading.target for reading in asked] == [" It is 1969.", " It is Neil Armstrong."]
+    assert [reading.prompt for reading in asked] == [Knowledge().exam(tasks[0], q) for q in tasks[0].questions]
+    assert len(score.likelihoods) == 2 and score.whole
+
+
+def test_where_the_model_is_wrong_with_the_passage_the_gold_answer_stands_for_itself(engine, tasks):
+    task = replace(tasks[0], questions=(Question("Who else?", "Buzz Aldrin"),))
+    asked = []
+    engine.likelihood = lambda readings: asked.extend(readings) or [-1.0 for _ in readings]
+    replace(examiner(engine), likelihood=True).score([(BASE, task)])
+    assert [reading.target for reading in asked] == [" Buzz Aldrin"]
+
+
+def test_the_control_texts_are_the_passages_of_other_tasks(engine, tasks):
+    controlled = replace(examiner(engine), control=tuple(tasks[:3]))
+    asked = []
+    engine.likelihood = lambda readings: asked.extend(readings) or [-1.0 for _ in readings]
+    first, last = controlled.score([(BASE, tasks[0]), (BASE, tasks[3])])
+    assert [reading.target for reading in asked] == [tasks[i].context for i in (1, 2, 0, 1, 2)]
+    assert (len(first.control), len(last.control)) == (2, 3)
+
+
+def test_a_likelihood_that_could_not_be_measured_withholds_the_reward():
+    scores = [Score(("a",), (1.0,), likelihoods=(value,)) for value in (-1.0, Failure("system", "out of memory"))]
+    settled = settle(Trial(SelfEdit("task", "prompt"), Update("u"), *scores), gain)
+    assert settled.reward is None and settled.failure.blame == "system"

@@ -309,3 +309,75 @@ def test_a_finished_run_is_only_read(new_engine, tasks, tmp_path):
     engine = new_engine()
     assert run_stored(tmp_path, tasks, engine) == finished
     assert engine.requests == engine.jobs == []
+
+
+# Repeats, prompts, proxies
+
+
+def test_every_edit_is_tried_as_often_as_asked_with_its_own_seeds(engine, tasks):
+    outer = replace(OUTER, group_size=3, repeats=2, probe=0)
+    trials = run_wave("round-0", tasks[:2], BASE, examiner(engine), outer)
+    tried = [trial for trial in trials if trial.update]
+    assert all(trial.repeat in (0, 1) for trial in trials)
+    for trial in tried:
+        twin = [other for other in tried if (other.edit, other.member) == (trial.edit, trial.member)]
+        assert {other.repeat for other in twin} == {0, 1}
+    assert len({job.seed for job in engine.jobs}) == len(engine.jobs)
+
+
+def test_the_first_try_is_the_same_however_many_follow(engine, tasks):
+    once, twice = (
+        run_wave("round-0", tasks, BASE, examiner(engine), replace(OUTER, repeats=repeats)) for repeats in (1, 2)
+    )
+    assert [trial for trial in twice if trial.repeat == 0] == once
+
+
+def test_probed_tasks_alone_are_tried_twice(engine, tasks):
+    trials = run_waves("round-0", tasks, BASE, examiner(engine), replace(OUTER, probe=1), compute)
+    assert {trial.edit.task_id for trial in trials if trial.repeat} == {tasks[0].id}
+
+
+def test_credit_goes_by_the_mean_of_the_repeats():
+    lucky = [trial("lucky", 1.0), trial("lucky", 0.0, repeat=1)]
+    steady = [trial("steady", 0.6, member=1), trial("steady", 0.6, member=1, repeat=1)]
+    assert [example.target for example in credited([*lucky, *steady], rest_em)] == ["steady"]
+
+
+def test_the_members_of_a_pool_are_asked_in_different_ways(engine, tasks):
+    domain = Knowledge(prompt_name="pool")
+    trials = propose(BASE, [(tasks[0], member) for member in range(5)], domain, engine, Writing(), range(5))
+    assert len({trial.edit.prompt for trial in trials}) == 5
+    assert {trial.edit.prompt for trial in trials} == {request.prompt for request in engine.requests}
+
+
+class Listing:
+    """Lists two names of the passage and one that is not in it, then says how two are related."""
+
+    def sample(self, requests):
+        self.asked = [request.prompt for request in requests]
+        return ["1. Apollo 11\n2. Neil Armstrong\n3. Mars" if "one per line" in p else "A led B." for p in self.asked]
+
+
+def test_entity_pairs_are_asked_about_in_a_second_step(tasks):
+    sampler = Listing()
+    (trial,) = propose(BASE, [(tasks[0], 0)], Knowledge(prompt_name="entity-pair"), sampler, Writing(), [7])
+    assert len(sampler.asked) == 1 and "Apollo 11 and Neil Armstrong" in sampler.asked[0]
+    assert trial.edit.text == "A led B."
+    assert [example.target.split("\n")[1] for example in trial.edit.examples] == ["A led B.", tasks[0].context]
+
+
+class ByLength:
+    def rate(self, edits):
+        return [Failure("system", "503") if "much" in edit.text else float(len(edit.text)) for _, edit in edits]
+
+
+def test_with_a_proxy_no_edit_is_tried_and_its_failures_are_no_rewards(engine, tasks):
+    trials = run_wave("round-0", tasks, BASE, examiner(engine), replace(OUTER, proxy=ByLength()))
+    assert engine.jobs == []
+    for each in trials:
+        if not each.edit.text:
+            assert each.reward == FLOOR
+        elif "much" in each.edit.text:
+            assert each.reward is None and each.failure.blame == "system"
+        else:
+            assert each.reward == len(each.edit.text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from selfedit.statistics import Interval, mean_interval, paired_interval
+from selfedit.statistics import Interval, mean_interval, paired_interval, reliability, spearman
 
 VALUES = st.lists(st.floats(-1, 1), min_size=1, max_size=40)
 
@@ -75,3 +76,48 @@ def test_pairing_refuses_lists_of_other_lengths() -> None:
 def test_importing_it_does_not_import_scipy() -> None:
     code = "import sys, selfedit.statistics; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Reliability
+
+
+def test_repeats_that_agree_are_wholly_reliable():
+    found = reliability([[[0.1, 0.1], [0.9, 0.9]], [[0.5, 0.5], [0.2, 0.2]]])
+    assert (found.icc, found.icc_mean, found.repeats, found.needed, found.edits) == (1.0, 1.0, 2, 1, 4)
+
+
+def test_noise_is_not_reliable_and_no_number_of_repeats_would_help():
+    found = reliability([[[0.0, 1.0], [1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]]])
+    assert found.icc <= 0 and found.needed is None
+
+
+def test_differences_between_tasks_count_for_nothing():
+    edits = [[0.1, 0.3], [0.2, 0.6], [0.9, 0.7]]
+    higher = [[reward + 5 for reward in edit] for edit in edits]
+    alone, both = reliability([edits, edits]), reliability([edits, higher])
+    assert both.icc == pytest.approx(alone.icc)
+
+
+def test_reliability_is_that_of_the_simulated_rewards():
+    rng = random.Random(0)
+    spread, noise = 0.3, 0.4
+    tasks = [
+        [[edit + rng.gauss(0, noise) for _ in range(3)] for edit in (rng.gauss(0, spread) for _ in range(5))]
+        for _ in range(2000)
+    ]
+    found = reliability(tasks)
+    truth = spread**2 / (spread**2 + noise**2)
+    assert found.icc == pytest.approx(truth, abs=0.02)
+    assert found.icc_mean == pytest.approx(spread**2 / (spread**2 + noise**2 / 3), abs=0.02)
+    assert found.needed == math.ceil(0.8 * (1 - found.icc) / (found.icc * 0.2))
+
+
+@pytest.mark.parametrize("tasks", [[], [[[0.1], [0.2]]], [[[0.1, 0.2]]], [[[0.5, 0.5], [0.5, 0.5]]]])
+def test_without_repeats_or_differences_reliability_is_not_known(tasks):
+    assert reliability(tasks) is None
+
+
+def test_spearman_sees_ranks_only():
+    assert spearman([1, 2, 3], [10, 11, 500]) == pytest.approx(1.0)
+    assert spearman([1, 2, 3], [3, 2, 1]) == pytest.approx(-1.0)
+    assert spearman([1, 1, 1], [1, 2, 3]) is None

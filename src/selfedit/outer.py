@@ -60,7 +60,8 @@ def run_outer(
 ) -> Update:
     """Returns the last policy; the first is `start`.
 
-    Each round has its own tasks, and its policy is saved in `updates`/round-N. A policy that is there already is loaded, and waves that `remember` knows are not run again: so a run resumes.
+    Each round has its own tasks, and its policy is saved in `updates`/round-N. A policy that is there already is
+    loaded, and waves that `remember` knows are not run again: so a run resumes.
     """
     policy = start
     for number in range(outer.rounds):

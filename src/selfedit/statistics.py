@@ -107,8 +107,8 @@ def reliability(tasks: Sequence[Sequence[Sequence[float]]]) -> Reliability | Non
     if between == within == 0:
         return None
     icc = (between - within) / (between + (repeats - 1) * within)
-    needed = math.ceil(GOOD * (1 - icc) / (icc * (1 - GOOD))) if icc > 0 else None
-    return Reliability(icc, 1 - within / between if between else -math.inf, repeats, needed and max(1, needed), edits)
+    needed = max(1, math.ceil(GOOD * (1 - icc) / (icc * (1 - GOOD)))) if icc > 0 else None
+    return Reliability(icc, 1 - within / between if between else -math.inf, repeats, needed, edits)
 
 
 def _squares(values: Sequence[float]) -> float:
