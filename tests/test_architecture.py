@@ -11,10 +11,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1] / "src" / "selfedit"
 LAYERS = [
     {"types", "errors"},
-    {"protocols", "config", "prompts"},
-    {"credit", "reward", "store", "inner", "statistics", "domains", "engines", "graders", "almanac"},
+    {"protocols", "config", "prompts", "files"},
+    {"credit", "reward", "store", "inner", "statistics", "domains", "engines", "graders", "formats", "almanac"},
     {"outer", "evaluate", "continual", "audit"},
-    {"experiment", "teach", "bench"},
+    {"experiment", "teach", "bench", "reproduce"},
     {"report", "server", "cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

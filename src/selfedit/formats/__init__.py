@@ -1,0 +1,1 @@
+"""SEAL's file formats, so that its data can be used here and ours there (spec 7)."""
