@@ -6,26 +6,27 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from selfedit.cli.screen import narrow_table, percent
 
 
-def released(summary: Mapping[str, Any]) -> list[Table]:
-    """Every check of SEAL's released data: what it published, what comes out here."""
-    equal = sum(check["equal"] for check in summary["checks"])
-    table = narrow_table(
-        f"SEAL's released data: {equal} of {len(summary['checks'])} checks equal", "check", "expected", "found", ""
-    )
-    for check in summary["checks"]:
-        shown = (_short(check["expected"]), _short(check["found"]), "equal" if check["equal"] else "DIFFERS")
-        table.add_row(check["name"], *shown)
-    return [table]
+def released_table(summary: Mapping[str, Any]) -> Table:
+    """What `reproduce.released.released` found, a row per check: as published, as found, and whether these agree."""
+    checks = summary["checks"]
+    agree = sum(check["equal"] for check in checks)
+    table = narrow_table(f"SEAL's released data: {agree} of {len(checks)} checks agree", "check", "published", "found")
+    table.columns[0].overflow = "fold"  # a long name goes on in the next line, whole
+    table.add_column("")
+    for check in checks:
+        verdict = Text("equal", style="green") if check["equal"] else Text("differs", style="bold red")
+        table.add_row(check["name"], _numbers(check["expected"]), _numbers(check["found"]), verdict)
+    return table
 
 
-def _short(value: object) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], list):
-        return f"{len(value)} x {len(value[0])}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _numbers(value: float | list[float]) -> str:
+    """[8.6, 7.0, 57] -> 8.6 / 7.0 / 57"""
+    return " / ".join(str(number) for number in (value if isinstance(value, list) else [value]))
 
 
 def grader(summary: Mapping[str, Any]) -> list[Table]:
@@ -48,7 +49,10 @@ def grader(summary: Mapping[str, Any]) -> list[Table]:
     return [rows, files, ranks]
 
 
-OF_DATA: dict[str, Callable[[Mapping[str, Any]], list[Table]]] = {"released": released, "grader": grader}
+OF_DATA: dict[str, Callable[[Mapping[str, Any]], list[Table]]] = {
+    "released": lambda summary: [released_table(summary)],
+    "grader": grader,
+}
 
 
 def arms(summary: Mapping[str, Any], title: str) -> list[Table]:

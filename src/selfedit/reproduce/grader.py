@@ -10,9 +10,10 @@ from statistics import fmean
 from typing import Any
 from zlib import crc32
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from selfedit.errors import InputError
-from selfedit.formats.files import read
-from selfedit.formats.models import Article, Results, Verdict
+from selfedit.files import read_text
 from selfedit.graders import GRADERS
 from selfedit.statistics import mean_interval, spearman
 from selfedit.types import Question
@@ -24,6 +25,34 @@ COMPARED = ("calibrated", "contains", "f1")
 
 Pair = tuple[Question, str]
 Named = Mapping[str, Results]
+
+
+class _Read(BaseModel):
+    """Only what is needed here, so that files of all of SEAL's versions can be read (`formats` keeps every key)."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Verdict(_Read):
+    question: str
+    answer: str
+    baseline_answer: str = ""
+    adapter_answer: str
+    baseline_correct: bool | None = None
+    adapter_correct: bool
+
+
+class Tried(_Read):
+    questions: list[Verdict] = []
+
+
+class Article(_Read):
+    context: str
+    completions: list[Tried]
+
+
+class Results(_Read):
+    articles: list[Article]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +103,24 @@ def read_results(data: Path) -> Named:
     """Every query-server result below the folder that holds verdicts, by its path there."""
     if not data.is_dir():
         raise InputError(f"there is no folder {data}; --data takes one with result files of SEAL's query server")
+    texts = {path: read_text(path) for path in sorted(data.rglob("*.json"))}
     found = {
-        str(path.relative_to(data).with_suffix("")): read(path, Results)
-        for path in sorted(data.rglob("*.json"))
-        if '"adapter_answer"' in path.read_text(encoding="utf-8", errors="replace")
+        str(path.relative_to(data).with_suffix("")): _results(path, text)
+        for path, text in texts.items()
+        if '"adapter_answer"' in text and '"articles"' in text
     }
     if not found:
         raise InputError(f"{data} holds no result file of SEAL's query server with questions and verdicts in it")
     return found
+
+
+def _results(path: Path, text: str) -> Results:
+    try:
+        return Results.model_validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        raise InputError(f"{path} is no result file of SEAL's query server: {place}: {problem['msg']}") from None
 
 
 def distinct_rows(results: Named) -> list[Row]:
@@ -100,10 +139,10 @@ def _verdicts(article: Article) -> Iterator[Verdict]:
 
 def _both(verdict: Verdict) -> list[tuple[Pair, bool]]:
     question = Question(verdict.question, verdict.answer)
-    return [
-        ((question, verdict.baseline_answer), verdict.baseline_correct),
-        ((question, verdict.adapter_answer), verdict.adapter_correct),
-    ]
+    both = [((question, verdict.adapter_answer), verdict.adapter_correct)]
+    if verdict.baseline_correct is not None:
+        both.append(((question, verdict.baseline_answer), verdict.baseline_correct))
+    return both
 
 
 def _grades(results: Named) -> dict[str, dict[Pair, float]]:
@@ -137,14 +176,16 @@ def _conditions(
     name: str, results: Results, grades: Mapping[str, Mapping[Pair, float]]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The mean over passages of the model before and after its updates, in percent."""
-    for when, place in (("before", 0), ("after", 1)):
+    for when, place in (("after", 0), ("before", 1)):
         judge, ours = list[float](), {grader: list[float]() for grader in COMPARED}
         for article in results.articles:
-            both = [_both(verdict)[place] for verdict in _verdicts(article)]
+            both = [pair for verdict in _verdicts(article) for pair in _both(verdict)[place : place + 1]]
             if both:
                 judge.append(fmean(right for _, right in both))
                 for grader in COMPARED:
                     ours[grader].append(fmean(grades[grader][pair] for pair, _ in both))
+        if not judge:
+            continue
         means = {grader: 100 * fmean(values) for grader, values in ours.items()}
         row = {"judge": 100 * fmean(judge), **means, "passages": len(judge)}
         yield f"{name} ({when})", {**row, "difference": row["calibrated"] - row["judge"]}
@@ -156,7 +197,7 @@ def _ranking(results: Named, grades: Mapping[Pair, float], only_held_out: bool) 
     for article in (article for of_file in results.values() for article in of_file.articles):
         tried = [of_edit for of_edit in article.completions if of_edit.questions]
         if len(tried) > 1 and (is_held_out(article.context) or not only_held_out):
-            after = [[_both(verdict)[1] for verdict in of_edit.questions] for of_edit in tried]
+            after = [[_both(verdict)[0] for verdict in of_edit.questions] for of_edit in tried]
             judge = [fmean(right for _, right in of_edit) for of_edit in after]
             ours = [fmean(grades[pair] for pair, _ in of_edit) for of_edit in after]
             correlation = spearman(ours, judge)
