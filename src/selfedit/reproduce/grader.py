@@ -24,7 +24,6 @@ HELD_OUT = 5
 COMPARED = ("calibrated", "contains", "f1")
 
 Pair = tuple[Question, str]
-Named = Mapping[str, Results]
 
 
 class _Read(BaseModel):
@@ -53,6 +52,9 @@ class Article(_Read):
 
 class Results(_Read):
     articles: list[Article]
+
+
+Named = Mapping[str, Results]
 
 
 @dataclass(frozen=True, slots=True)
