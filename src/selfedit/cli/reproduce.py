@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +35,7 @@ from selfedit.protocols import Engine
 from selfedit.reproduce.grader import grader
 from selfedit.reproduce.plan import Plan, read_plan, summarise_arms
 from selfedit.reproduce.released import released
+from selfedit.reproduce.self_questions import Ranking, rank_edits, summarise_ranking
 from selfedit.types import Trial
 
 SEEDS, PASSAGES, ROUNDS, PER_ROUND = 3, 200, 3, 100
@@ -97,6 +98,21 @@ def arms(asked: Asked) -> dict[str, Any]:
     return {**summarise_arms(plan, rows, rounds), "seconds": round(time.monotonic() - began, 1)}
 
 
+def self_questions(asked: Asked) -> dict[str, Any]:
+    """The arms of its plan, and how the two kinds of questions rank the same edits."""
+    asked = replace(asked, output=asked.folder)
+    summary, plan, rankings = arms(asked), read_plan(asked.name), list[Ranking]()
+    config = _config(plan.tree(plan.reference, 0), asked)
+    with resumable(*asked.again(asked.folder)), screen.bars() as progress, engine_for_many(config, progress) as engine:
+        for seed in range(plan.seeds):
+            config = _config(plan.tree(plan.reference, seed), asked)
+            tasks = read_data(config)["eval"]
+            progress.forget()
+            with start_run("reproduce", asked.folder / "ranking" / f"seed-{seed}", config, {"eval": tasks}) as run:
+                rankings.append(rank_edits(run, config, tasks, engine, progress))
+    return {**summary, "ranking": summarise_ranking(rankings)}
+
+
 def _policy(plan: Plan, seed: int, folder: Path, run: Callable[..., Any]) -> str:
     path = folder / "policy" / f"seed-{seed}"
     run(plan.policy_tree(seed), path)
@@ -143,7 +159,8 @@ FROM_DATA = {"released": released, "grader": grader}
 TABLES: dict[str, Table] = {
     "almanac": almanac,
     **dict.fromkeys(FROM_DATA, from_data),
-    **dict.fromkeys(("single-passage", "cpt", "prompts", "rewards", "credit", "self-questions"), arms),
+    **dict.fromkeys(("single-passage", "cpt", "prompts", "rewards", "credit"), arms),
+    "self-questions": self_questions,
 }
 """By name. Those that `arms` makes have a plan of the same name in `reproduce/recipes`."""
 

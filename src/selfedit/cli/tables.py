@@ -78,7 +78,21 @@ def arms(summary: Mapping[str, Any], title: str) -> list[Table]:
         means = ", ".join("-" if s["mean_reward"] is None else f"{s['mean_reward']:.2f}" for s in stages)
         measured = stages[0]["reliability"]
         rounds.add_row(arm, means, ", ".join(f"{name} {row['icc']:.2f}" for name, row in measured.items()))
-    return [scores, rounds] if summary["rounds"] else [scores]
+    return [scores, *([rounds] if summary["rounds"] else []), *_ranking(summary)]
+
+
+def _ranking(summary: Mapping[str, Any]) -> list[Table]:
+    if "ranking" not in summary:
+        return []
+    rows = {name: row for name, row in summary["ranking"].items() if isinstance(row, Mapping)}
+    table = narrow_table(
+        "Rank correlation of a passage's edits by questions the model wrote and by those given "
+        f"({summary['ranking']['questions_per_passage']:.1f} written per passage)",
+        "measured by", "Spearman", "interval\n(95 %)", "passages",
+    )  # fmt: skip
+    for name, row in rows.items():
+        table.add_row(name, f"{row['spearman']:.2f}", f"{row['low']:.2f} to {row['high']:.2f}", str(row["n"]))
+    return [table]
 
 
 def _difference(interval: Mapping[str, float]) -> str:
