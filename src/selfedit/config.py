@@ -88,6 +88,9 @@ class RecipeConfig(_Table):
     pack: bool = Field(False, description="all examples in one step per epoch")
     top_layers: bool = Field(False, description="adapters on the upper half of the layers only: cheaper")
     early_stop: float = Field(0.0, ge=0, description="stop after an epoch with a mean loss below this; 0: never")
+    padding: Literal["none", "seal"] = Field(
+        "none", description="seal: every text is filled up with end-of-text, which is learned too, as SEAL's code does"
+    )
 
     def recipe(self) -> Recipe:
         return Recipe(**self.model_dump())

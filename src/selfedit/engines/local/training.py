@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.batch import Batch, lay_out
+from selfedit.engines.local.batch import Batch, lay_out, logits_at
 from selfedit.engines.local.jobs import Course, Limits, choose
 from selfedit.engines.local.prefix import Prefix
-from selfedit.engines.local.stack import Adapter, Dropout, Layout, adapter_dtype, attached, find_targets, head_only_at
+from selfedit.engines.local.stack import Adapter, Dropout, Layout, adapter_dtype, attached, find_targets
 from selfedit.types import Recipe
 
 OnStep = Callable[[int, float], None]
@@ -37,7 +37,7 @@ def train_together(
     """Train one adapter per course, each as if it were alone; yields (index, result) as they finish.
 
     At most `limits.adapters` are in training; when one is done, the next takes its place. Every step takes those whose
-    next rows are of like length. The courses must agree on `top_layers`.
+    next rows are of like length. The courses must agree on `top_layers` and `padding`.
     """
     prefix = Prefix(model) if courses[0].recipe.top_layers else None
     slots = _Slots(model, courses, min(limits.adapters, len(courses)))
@@ -163,9 +163,7 @@ def gradients(
     The gradient of a cross-entropy is softmax minus one-hot; it enters the backward pass as it is.
     """
     scored, count = batch.weights != 0, len(batch.spans)
-    with head_only_at(model, scored):
-        # No attention mask: padding stands to the right of every token that counts, where causal attention never looks.
-        logits = model(input_ids=batch.ids, position_ids=batch.positions, use_cache=False).logits
+    logits = logits_at(model, batch, scored)
     with torch.no_grad():
         log_p = logits.to(leaves[0].dtype).log_softmax(dim=-1)
         following, owners = batch.ids.roll(-1, dims=1)[scored][:, None], batch.owners[scored]
