@@ -15,12 +15,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
 from selfedit.config import ModelConfig
+from selfedit.engines.checks import check_weights
 from selfedit.engines.local import files
 from selfedit.engines.local.batching import Asked, ItemT, ResultT, batches, by_owner, halving
 from selfedit.engines.local.jobs import Course
 from selfedit.engines.local.memory import COPIES, fit, is_out_of_memory, rows_that_fit, token_bytes
 from selfedit.engines.local.merging import Merged
 from selfedit.engines.local.model import load_model
+from selfedit.engines.local.objective import anchors, has_anchors
 from selfedit.engines.local.reading import read_together
 from selfedit.engines.local.sampling import Ask, decode_together
 from selfedit.engines.local.stack import Adapter, Layout, find_targets
@@ -89,13 +91,14 @@ class LocalEngine:
     def train(self, jobs: Sequence[Job]) -> list[Update | Failure]:
         """One update or failure per job. Jobs with the same parent train side by side, whatever their recipes."""
         results: dict[int, Update | Failure] = {}
-        groups: dict[tuple[str, bool, str], dict[int, Course]] = defaultdict(dict)
+        groups: dict[tuple[str, bool, str, bool], dict[int, Course]] = defaultdict(dict)
         for index, job in enumerate(jobs):
+            check_weights(job)
             rows = self._rows(job)
             if isinstance(rows, Failure):
                 results[index] = rows
             else:
-                kind = job.parent.id, job.recipe.top_layers, job.recipe.padding
+                kind = job.parent.id, job.recipe.top_layers, job.recipe.padding, has_anchors(job.recipe)
                 groups[kind][index] = Course(rows, job.recipe, job.seed)
         for (parent, *_), courses in groups.items():
             self._merge(parent)
@@ -139,7 +142,18 @@ class LocalEngine:
         learned = [row for example in job.examples for row in split(example) if row.scored]
         if not learned:
             return Failure("policy", "there is no token to learn from in this edit")
-        return learned
+        return self._anchored(job, learned) if has_anchors(job.recipe) else learned
+
+    def _anchored(self, job: Job, rows: Sequence[Row]) -> list[Row] | Failure:
+        """The rows with the log-probabilities of their tokens under the job's parent and under the base."""
+        readable = [replace(row, weight=1.0) for row in rows]
+        asked = [(update, row) for update in (job.parent, BASE) for row in readable]
+        read = self._answer(asked, self._read, "reading")
+        if failures := [tokens for tokens in read if isinstance(tokens, Failure)]:
+            return failures[0]
+        tokens = [tokens for tokens in read if not isinstance(tokens, Failure)]
+        compared = anchors(tokens[: len(rows)], tokens[len(rows) :], job.recipe)
+        return [replace(row, anchors=anchor) for row, anchor in zip(rows, compared, strict=True)]
 
     def _keep(self, job: Job, trained: Trained) -> Update | Failure:
         if trained.adapter is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selfedit.types import Example, Reading
@@ -17,13 +18,15 @@ SEAL_LENGTH = 2048
 class Row:
     """One row to learn or to read: token ids, where its target begins, and the weight of its loss.
 
-    The last `padding` ids are no text: they are predicted like the rest, but no token sees them.
+    The last `padding` ids are no text: they are predicted like the rest, but no token sees them. `anchors` [4, scored]
+    is what the policy's probabilities are compared with in training (objective.py), if they are.
     """
 
     ids: list[int]
     start: int
     weight: float
     padding: int = 0
+    anchors: Tensor | None = field(default=None, compare=False)
 
     @property
     def length(self) -> int:
