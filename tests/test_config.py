@@ -155,6 +155,13 @@ def test_a_wrong_value_is_shown_with_its_key(override):
     assert value.lower().removesuffix("inity").replace("null", "none") in message.lower()
 
 
+def test_negative_weights_are_followed_for_more_than_an_epoch_only_with_a_clip():
+    assert "outer.recipe is wrong" in complaint("outer.credit=group_relative")
+    assert "set outer.recipe.epochs to 1, or outer.recipe.ratio_clip" in complaint("outer.credit=group_relative")
+    for fine in ("outer.recipe.epochs=1", "outer.recipe.ratio_clip=0.2"):
+        assert load_config(None, ["outer.credit=group_relative", fine]).outer.credit == "group_relative"
+
+
 @pytest.mark.parametrize(
     ("key", "least"),
     [

@@ -76,7 +76,7 @@ def share_of_useful(policy, task, engine):
 @pytest.mark.parametrize("credit", CREDITS)
 def test_the_policy_learns_to_write_useful_edits_about_new_passages(engine, tasks, tmp_path, credit):
     *practice, new = tasks
-    outer = replace(OUTER, credit=CREDITS[credit])
+    outer = replace(OUTER, credit=CREDITS[credit], recipe=replace(OUTER.recipe, ratio_clip=0.2))
     policy = run_outer(practice, examiner(engine), outer, compute, tmp_path)
     assert share_of_useful(BASE, new, engine) < 0.5
     assert share_of_useful(policy, new, engine) > 0.8

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from selfedit.errors import InputError
 from selfedit.types import Recipe
@@ -88,6 +88,13 @@ class RecipeConfig(_Table):
     pack: bool = Field(False, description="all examples in one step per epoch")
     top_layers: bool = Field(False, description="adapters on the upper half of the layers only: cheaper")
     early_stop: float = Field(0.0, ge=0, description="stop after an epoch with a mean loss below this; 0: never")
+    padding: Literal["none", "seal"] = Field(
+        "none", description="seal: every text is filled up with end-of-text, which is learned too, as SEAL's code does"
+    )
+    ratio_clip: float = Field(
+        0.0, ge=0, lt=1, description="how far a token's probability may move from the parent's (GRPO: 0.2); 0: off"
+    )
+    kl: float = Field(0.0, ge=0, description="weight of the divergence from the base (GRPO: 0.04); 0: off")
 
     def recipe(self) -> Recipe:
         return Recipe(**self.model_dump())
@@ -135,7 +142,17 @@ class OuterConfig(_Table):
         "group_relative (GRPO)",
     )
     writing: WritingConfig = WritingConfig()
-    recipe: PolicyRecipe = PolicyRecipe()
+    recipe: PolicyRecipe = Field(PolicyRecipe(), validate_default=True)  # against `credit`
+
+    @field_validator("recipe")
+    @classmethod
+    def _follows_negative_weights_within_a_limit(cls, recipe: PolicyRecipe, others: ValidationInfo) -> PolicyRecipe:
+        if others.data.get("credit") == "group_relative" and recipe.epochs > 1 and not recipe.ratio_clip:
+            raise ValueError(
+                "credit group_relative has negative weights, and more than one epoch would follow them without limit; "
+                "set outer.recipe.epochs to 1, or outer.recipe.ratio_clip above 0, such as 0.2"
+            )
+        return recipe
 
 
 class ExamConfig(_Table):
@@ -212,7 +229,8 @@ def _explain(error: ValidationError) -> str:
     *parents, key = [str(part) for part in problem["loc"]] or ["the config"]
     name = ".".join([*parents, key])
     if problem["type"] != "extra_forbidden":
-        return f"{name} is wrong: {problem['msg']} (it is {problem['input']!r})"
+        is_table = isinstance(problem["input"], dict | BaseModel)
+        return f"{name} is wrong: {problem['msg']}" + ("" if is_table else f" (it is {problem['input']!r})")
     near = difflib.get_close_matches(key, _keys(parents), n=1)
     hint = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(_keys(parents))}"
     return f"there is no key {name}; {hint}"

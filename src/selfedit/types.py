@@ -68,6 +68,12 @@ class Recipe:
     The learning rate rises over the share `warmup` of the steps, then follows `schedule` (linear and cosine end at 0).
     `clip` is the largest gradient norm, 0 for no limit. The defaults are SEAL's (spec 1.3).
 
+    `padding` "seal" trains as SEAL's code does: every row is filled up with end-of-text, which is learned like text
+    (spec 1.3). It costs up to forty times as much, and teaches mostly to stop.
+
+    With weights that are advantages: `ratio_clip` bounds how far the probability of a token may move from what it was
+    under the parent, `kl` is the weight of the divergence from the base (GRPO, arXiv 2402.03300). 0 is off.
+
     Options that change the recipe's cost: `pack` takes all examples in one step per epoch, `top_layers` adapts only the
     upper half of the layers, `early_stop` ends training after an epoch with a mean loss below it (0: never).
     """
@@ -86,6 +92,9 @@ class Recipe:
     pack: bool = False
     top_layers: bool = False
     early_stop: float = 0.0
+    padding: Literal["none", "seal"] = "none"
+    ratio_clip: float = 0.0
+    kl: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from selfedit.engines.checks import check_weights
 from selfedit.errors import EngineError, InputError
 from selfedit.types import BASE, Example, Failure, Job, Question, Reading, Request, Task, Update
 
@@ -42,6 +43,7 @@ class FakeEngine:
         return [self._train(job) for job in jobs]
 
     def _train(self, job: Job) -> Update:
+        check_weights(job)
         if job.parent.id not in self._loaded:
             raise EngineError(f"update {job.parent.id} is not loaded here; save it, then load it")
         name = hashlib.sha256(repr(job).encode()).hexdigest()[:16]

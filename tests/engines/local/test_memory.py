@@ -126,7 +126,7 @@ def test_out_of_memory_halves_what_is_written_together(make_engine, monkeypatch,
 
 def test_long_texts_are_written_fewer_at_a_time(make_engine):
     model = make_engine(dtype=torch.float32).model
-    short, long = (rows_that_fit(model, tokens, _held() + 50_000_000) for tokens in (50, 500))
+    short, long = (rows_that_fit(model, tokens, 1, _held() + 50_000_000) for tokens in (50, 500))
     assert long < short <= 11 * long
 
 

@@ -4,6 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from peft import PeftModel  # noqa: E402
+
 from selfedit.types import BASE, Example, Failure, Job, Reading, Recipe  # noqa: E402
 
 RECIPE = Recipe(rank=4, alpha=8.0, epochs=4, learning_rate=2e-2)
@@ -60,6 +62,28 @@ def test_what_cannot_be_read_is_a_failure_of_the_system_in_its_place(make_engine
     read = engine.likelihood([Reading(BASE, "It", ""), Reading(BASE, "It", " sank"), Reading(BASE, long, "b")])
     assert [type(value) for value in read] == [Failure, float, Failure]
     assert read[0].blame == read[2].blame == "system"
+
+
+def test_an_update_reads_as_peft_does(make_engine, architecture, tmp_path):
+    engine = make_engine(architecture)
+    update = trained(engine)[0]
+    engine.save(update, tmp_path / "adapter")
+    other = make_engine(architecture)
+    other.model = PeftModel.from_pretrained(other.model, tmp_path / "adapter", autocast_adapter_dtype=False)
+    read = engine.likelihood([Reading(update, *text) for text in TEXTS])
+    assert read == pytest.approx([plain(other, *text) for text in TEXTS], rel=1e-9)
+
+
+def test_a_prompt_goes_through_the_template_and_a_plain_text_does_not(make_engine):
+    bare, wrapped = make_engine(), make_engine(template="Q: {prompt} A:")
+    assert wrapped.likelihood([Reading(BASE, "Who?", " Ada")]) == bare.likelihood([Reading(BASE, "Q: Who? A:", " Ada")])
+    assert wrapped.likelihood([Reading(BASE, "", "Ada")]) == bare.likelihood([Reading(BASE, "", "Ada")])
+
+
+def test_a_target_is_cut_at_the_context(make_engine):
+    engine = make_engine(context=32)
+    whole, cut = engine.likelihood([Reading(BASE, "Ada", "x" * size) for size in (32 - 3, 100)])
+    assert cut == pytest.approx(whole, rel=1e-9)
 
 
 def test_memory_that_runs_out_halves_the_batch(make_engine, monkeypatch):

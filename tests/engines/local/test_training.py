@@ -213,7 +213,7 @@ def test_an_edit_without_tokens_is_the_policys_fault(make_engine):
 def test_a_negative_weight_pushes_away(make_engine):
     engine = make_engine()
     liked, disliked = Example("q", "ab"), Example("q", "cd", -0.3)
-    recipe = Recipe(rank=4, epochs=5, learning_rate=2e-3)
+    recipe = Recipe(rank=4, epochs=1, learning_rate=2e-3)
     (update,) = engine.train([Job(BASE, (disliked,), recipe, 0)])
     (other,) = engine.train([Job(BASE, (liked,), recipe, 0)])
     assert update.loss < 0 < other.loss

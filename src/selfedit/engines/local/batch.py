@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
+from selfedit.engines.local.stack import head_only_at
 from selfedit.engines.local.text import Row
 
 SHARED = 256
@@ -20,7 +22,9 @@ class Batch:
 
     `weights` is that of predicting the *next* token at each position (0: not learned), `owners` the adapter's number.
     `positions` begin at 0 with every row; None if no sequence holds more than one row. `spans[k]` says for each row of
-    adapter k, in the job's own order, where it begins in the adapter's R * T tokens, and the row.
+    adapter k, in the job's own order, where it begins in the adapter's R * T tokens, and the row. `seen` is False at
+    padding that is learned, which no token sees; None if there is none. `anchors` [4, K * R, T] are those of the rows,
+    where the next token is learned; None if they have none.
     """
 
     ids: Tensor
@@ -28,12 +32,19 @@ class Batch:
     owners: Tensor
     positions: Tensor | None
     spans: list[list[tuple[int, Row]]]
+    seen: Tensor | None
+    anchors: Tensor | None
 
 
 def lay_out(jobs: Sequence[Sequence[Row]], device: torch.device) -> Batch:
-    """A job's rows share a sequence where they fit. Sequences are no longer than SHARED, or than the longest row is."""
+    """A job's rows share a sequence where they fit. Sequences are no longer than SHARED, or than the longest row is.
+
+    Rows with padding must all be of one length; they do not share. All rows have anchors or none has.
+    """
     longest = max(len(row.ids) for rows in jobs for row in rows)
-    length = max(longest, min(SHARED, max(sum(len(row.ids) for row in rows) for rows in jobs)))
+    padded = any(row.padding for rows in jobs for row in rows)
+    most = longest if padded else SHARED
+    length = max(longest, min(most, max(sum(len(row.ids) for row in rows) for rows in jobs)))
     spans = [_first_fit(rows, length) for rows in jobs]
     per_job = max(start // length for of_job in spans for start, _ in of_job) + 1
     ids = torch.zeros(len(jobs), per_job * length, dtype=torch.long)
@@ -47,7 +58,51 @@ def lay_out(jobs: Sequence[Sequence[Row]], device: torch.device) -> Batch:
     owners = torch.arange(len(jobs)).repeat_interleave(per_job)[:, None].expand(-1, length)
     shared = any(start % length for of_job in spans for start, _ in of_job)
     flat = [tensor.view(-1, length).to(device) for tensor in (ids, weights, positions)]
-    return Batch(flat[0], flat[1], owners.to(device), flat[2] if shared else None, spans)
+    seen = _seen(spans, ids.shape).view(-1, length).to(device) if padded else None
+    return Batch(
+        flat[0],
+        flat[1],
+        owners.to(device),
+        flat[2] if shared else None,
+        spans,
+        seen,
+        _anchors(spans, ids.shape, length, device),
+    )
+
+
+def _seen(spans: Sequence[Sequence[tuple[int, Row]]], shape: torch.Size) -> Tensor:
+    seen = torch.ones(shape, dtype=torch.bool)
+    for k, of_job in enumerate(spans):
+        for start, row in of_job:
+            seen[k, start + len(row.ids) - row.padding : start + len(row.ids)] = False
+    return seen
+
+
+def _anchors(
+    spans: Sequence[Sequence[tuple[int, Row]]], shape: torch.Size, length: int, device: torch.device
+) -> Tensor | None:
+    some = spans[0][0][1].anchors
+    if some is None:
+        return None
+    anchors = some.new_zeros(len(some), *shape)
+    for k, of_job in enumerate(spans):
+        for start, row in of_job:
+            assert row.anchors is not None
+            anchors[:, k, start + max(row.start - 1, 0) : start + len(row.ids) - 1] = row.anchors
+    return anchors.view(len(some), -1, length).to(device)
+
+
+def logits_at(model: PreTrainedModel, batch: Batch, scored: Tensor) -> Tensor:
+    """The model's logits [N, vocabulary] at the N places where the mask `scored` is True.
+
+    Padding that is not learned needs no attention mask: it stands to the right of every token that counts, where causal
+    attention never looks.
+    """
+    with head_only_at(model, scored):
+        logits: Tensor = model(
+            input_ids=batch.ids, attention_mask=batch.seen, position_ids=batch.positions, use_cache=False
+        ).logits
+    return logits
 
 
 def _first_fit(rows: Sequence[Row], length: int) -> list[tuple[int, Row]]:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from safetensors import SafetensorError
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
 from selfedit.config import ModelConfig
+from selfedit.engines.checks import check_weights
 from selfedit.engines.local import files
+from selfedit.engines.local.batching import Asked, ItemT, ResultT, batches, by_owner, halving
 from selfedit.engines.local.jobs import Course
 from selfedit.engines.local.memory import COPIES, fit, is_out_of_memory, rows_that_fit, token_bytes
 from selfedit.engines.local.merging import Merged
 from selfedit.engines.local.model import load_model
+from selfedit.engines.local.objective import anchors, has_anchors
 from selfedit.engines.local.reading import read_together
 from selfedit.engines.local.sampling import Ask, decode_together
 from selfedit.engines.local.stack import Adapter, Layout, find_targets
@@ -30,15 +33,10 @@ from selfedit.protocols import Progress, silent
 from selfedit.types import BASE, Failure, Job, Reading, Recipe, Request, Update
 
 ROWS = 192
-"""Most sequences decoded together; bounds the memory of the key-value cache."""
+"""Most sequences run together; bounds the memory of the key-value cache."""
 
 Shape = tuple[int, tuple[str, ...]]
 """Rank and layer names: adapters of one shape can be stacked."""
-
-Batch = dict[int, tuple[str, Ask]]
-"""By index: the update whose adapter is worn for it, or "" for none, and what to continue or to read."""
-
-Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
@@ -93,14 +91,16 @@ class LocalEngine:
     def train(self, jobs: Sequence[Job]) -> list[Update | Failure]:
         """One update or failure per job. Jobs with the same parent train side by side, whatever their recipes."""
         results: dict[int, Update | Failure] = {}
-        groups: dict[tuple[str, bool], dict[int, Course]] = defaultdict(dict)
+        groups: dict[tuple[str, bool, str, bool], dict[int, Course]] = defaultdict(dict)
         for index, job in enumerate(jobs):
+            check_weights(job)
             rows = self._rows(job)
             if isinstance(rows, Failure):
                 results[index] = rows
             else:
-                groups[job.parent.id, job.recipe.top_layers][index] = Course(rows, job.recipe, job.seed)
-        for (parent, _), courses in groups.items():
+                kind = job.parent.id, job.recipe.top_layers, job.recipe.padding, has_anchors(job.recipe)
+                groups[kind][index] = Course(rows, job.recipe, job.seed)
+        for (parent, *_), courses in groups.items():
             self._merge(parent)
             results |= self._train_group(jobs, courses)
         return [results[index] for index in range(len(jobs))]
@@ -138,11 +138,22 @@ class LocalEngine:
         return on_step
 
     def _rows(self, job: Job) -> list[Row] | Failure:
-        rows = [row for example in job.examples for row in self.text.rows(example)]
-        learned = [row for row in rows if len(row.ids) > max(row.start, 1)]
+        split = self.text.padded_rows if job.recipe.padding == "seal" else self.text.rows
+        learned = [row for example in job.examples for row in split(example) if row.scored]
         if not learned:
             return Failure("policy", "there is no token to learn from in this edit")
-        return learned
+        return self._anchored(job, learned) if has_anchors(job.recipe) else learned
+
+    def _anchored(self, job: Job, rows: Sequence[Row]) -> list[Row] | Failure:
+        """The rows with the log-probabilities of their tokens under the job's parent and under the base."""
+        readable = [replace(row, weight=1.0) for row in rows]
+        asked = [(update, row) for update in (job.parent, BASE) for row in readable]
+        read = self._answer(asked, self._read, "reading")
+        if failures := [tokens for tokens in read if isinstance(tokens, Failure)]:
+            return failures[0]
+        tokens = [tokens for tokens in read if not isinstance(tokens, Failure)]
+        compared = anchors(tokens[: len(rows)], tokens[len(rows) :], job.recipe)
+        return [replace(row, anchors=anchor) for row, anchor in zip(rows, compared, strict=True)]
 
     def _keep(self, job: Job, trained: Trained) -> Update | Failure:
         if trained.adapter is None:
@@ -152,94 +163,83 @@ class LocalEngine:
         self._trained[name] = (update, trained.adapter)
         return update
 
-    # Sampling
+    # Sampling and reading
 
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
         """One text or failure per request."""
-        asks = [self._ask(request) for request in requests]
-        return self._in_batches([request.update for request in requests], asks, self._decode)
+        return self._answer([(request.update, self._ask(request)) for request in requests], self._decode, "writing")
 
     def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:
         """One mean log-probability per token of the target (nats), or failure, per reading. No end-of-text counts."""
-        asks = [self._read_ask(reading) for reading in readings]
-        return self._in_batches([reading.update for reading in readings], asks, self._read)
+        read = self._answer([(reading.update, self._row(reading)) for reading in readings], self._read, "reading")
+        return [tokens if isinstance(tokens, Failure) else float(tokens.mean()) for tokens in read]
 
-    def _in_batches(
-        self, updates: Sequence[Update], asks: Sequence[Ask | Failure], work: Callable[[Batch], Mapping[int, Answer]]
-    ) -> list[Answer | Failure]:
-        """What `work` answers to each ask, in batches of those that share the merged weights below them."""
-        results: dict[int, Answer | Failure] = {}
-        groups: dict[tuple[str, Shape | None], Batch] = defaultdict(dict)
-        for index, (update, ask) in enumerate(zip(updates, asks, strict=True)):
-            if isinstance(ask, Failure):
-                results[index] = ask
+    def _answer(
+        self,
+        asked: Sequence[tuple[Update, ItemT | Failure]],
+        run: Callable[[Asked[ItemT]], Mapping[int, ResultT]],
+        doing: str,
+    ) -> list[ResultT | Failure]:
+        """What `run` makes of each item, in batches of those that share the merged weights below them."""
+        results: dict[int, ResultT | Failure] = {}
+        groups: dict[tuple[str, Shape | None], Asked[ItemT]] = defaultdict(dict)
+        for index, (update, item) in enumerate(asked):
+            if isinstance(item, Failure):
+                results[index] = item
             else:
-                groups[self._below(update)][index] = (update.id if update.id in self._trained else ""), ask
-        for (merged, _), asked in groups.items():
+                groups[self._below(update)][index] = (update.id if update.id in self._trained else ""), item
+        for (merged, _), group in groups.items():
             self._merge(merged)
-            for batch in self._batches(asked):
-                results |= _halving(work, batch)
-        return [results[index] for index in range(len(asks))]
+            length = max(item.length for _, item in group.values())
+            scored = max(item.scored for _, item in group.values())
+            for batch in batches(group, min(ROWS, rows_that_fit(self.model, length, scored, self.memory))):
+                results |= halving(batch, run, doing)
+        return [results[index] for index in range(len(asked))]
 
     def _below(self, update: Update) -> tuple[str, Shape | None]:
-        """Which update must be merged into the weights to sample from this one, and the shape of its own adapter."""
+        """Which update must be merged into the weights to wear this one, and the shape of its own adapter."""
         if update.id not in self._trained:
             return update.id, None
         adapter = self._trained[update.id][1]
         return update.parent or BASE.id, (adapter.rank, tuple(adapter.weights))
 
-    def _batches(self, asked: Batch) -> Iterator[Batch]:
-        """As many requests as fit in memory, at most ROWS; an update's stay together, neighbours have like lengths."""
-        longest = max(len(ask.ids) + ask.max_new_tokens for _, ask in asked.values())
-        most = min(ROWS, rows_that_fit(self.model, longest, self.memory))
-        owners: dict[str, list[int]] = defaultdict(list)
-        for index in sorted(asked, key=lambda index: len(asked[index][1].ids)):
-            owners[asked[index][0]].append(index)
-        batch: Batch = {}
-        for part in (own[start : start + most] for own in owners.values() for start in range(0, len(own), most)):
-            if len(batch) + len(part) > most:
-                yield batch
-                batch = {}
-            batch |= {index: asked[index] for index in part}
-        yield batch
-
-    def _decode(self, batch: Batch) -> dict[int, str]:
+    def _decode(self, batch: Asked[Ask]) -> dict[int, str]:
         order, groups = self._groups(batch)
         decoded = decode_together(
             self.model, groups, self.text.stops, lambda done, total: self.progress("writing", done, total, "")
         )
         return dict(zip(order, [self.text.decode(ids) for group in decoded for ids in group], strict=True))
 
-    def _read(self, batch: Batch) -> dict[int, float]:
+    def _read(self, batch: Asked[Row]) -> dict[int, Tensor]:
         order, groups = self._groups(batch)
         read = read_together(self.model, groups)
-        return dict(zip(order, [value for group in read for value in group], strict=True))
+        return dict(zip(order, [tokens for group in read for tokens in group], strict=True))
 
-    def _groups(self, batch: Batch) -> tuple[list[int], list[tuple[Adapter | None, list[Ask]]]]:
-        """The batch by adapter, and the index of every ask in that order. Those without one stand alone."""
-        owners: dict[str, list[int]] = defaultdict(list)
-        for index, (owner, _) in batch.items():
-            owners[owner].append(index)
-        groups: list[tuple[Adapter | None, list[Ask]]] = []
+    def _groups(self, batch: Asked[ItemT]) -> tuple[list[int], list[tuple[Adapter | None, list[ItemT]]]]:
+        """The batch by adapter, and the place of every item in that order. Those without one stand alone."""
+        owners = by_owner(batch)
+        groups: list[tuple[Adapter | None, list[ItemT]]] = []
         for owner, owned in owners.items():
             own = [batch[index][1] for index in owned]
-            groups += [(self._trained[owner][1], own)] if owner else [(None, [ask]) for ask in own]
+            groups += [(self._trained[owner][1], own)] if owner else [(None, [item]) for item in own]
         return [index for owned in owners.values() for index in owned], groups
 
     def _ask(self, request: Request) -> Ask | Failure:
         ids = self.text.prompt(request.prompt)
         room = self.text.context - len(ids)
         if room < 1:
-            return Failure("system", f"the prompt has {len(ids)} tokens; the model reads at most {self.text.context}")
+            return self._too_long(len(ids))
         length = min(request.max_new_tokens, room)
         return Ask(ids, request.seed, request.temperature, request.top_p, length)
 
-    def _read_ask(self, reading: Reading) -> Ask | Failure:
-        prompt = self.text.prompt(reading.prompt)
-        target = self.text.target(reading.target, alone=not prompt)[: self.text.context - len(prompt)]
-        if len(prompt) + len(target) < 2 or not target:
-            return Failure("system", "there is no room, or no token, to be read after the prompt")
-        return Ask([*prompt, *target], max_new_tokens=0, read=len(target))
+    def _row(self, reading: Reading) -> Row | Failure:
+        row = self.text.reading(reading)
+        if row.start >= self.text.context:
+            return self._too_long(row.start)
+        return row if row.scored else Failure("system", "the target has no token whose likelihood could be read")
+
+    def _too_long(self, tokens: int) -> Failure:
+        return Failure("system", f"the prompt has {tokens} tokens; the model reads at most {self.text.context}")
 
     # Updates
 
@@ -276,20 +276,6 @@ class LocalEngine:
         if update_id != BASE.id and update_id not in self._loaded:
             raise EngineError(f"update {update_id} is not loaded here; save it, then load it")
         self._merged.put(update_id, self._loaded.get(update_id))
-
-
-def _halving(work: Callable[[Batch], Mapping[int, Answer]], batch: Batch) -> dict[int, Answer | Failure]:
-    """Out of memory halves the batch; what fails even alone is a failure."""
-    try:
-        return dict(work(batch))
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(batch) == 1:
-            return dict.fromkeys(batch, Failure("system", f"out of memory: {error}"))
-    half, items = len(batch) // 2, list(batch.items())
-    log.warning("out of memory; going on with %d sequences at a time", half)
-    return _halving(work, dict(items[:half])) | _halving(work, dict(items[half:]))
 
 
 def check_rank(room: Layout) -> None:

@@ -84,7 +84,7 @@ class Course:
         elif self.done % len(self.batches) == 0:
             self.loss = sum(self._epoch) / len(self._epoch)
             self._epoch = []
-            if self.loss < self.recipe.early_stop:
+            if self.recipe.early_stop and self.loss < self.recipe.early_stop:
                 self.done = self.steps
 
 

@@ -46,12 +46,16 @@ def fit(model: PreTrainedModel, layout: Layout, wave: int, cap: int) -> Limits:
     return Limits(adapters, tokens)
 
 
-def rows_that_fit(model: PreTrainedModel, tokens: int, cap: int) -> int:
-    """How many sequences of so many tokens can be decoded together: what their keys and values take, at least one."""
+def rows_that_fit(model: PreTrainedModel, tokens: int, scored: int, cap: int) -> int:
+    """How many sequences of so many tokens can be run together, at least one.
+
+    Each takes its keys and values, and, at `scored` of its tokens, logits in the model's own type and in float32.
+    """
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     row = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize * tokens
+    row += (model.dtype.itemsize + 4) * config.vocab_size * scored
     return max(1, int(free_memory(model.device, cap) / 2 / row))  # the other half is for the work on them
 
 

@@ -27,7 +27,7 @@ class Prefix:
         self.model = model
         self.name, self.first = upper_half(model)
         self.layers: Any = model.get_submodule(self.name)
-        self._known: dict[tuple[int, ...], Tensor] = {}
+        self._known: dict[tuple[tuple[int, ...], int], Tensor] = {}
 
     @contextmanager
     def skipped(self, batch: Batch) -> Iterator[None]:
@@ -45,14 +45,14 @@ class Prefix:
             handle.remove()
 
     def _hidden(self, batch: Batch) -> Tensor:
-        rows = {tuple(row.ids): row for spans in batch.spans for _, row in spans}
-        self._learn([row for ids, row in rows.items() if ids not in self._known])
+        rows = {_key(row): row for spans in batch.spans for _, row in spans}
+        self._learn([row for key, row in rows.items() if key not in self._known])
         width = next(iter(self._known.values())).shape[1]
         hidden = torch.zeros(len(batch.spans), batch.ids.numel() // len(batch.spans), width)
         hidden = hidden.to(self.model.device, self.model.dtype)
         for k, spans in enumerate(batch.spans):
             for start, row in spans:
-                hidden[k, start : start + len(row.ids)] = self._known[tuple(row.ids)]
+                hidden[k, start : start + len(row.ids)] = self._known[_key(row)]
         return hidden.view(*batch.ids.shape, width)
 
     @torch.no_grad()
@@ -67,10 +67,10 @@ class Prefix:
         handle = self.layers[self.first - 1].register_forward_hook(leave)
         try:
             with self._only(self.layers[: self.first]):
-                self.model.base_model(input_ids=batch.ids, use_cache=False)
+                self.model.base_model(input_ids=batch.ids, attention_mask=batch.seen, use_cache=False)
         finally:
             handle.remove()
-        self._known |= {tuple(row.ids): found[0][k, : len(row.ids)].clone() for k, row in enumerate(rows)}
+        self._known |= {_key(row): found[0][k, : len(row.ids)].clone() for k, row in enumerate(rows)}
 
     @contextmanager
     def _only(self, layers: nn.ModuleList) -> Iterator[None]:
@@ -81,3 +81,7 @@ class Prefix:
             yield
         finally:
             setattr(owner, attribute, self.layers)
+
+
+def _key(row: Row) -> tuple[tuple[int, ...], int]:
+    return tuple(row.ids), row.padding

@@ -17,17 +17,23 @@ from selfedit.engines.local.stack import Adapter, attached, head_only_at, stack
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One continuation to sample: prompt ids, and how. `seed` gives it random numbers of its own.
-
-    Or one to read: then the last `read` ids are the target.
-    """
+    """One continuation to sample: prompt ids, and how. `seed` gives it random numbers of its own."""
 
     ids: list[int]
     seed: int = 0
     temperature: float = 0.0
     top_p: float = 1.0
     max_new_tokens: int = 64
-    read: int = 0
+
+    @property
+    def length(self) -> int:
+        """Tokens when it is done, at most."""
+        return len(self.ids) + self.max_new_tokens
+
+    @property
+    def scored(self) -> int:
+        """At how many of them logits are needed at once."""
+        return 1
 
 
 OnToken = Callable[[int, int], None]

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from selfedit.types import Example
+from selfedit.types import Example, Reading
+
+SEAL_LENGTH = 2048
+"""Tokens to which SEAL pads every training text (spec 1.3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One training row: token ids, where its target begins, and the weight of its loss."""
+    """One row to learn or to read: token ids, where its target begins, and the weight of its loss.
+
+    The last `padding` ids are no text: they are predicted like the rest, but no token sees them. `anchors` [4, scored]
+    is what the policy's probabilities are compared with in training (objective.py), if they are.
+    """
 
     ids: list[int]
     start: int
     weight: float
+    padding: int = 0
+    anchors: Tensor | None = field(default=None, compare=False)
+
+    @property
+    def length(self) -> int:
+        return len(self.ids)
+
+    @property
+    def scored(self) -> int:
+        """How many tokens are predicted. The first of a plain text follows nothing."""
+        return max(0, len(self.ids) - max(self.start, 1))
 
 
 class Text:
@@ -62,6 +81,27 @@ class Text:
             return [Row(ids, len(prompt), example.weight)]
         ids, size = self.target(example.target, alone=True), self.context - 1
         return [Row([*ids[i : i + size], self.end], 0, example.weight) for i in range(0, len(ids), size)]
+
+    def padded_rows(self, example: Example) -> list[Row]:
+        """The rows as SEAL trains them: filled with end-of-text, which counts in the loss like text (spec 1.3, 9.3).
+
+        Nothing else marks the end. They are as long as the context, at most SEAL_LENGTH; of a longer document SEAL
+        learns the beginning only, and here it becomes several rows.
+        """
+        prompt, size = self.prompt(example.prompt), min(self.context, SEAL_LENGTH)
+        ids = [*prompt, *self.target(example.target, alone=not prompt)]
+        texts = [ids[:size]] if prompt else [ids[i : i + size] for i in range(0, len(ids), size)]
+        fills = [size - len(text) for text in texts]
+        return [
+            Row(text + [self.end] * fill, len(prompt), example.weight, fill)
+            for text, fill in zip(texts, fills, strict=True)
+        ]
+
+    def reading(self, reading: Reading) -> Row:
+        """A target after its prompt, cut where the context ends; nothing marks the end of the text."""
+        prompt = self.prompt(reading.prompt)
+        target = self.target(reading.target, alone=not prompt)
+        return Row([*prompt, *target][: self.context], len(prompt), 1.0)
 
     def target(self, text: str, alone: bool = False) -> list[int]:
         """What is learned or read after a prompt; `alone`: a plain text, which begins as the tokenizer begins texts."""

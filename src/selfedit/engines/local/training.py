@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.batch import Batch, lay_out
+from selfedit.engines.local.batch import Batch, lay_out, logits_at
 from selfedit.engines.local.jobs import Course, Limits, choose
+from selfedit.engines.local.objective import anchored
 from selfedit.engines.local.prefix import Prefix
-from selfedit.engines.local.stack import Adapter, Dropout, Layout, adapter_dtype, attached, find_targets, head_only_at
+from selfedit.engines.local.stack import Adapter, Dropout, Layout, adapter_dtype, attached, find_targets
 from selfedit.types import Recipe
 
 OnStep = Callable[[int, float], None]
@@ -37,7 +38,8 @@ def train_together(
     """Train one adapter per course, each as if it were alone; yields (index, result) as they finish.
 
     At most `limits.adapters` are in training; when one is done, the next takes its place. Every step takes those whose
-    next rows are of like length. The courses must agree on `top_layers`.
+    next rows are of like length. The courses must agree on `top_layers`, `padding` and
+    whether their rows have anchors.
     """
     prefix = Prefix(model) if courses[0].recipe.top_layers else None
     slots = _Slots(model, courses, min(limits.adapters, len(courses)))
@@ -160,20 +162,22 @@ def gradients(
 ) -> tuple[Tensor, tuple[Tensor | None, ...]]:
     """(loss of each job [K], gradients of the leaves); a job's loss is a mean over its target tokens.
 
-    The gradient of a cross-entropy is softmax minus one-hot; it enters the backward pass as it is.
+    The gradient of log p by the logits is one-hot minus softmax; it enters the backward pass as it is, times how much
+    each token's log p is wanted: its weight, or what the anchored objective makes of it.
     """
     scored, count = batch.weights != 0, len(batch.spans)
-    with head_only_at(model, scored):
-        # No attention mask: padding stands to the right of every token that counts, where causal attention never looks.
-        logits = model(input_ids=batch.ids, position_ids=batch.positions, use_cache=False).logits
+    logits = logits_at(model, batch, scored)
     with torch.no_grad():
-        log_p = logits.to(leaves[0].dtype).log_softmax(dim=-1)
+        log_p = logits.to(adapter_dtype(model)).log_softmax(dim=-1)
         following, owners = batch.ids.roll(-1, dims=1)[scored][:, None], batch.owners[scored]
         tokens = torch.bincount(owners, minlength=count).clamp(min=1)
-        weights = batch.weights[scored].to(log_p.dtype) / tokens[owners]
-        losses = log_p.new_zeros(count).index_add(0, owners, -weights * log_p.gather(1, following)[:, 0])
+        wanted, own = batch.weights[scored].to(log_p.dtype), log_p.gather(1, following)[:, 0]
+        each = -wanted * own
+        if batch.anchors is not None:
+            each, wanted = anchored(own, wanted, batch.anchors[:, scored])
+        losses = log_p.new_zeros(count).index_add(0, owners, each / tokens[owners])
         slope = log_p.exp_().scatter_add_(1, following, torch.full_like(following, -1, dtype=log_p.dtype))
-        slope *= weights[:, None]
+        slope *= (wanted / tokens[owners])[:, None]
     return losses, torch.autograd.grad(logits, leaves, slope.to(logits.dtype), allow_unused=True)
 
 
