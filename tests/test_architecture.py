@@ -12,18 +12,20 @@ ROOT = Path(__file__).resolve().parents[1] / "src" / "selfedit"
 LAYERS = [
     {"types", "errors"},
     {"protocols", "config", "prompts"},
-    {"credit", "reward", "store", "inner", "statistics", "domains", "engines", "graders", "almanac"},
-    {"outer", "evaluate", "continual", "audit"},
+    {"credit", "reward", "store", "inner", "statistics", "domains", "engines", "graders", "proxies", "almanac"}
+    | {"asking"},
+    {"outer", "evaluate", "endpoints", "continual", "audit"},
     {"experiment", "teach", "bench"},
     {"report", "server", "cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 WITHIN_A_LAYER = {("inner", "reward"), ("evaluate", "outer"), ("teach", "experiment"), ("cli", "report")}
+WITHIN_A_LAYER |= {("graders", "asking"), ("proxies", "asking")}
 """(who, whom): the only imports between modules of one layer."""
 
-PLUGINS = {"domains", "engines", "graders", "almanac"}
+PLUGINS = {"domains", "engines", "graders", "proxies", "almanac"}
 LOOPS = {"inner", "outer", "evaluate", "continual", "experiment", "teach"}
-HEAVY = {"torch", "transformers", "peft", "matplotlib", "scipy"}
+HEAVY = {"torch", "transformers", "peft", "matplotlib", "scipy", "httpx2"}
 
 PATHS = sorted(ROOT.rglob("*.py"))
 MODULES = [path for path in PATHS if path != ROOT / "__init__.py"]

@@ -61,6 +61,12 @@ class Engine(Sampler, Trainer, Protocol):
         ...
 
 
+class Proxy(Protocol):
+    def rate(self, edits: Sequence[tuple[Task, SelfEdit]]) -> list[float | Failure]:
+        """How good each edit looks, without trying it; higher is better."""
+        ...
+
+
 class Grader(Protocol):
     def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]: ...
 
