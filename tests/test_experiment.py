@@ -111,7 +111,7 @@ def test_a_finished_experiment_is_only_read(new_engine, tasks, tmp_path):
 @pytest.mark.parametrize(
     ("key", "name", "names"),
     [
-        ("exam.grader", "regex", "exact, contains"),
+        ("exam.grader", "regex", "exact, contains, judge"),
         ("outer.reward", "luck", "gain, accuracy, binary"),
         ("outer.credit", "ppo", "rest_em, threshold"),
     ],

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from selfedit.config import Config
 from selfedit.credit import CREDITS
 from selfedit.domains import DOMAINS
+from selfedit.endpoints import make_judge
 from selfedit.errors import InputError
 from selfedit.evaluate import conditions, paired_gain, run_conditions, summarise
 from selfedit.graders import GRADERS
 from selfedit.inner import Examiner
 from selfedit.outer import Outer, Writing, run_outer
-from selfedit.protocols import Engine, Progress, silent
+from selfedit.protocols import Engine, Grader, Progress, silent
 from selfedit.reward import REWARDS
 from selfedit.store import Run
 from selfedit.types import Task, Trial, Update
@@ -39,9 +41,15 @@ def lookup(table: Mapping[str, Row], name: str, key: str) -> Row:
     return table[name]
 
 
-def make_examiner(config: Config, engine: Engine) -> Examiner:
+def make_examiner(config: Config, engine: Engine, folder: Path | None = None) -> Examiner:
+    """`folder` is the run's, where a judge's verdicts are kept; without one they are asked for each time."""
     domain = DOMAINS["knowledge"](config.split_newlines)
-    return Examiner(engine, domain, lookup(GRADERS, config.exam.grader, "exam.grader"), config.exam.max_new_tokens)
+    return Examiner(engine, domain, make_grader(config, folder), config.exam.max_new_tokens)
+
+
+def make_grader(config: Config, folder: Path | None) -> Grader:
+    graders: dict[str, Grader | None] = {**GRADERS, "judge": None}  # a judge is made from the config
+    return lookup(graders, config.exam.grader, "exam.grader") or make_judge(config, folder)
 
 
 def make_outer(config: Config) -> Outer:
@@ -73,7 +81,7 @@ def run_experiment(
     earlier calls ran; what those took besides is not known.
     """
     began, earlier = time.monotonic(), sum(run.seconds().values())
-    examiner, outer = make_examiner(config, engine), make_outer(config)
+    examiner, outer = make_examiner(config, engine, folder=run.path), make_outer(config)
     policy = run_outer(train, examiner, outer, run.remember, run.updates, progress)
     rows = conditions(policy, examiner, outer) if evaluation else {}
     trials = run_conditions(evaluation, rows, config.wave, run.remember, progress)
