@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1] / "src" / "selfedit"
 LAYERS = [
     {"types", "errors"},
-    {"protocols", "config", "prompts"},
+    {"protocols", "config", "prompts", "files"},
     {
         "credit",
         "reward",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from selfedit.almanac import RECIPE
-from selfedit.cli import screen
+from selfedit.cli import screen, tables
 from selfedit.cli.common import (
     Json,
     Model,
@@ -32,7 +32,10 @@ from selfedit.errors import InputError
 from selfedit.evaluate import across_seeds
 from selfedit.experiment import Result, run_experiment
 from selfedit.protocols import Engine
+from selfedit.reproduce.grader import grader
 from selfedit.reproduce.plan import Plan, read_plan, summarise_arms
+from selfedit.reproduce.released import released
+from selfedit.reproduce.self_questions import Ranking, rank_edits, summarise_ranking
 from selfedit.types import Trial
 
 SEEDS, PASSAGES, ROUNDS, PER_ROUND = 3, 200, 3, 100
@@ -95,6 +98,21 @@ def arms(asked: Asked) -> dict[str, Any]:
     return {**summarise_arms(plan, rows, rounds), "seconds": round(time.monotonic() - began, 1)}
 
 
+def self_questions(asked: Asked) -> dict[str, Any]:
+    """The arms of its plan, and how the two kinds of questions rank the same edits."""
+    asked = replace(asked, output=asked.folder)
+    summary, plan, rankings = arms(asked), read_plan(asked.name), list[Ranking]()
+    config = _config(plan.tree(plan.reference, 0), asked)
+    with resumable(*asked.again(asked.folder)), screen.bars() as progress, engine_for_many(config, progress) as engine:
+        for seed in range(plan.seeds):
+            config = _config(plan.tree(plan.reference, seed), asked)
+            tasks = read_data(config)["eval"]
+            progress.forget()
+            with start_run("reproduce", asked.folder / "ranking" / f"seed-{seed}", config, {"eval": tasks}) as run:
+                rankings.append(rank_edits(run, config, tasks, engine, progress))
+    return {**summary, "ranking": summarise_ranking(rankings)}
+
+
 def _policy(plan: Plan, seed: int, folder: Path, run: Callable[..., Any]) -> str:
     path = folder / "policy" / f"seed-{seed}"
     run(plan.policy_tree(seed), path)
@@ -120,14 +138,29 @@ def _run(config: Config, path: Path, engine: Engine, progress: screen.Bars) -> t
     return result, rounds
 
 
+def from_data(asked: Asked) -> dict[str, Any]:
+    """A table made from SEAL's released files, without any model."""
+    if asked.data is None:
+        raise InputError(
+            f"reproduce {asked.name} needs --data, a folder of SEAL's released files "
+            "(`data` and `results` of its knowledge-incorporation folder)"
+        )
+    return FROM_DATA[asked.name](asked.data)
+
+
 def slug(text: str) -> str:
     return "-".join("".join(letter if letter.isalnum() else " " for letter in text.lower()).split())
 
 
 Table = Callable[[Asked], dict[str, Any]]
+FROM_DATA = {"released": released, "grader": grader}
+"""Tables that are made from SEAL's released files alone."""
+
 TABLES: dict[str, Table] = {
     "almanac": almanac,
-    **dict.fromkeys(("single-passage", "cpt", "prompts", "rewards", "credit", "self-questions"), arms),
+    **dict.fromkeys(FROM_DATA, from_data),
+    **dict.fromkeys(("single-passage", "cpt", "prompts", "rewards", "credit"), arms),
+    "self-questions": self_questions,
 }
 """By name. Those that `arms` makes have a plan of the same name in `reproduce/recipes`."""
 
@@ -153,8 +186,11 @@ def reproduce(
     summary = TABLES[name](Asked(name, output, overrides or [], model, data))
     if json:
         print_json(summary)
+    elif name in tables.OF_DATA:
+        for table in tables.OF_DATA[name](summary):
+            screen.out.print(table)
     elif "arms" in summary:
-        for table in screen.arms_tables(summary, read_plan(name).about):
+        for table in tables.arms(summary, read_plan(name).about):
             screen.out.print(table)
     else:
         screen.out.print(screen.score_table(summary, TABLES[name].__doc__ or name))

@@ -128,37 +128,6 @@ def score_table(summary: Mapping[str, Any], title: str) -> Table:
     return table
 
 
-def arms_tables(summary: Mapping[str, Any], title: str) -> list[Table]:
-    """The arms of a plan: what each reached in every condition, how far from the reference, and its rounds."""
-    scores = narrow_table(title, "arm", "condition", "correct", "interval\n(95 %)", "against\nreference", "SEAL")
-    scores.columns[1].justify = "left"
-    for arm, rows in summary["arms"].items():
-        for row, cells in rows.items():
-            if "n" in cells:
-                difference = summary.get("differences", {}).get(arm, {}).get(row)
-                published = summary.get("published", {}).get(arm, {}).get(row)
-                scores.add_row(
-                    arm,
-                    row,
-                    percent(cells["mean"]),
-                    f"{100 * cells['low']:.1f} to {100 * cells['high']:.1f}",
-                    _difference(difference) if difference else "",
-                    f"{published:.1f}" if published else "",
-                )
-                arm = ""
-    rounds = narrow_table("Rounds of the outer loop", "arm", "mean reward, round by round", "reliability\n(ICC)")
-    for arm, stages in summary["rounds"].items():
-        means = ", ".join("-" if s["mean_reward"] is None else f"{s['mean_reward']:.2f}" for s in stages)
-        measured = stages[0]["reliability"]
-        rounds.add_row(arm, means, ", ".join(f"{name} {row['icc']:.2f}" for name, row in measured.items()))
-    return [scores, rounds] if summary["rounds"] else [scores]
-
-
-def _difference(interval: Mapping[str, float]) -> str:
-    mean, low, high = (round(100 * interval[key], 1) + 0.0 for key in ("mean", "low", "high"))
-    return f"{mean:+.1f}\n({low:+.1f} to {high:+.1f})"
-
-
 def answer_table(questions: Sequence[Any], before: Score | None, after: Score | None, title: str) -> Table:
     """Each question with its gold answer and what the model said before and after."""
     table = Table(title=title, title_justify="left", show_lines=True)

@@ -12,6 +12,7 @@ from typing import Any
 from zlib import crc32
 
 from selfedit.errors import InputError
+from selfedit.files import read_text
 from selfedit.types import Question, Task
 
 Fits = Callable[[str, str], bool]
@@ -81,7 +82,7 @@ def read_documents(paths: Sequence[Path]) -> list[Task]:
 
 
 def _document(path: Path) -> Task:
-    text = _read(path)
+    text = read_text(path)
     if not text.strip():
         raise InputError(f"{path} is empty; there is nothing to learn in it")
     heading = _HEADING.search(text) if path.suffix == ".md" else None
@@ -160,21 +161,8 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40] or "document"
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark first
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}") from None
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder; name the files in it, such as {path}/*.md") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not text in UTF-8; convert it to .txt or .md first") from None
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from None
-
-
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(_read(path))
+        return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise InputError(f"{path} is not JSON: {error.msg} in line {error.lineno}") from None

@@ -1,1 +1,1 @@
-"""SEAL's files, so that its data can be used here and ours there."""
+"""SEAL's file formats, so that its data can be used here and ours there (spec 7)."""

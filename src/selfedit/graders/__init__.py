@@ -1,6 +1,7 @@
 """Every grader, by name. To add one: write its file, add its row."""
 
-from selfedit.graders.exact import Contains, Exact
+from selfedit.graders.calibrated import Calibrated
+from selfedit.graders.exact import F1, Contains, Exact
 from selfedit.protocols import Grader
 
-GRADERS: dict[str, Grader] = {"exact": Exact(), "contains": Contains()}
+GRADERS: dict[str, Grader] = {"exact": Exact(), "contains": Contains(), "f1": F1(), "calibrated": Calibrated()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections import Counter
 from collections.abc import Sequence
 
 from selfedit.types import Failure, Question
@@ -36,3 +37,15 @@ class Contains:
 
 def _contains(answer: str, gold: str) -> bool:
     return f" {gold} " in f" {answer} " if gold else not answer
+
+
+class F1:
+    """The harmonic mean of the shares of words that answer and gold answer have in common (SQuAD v1.1): 0 to 1."""
+
+    def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]:
+        return [_f1(normalise(answer).split(), normalise(question.target).split()) for question, answer in pairs]
+
+
+def _f1(answer: list[str], gold: list[str]) -> float:
+    common = (Counter(answer) & Counter(gold)).total()
+    return 2 * common / (len(answer) + len(gold)) if answer or gold else 1.0

@@ -1,1 +1,1 @@
-"""Published tables: one module each."""
+"""Published results, run or checked again."""

@@ -1,0 +1,100 @@
+"""The tables of `reproduce`, for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from selfedit.cli.screen import narrow_table, percent
+
+
+def released_table(summary: Mapping[str, Any]) -> Table:
+    """What `reproduce.released.released` found, a row per check: as published, as found, and whether these agree."""
+    checks = summary["checks"]
+    agree = sum(check["equal"] for check in checks)
+    table = narrow_table(f"SEAL's released data: {agree} of {len(checks)} checks agree", "check", "published", "found")
+    table.columns[0].overflow = "fold"  # a long name goes on in the next line, whole
+    table.add_column("")
+    for check in checks:
+        verdict = Text("equal", style="green") if check["equal"] else Text("differs", style="bold red")
+        table.add_row(check["name"], _numbers(check["expected"]), _numbers(check["found"]), verdict)
+    return table
+
+
+def _numbers(value: float | list[float]) -> str:
+    """[8.6, 7.0, 57] -> 8.6 / 7.0 / 57"""
+    return " / ".join(str(number) for number in (value if isinstance(value, list) else [value]))
+
+
+def grader(summary: Mapping[str, Any]) -> list[Table]:
+    """Agreement with the judge by row, by file and in ranking edits."""
+    rows = narrow_table("Distinct rows of passages that were held out", "grader", "agreement", "kappa", "rows")
+    for name, row in summary["graders"].items():
+        if row["n"]:
+            rows.add_row(name, percent(row["agreement"]), f"{row['kappa']:.3f}", f"{row['n']:,}")
+        else:
+            rows.add_row(name, "-", "-", "0")
+    files = narrow_table("Mean scores of each file, in percent", "file", "judge", "calibrated", "differs", "contains")
+    for name, row in summary["files"].items():
+        means = [f"{row[key]:.1f}" for key in ("judge", "calibrated")]
+        files.add_row(name, *means, f"{row['difference']:+.1f}", f"{row['contains']:.1f}")
+    ranks = narrow_table("Ranking the edits of a passage", "passages", "Spearman", "interval\n(95 %)", "n", "left out")
+    for name, row in summary["ranking"].items():
+        if row["passages"]:
+            interval = f"{row['low']:.2f} to {row['high']:.2f}"
+            ranks.add_row(name, f"{row['spearman']:.3f}", interval, str(row["passages"]), str(row["left_out"]))
+    return [rows, files, ranks]
+
+
+OF_DATA: dict[str, Callable[[Mapping[str, Any]], list[Table]]] = {
+    "released": lambda summary: [released_table(summary)],
+    "grader": grader,
+}
+
+
+def arms(summary: Mapping[str, Any], title: str) -> list[Table]:
+    """The arms of a plan: what each reached in every condition, how far from the reference, and its rounds."""
+    scores = narrow_table(title, "arm", "condition", "correct", "interval\n(95 %)", "against\nreference", "SEAL")
+    scores.columns[1].justify = "left"
+    for arm, rows in summary["arms"].items():
+        for row, cells in rows.items():
+            if "n" in cells:
+                difference = summary.get("differences", {}).get(arm, {}).get(row)
+                published = summary.get("published", {}).get(arm, {}).get(row)
+                scores.add_row(
+                    arm,
+                    row,
+                    percent(cells["mean"]),
+                    f"{100 * cells['low']:.1f} to {100 * cells['high']:.1f}",
+                    _difference(difference) if difference else "",
+                    f"{published:.1f}" if published else "",
+                )
+                arm = ""
+    rounds = narrow_table("Rounds of the outer loop", "arm", "mean reward, round by round", "reliability\n(ICC)")
+    for arm, stages in summary["rounds"].items():
+        means = ", ".join("-" if s["mean_reward"] is None else f"{s['mean_reward']:.2f}" for s in stages)
+        measured = stages[0]["reliability"]
+        rounds.add_row(arm, means, ", ".join(f"{name} {row['icc']:.2f}" for name, row in measured.items()))
+    return [scores, *([rounds] if summary["rounds"] else []), *_ranking(summary)]
+
+
+def _ranking(summary: Mapping[str, Any]) -> list[Table]:
+    if "ranking" not in summary:
+        return []
+    rows = {name: row for name, row in summary["ranking"].items() if isinstance(row, Mapping)}
+    table = narrow_table(
+        "Rank correlation of a passage's edits by questions the model wrote and by those given "
+        f"({summary['ranking']['questions_per_passage']:.1f} written per passage)",
+        "measured by", "Spearman", "interval\n(95 %)", "passages",
+    )  # fmt: skip
+    for name, row in rows.items():
+        table.add_row(name, f"{row['spearman']:.2f}", f"{row['low']:.2f} to {row['high']:.2f}", str(row["n"]))
+    return [table]
+
+
+def _difference(interval: Mapping[str, float]) -> str:
+    mean, low, high = (round(100 * interval[key], 1) + 0.0 for key in ("mean", "low", "high"))
+    return f"{mean:+.1f}\n({low:+.1f} to {high:+.1f})"
