@@ -155,6 +155,13 @@ def test_a_wrong_value_is_shown_with_its_key(override):
     assert value.lower().removesuffix("inity").replace("null", "none") in message.lower()
 
 
+def test_an_adapter_cannot_be_shaped_where_all_weights_are_trained():
+    assert load_config(None, ["inner.method=full"]).inner.recipe().method == "full"
+    for option in ("dropout=0.1", "top_layers=true", 'targets=["q_proj"]'):
+        assert "inner is wrong" in (said := complaint("inner.method=full", f"inner.{option}"))
+        assert "method full trains all weights" in said
+
+
 def test_negative_weights_are_followed_for_more_than_an_epoch_only_with_a_clip():
     assert "outer.recipe is wrong" in complaint("outer.credit=group_relative")
     assert "set outer.recipe.epochs to 1, or outer.recipe.ratio_clip" in complaint("outer.credit=group_relative")

@@ -7,10 +7,10 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from selfedit.errors import InputError
 from selfedit.types import Recipe
@@ -96,6 +96,19 @@ class RecipeConfig(_Table):
         0.0, ge=0, lt=1, description="how far a token's probability may move from the parent's (GRPO: 0.2); 0: off"
     )
     kl: float = Field(0.0, ge=0, description="weight of the divergence from the base (GRPO: 0.04); 0: off")
+
+    method: Literal["lora", "full"] = Field(
+        "lora", description="full: all weights of the model instead of an adapter, one update at a time"
+    )
+
+    @model_validator(mode="after")
+    def _has_an_adapter_to_shape(self) -> Self:
+        if self.method == "full" and (self.targets or self.top_layers or self.dropout):
+            raise ValueError(
+                "method full trains all weights, and targets, top_layers and dropout shape an adapter; leave them out, "
+                "or set method to lora"
+            )
+        return self
 
     def recipe(self) -> Recipe:
         return Recipe(**self.model_dump())

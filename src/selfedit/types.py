@@ -61,7 +61,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to train one adapter. It rides on the self-edit because the policy may choose it.
+    """How to train one update. It rides on the self-edit because the policy may choose it.
 
     `alpha` scales the adapter by alpha / rank. `batch_size` counts examples per optimizer step.
     `targets` names the linear layers that carry an adapter; empty means every linear layer but the head.
@@ -70,6 +70,9 @@ class Recipe:
 
     `padding` "seal" trains as SEAL's code does: every row is filled up with end-of-text, which is learned like text
     (spec 1.3). It costs up to forty times as much, and teaches mostly to stop.
+
+    `method` "full" trains all weights of the model instead of an adapter, one job at a time; rank, alpha, targets,
+    top_layers and dropout, which are an adapter's, have no meaning then.
 
     With weights that are advantages: `ratio_clip` bounds how far the probability of a token may move from what it was
     under the parent, `kl` is the weight of the divergence from the base (GRPO, arXiv 2402.03300). 0 is off.
@@ -95,6 +98,7 @@ class Recipe:
     padding: Literal["none", "seal"] = "none"
     ratio_clip: float = 0.0
     kl: float = 0.0
+    method: Literal["lora", "full"] = "lora"
 
 
 @dataclass(frozen=True, slots=True)

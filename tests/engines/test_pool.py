@@ -163,7 +163,11 @@ def test_the_embedded_model_learns_and_answers_as_it_does_alone(tmp_path):
         Knowledge(),
         world.tasks("practice", 3),
     )
-    jobs = [Job(BASE, domain.without_edit(task).examples, Recipe(8, 16.0, 2, 5e-3), seed=0) for task in tasks]
+    recipes = [Recipe(8, 16.0, 2, 5e-3), Recipe(8, 16.0, 2, 5e-3), Recipe(epochs=1, learning_rate=1e-4, method="full")]
+    jobs = [
+        Job(BASE, domain.without_edit(task).examples, recipe, seed=0)
+        for task, recipe in zip(tasks, recipes, strict=True)
+    ]
     results = []
     with closing(Pool(make, 2)) as pool:
         for engine in (make(silent), pool):

@@ -126,7 +126,7 @@ def update_folder(path: Path) -> Path:
     rounds = (path / "updates").glob("round-*[0-9]")  # a kill may leave a round-0.partial
     latest = sorted(rounds, key=lambda folder: int(folder.name.removeprefix("round-")), reverse=True)
     for folder in [path, path / "updates" / "adapter", *latest]:
-        if (folder / "adapter_config.json").is_file():
+        if (folder / "adapter_config.json").is_file() or (folder / "card.json").is_file():
             return folder.resolve()
     raise InputError(f"{path} holds no adapter: name a PEFT directory, or a run that has finished training")
 

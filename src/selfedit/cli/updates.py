@@ -82,12 +82,13 @@ def _folder(update: Path) -> Path | None:
 
 
 def _base_of(folder: Path | None) -> str | None:
-    """The model that an adapter was trained on, as its PEFT config names it."""
+    """The model that an update was trained on, as its PEFT config names it, or the card of one without."""
     if folder is None:
         return None
     path = folder / "adapter_config.json"
+    path = path if path.is_file() else folder / "card.json"
     config = read_json(path)
     if not isinstance(config, dict):
         raise InputError(f"{path} is not the config of a PEFT adapter: it holds no table of settings")
-    name = config.get("base_model_name_or_path")
+    name = config.get("base_model_name_or_path") or config.get("base")
     return str(name) if name else None

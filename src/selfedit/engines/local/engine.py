@@ -7,8 +7,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -18,14 +20,15 @@ from selfedit.config import ModelConfig
 from selfedit.engines.checks import check_weights
 from selfedit.engines.local import files
 from selfedit.engines.local.batching import Asked, ItemT, ResultT, batches, by_owner, halving
+from selfedit.engines.local.full import train_full
 from selfedit.engines.local.jobs import Course
-from selfedit.engines.local.memory import COPIES, fit, is_out_of_memory, rows_that_fit, token_bytes
-from selfedit.engines.local.merging import Merged
+from selfedit.engines.local.memory import COPIES, fit, is_out_of_memory, model_bytes, rows_that_fit, token_bytes
+from selfedit.engines.local.merging import Merged, merge
 from selfedit.engines.local.model import load_model
 from selfedit.engines.local.objective import anchors, has_anchors
 from selfedit.engines.local.reading import read_together
 from selfedit.engines.local.sampling import Ask, decode_together
-from selfedit.engines.local.stack import Adapter, Layout, find_targets
+from selfedit.engines.local.stack import Adapter, Full, Layout, find_targets
 from selfedit.engines.local.text import Row, Text
 from selfedit.engines.local.training import Trained, layout, train_together
 from selfedit.errors import EngineError, InputError
@@ -38,14 +41,18 @@ ROWS = 192
 Shape = tuple[int, tuple[str, ...]]
 """Rank and layer names: adapters of one shape can be stacked."""
 
+Kind = tuple[str, str, bool, str, bool]
+"""The parent of a job, and what else jobs must agree on to train side by side; see `_kind`."""
+
 log = logging.getLogger(__name__)
 
 
 class LocalEngine:
-    """Sampler and trainer over one model. `wave` is the most adapters trained together; memory may allow fewer.
+    """Sampler, trainer and scorer over one model. `wave` is the most adapters trained together; memory may allow fewer.
 
-    An update that was trained here is worn as an adapter; one that was loaded is merged into the weights while it is
-    sampled from or trained on (SEAL merges its policy too). Not covered: models that need more than one device.
+    An adapter that was trained here is worn; one that was loaded is merged into the weights while it is sampled from or
+    trained on (SEAL merges its policy too), and so is one with all weights. Not covered: models that need
+    more than one device.
     """
 
     def __init__(
@@ -61,7 +68,7 @@ class LocalEngine:
         self.wave, self.memory = wave, config.memory_bytes
         self.text = Text(model, tokenizer, config.template)
         self._trained: dict[str, tuple[Update, Adapter]] = {}
-        self._loaded: dict[str, Adapter] = {}
+        self._loaded: dict[str, Adapter | Full] = {}
         self._merged = Merged(model)
 
     @classmethod
@@ -71,18 +78,32 @@ class LocalEngine:
 
     def describe(self, recipe: Recipe) -> dict[str, str]:
         """What would be trained with this recipe, and what memory that takes."""
-        room = layout(self.model, [recipe])
-        limits = fit(self.model, room, self.wave, self.memory)
-        layers = sorted({target.name.rpartition(".")[2] for target in room.targets})
-        weights = sum(weight.numel() * weight.element_size() for weight in self.model.parameters())
         return {
             "model": f"{self.name} ({type(self.model).__name__}, {self.model.num_parameters():,} parameters)",
             "device": f"{self.model.device}, {str(self.model.dtype).removeprefix('torch.')}",
             "context": f"{self.text.context} tokens",
             "prompts": self.text.style,
+            **(self._full() if recipe.method == "full" else self._side_by_side(recipe)),
+        }
+
+    def _full(self) -> dict[str, str]:
+        weights = model_bytes(self.model)
+        return {
+            "trainable per job": f"all {self.model.num_parameters():,} parameters",
+            "memory": f"{weights / 1e6:,.0f} MB of weights, {4 * weights / 1e6:,.0f} MB more in training (originals, "
+            "gradients, two moments) and the steps' activations",
+            "together": "one job at a time",
+        }
+
+    def _side_by_side(self, recipe: Recipe) -> dict[str, str]:
+        room = layout(self.model, [recipe])
+        limits = fit(self.model, room, self.wave, self.memory)
+        layers = sorted({target.name.rpartition(".")[2] for target in room.targets})
+        return {
             "trainable per adapter": f"{room.size:,} parameters on {len(room.targets)} layers: {', '.join(layers)}",
-            "memory": f"{weights / 1e6:,.0f} MB of weights, {4 * COPIES * room.size / 1e6:,.1f} MB per adapter in "
-            f"training, {token_bytes(self.model, room) / 1e6:,.2f} MB per token of a step",
+            "memory": f"{model_bytes(self.model) / 1e6:,.0f} MB of weights, "
+            f"{4 * COPIES * room.size / 1e6:,.1f} MB per adapter in training, "
+            f"{token_bytes(self.model, room) / 1e6:,.2f} MB per token of a step",
             "together": f"up to {limits.adapters} adapters, {limits.tokens} tokens in a step",
         }
 
@@ -91,18 +112,17 @@ class LocalEngine:
     def train(self, jobs: Sequence[Job]) -> list[Update | Failure]:
         """One update or failure per job. Jobs with the same parent train side by side, whatever their recipes."""
         results: dict[int, Update | Failure] = {}
-        groups: dict[tuple[str, bool, str, bool], dict[int, Course]] = defaultdict(dict)
+        groups: dict[Kind, dict[int, Course]] = defaultdict(dict)
         for index, job in enumerate(jobs):
             check_weights(job)
             rows = self._rows(job)
             if isinstance(rows, Failure):
                 results[index] = rows
             else:
-                kind = job.parent.id, job.recipe.top_layers, job.recipe.padding, has_anchors(job.recipe)
-                groups[kind][index] = Course(rows, job.recipe, job.seed)
-        for (parent, *_), courses in groups.items():
+                groups[_kind(job)][index] = Course(rows, job.recipe, job.seed)
+        for (parent, method, *_), courses in groups.items():
             self._merge(parent)
-            results |= self._train_group(jobs, courses)
+            results |= (self._train_each if method == "full" else self._train_group)(jobs, courses)
         return [results[index] for index in range(len(jobs))]
 
     def _train_group(self, jobs: Sequence[Job], courses: dict[int, Course]) -> dict[int, Update | Failure]:
@@ -125,6 +145,19 @@ class LocalEngine:
                     results |= {index: Failure("system", f"out of memory in training: {error}") for index in left}
                 limits = limits.halved()
                 log.warning("out of memory; going on with %d adapters at a time", limits.adapters)
+        return results
+
+    def _train_each(self, jobs: Sequence[Job], courses: dict[int, Course]) -> dict[int, Update | Failure]:
+        """All weights of the model, so one job after the other."""
+        results: dict[int, Update | Failure] = {}
+        on_step = self._report(courses.values())
+        for index, course in courses.items():
+            try:
+                results[index] = self._keep(jobs[index], train_full(self.model, course, on_step))
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                results[index] = Failure("system", f"out of memory in training: {error}")
         return results
 
     def _report(self, courses: Iterable[Course]) -> Callable[[int, float], None]:
@@ -156,11 +189,14 @@ class LocalEngine:
         return [replace(row, anchors=anchor) for row, anchor in zip(rows, compared, strict=True)]
 
     def _keep(self, job: Job, trained: Trained) -> Update | Failure:
-        if trained.adapter is None:
+        if trained.weights is None:
             return Failure("policy", f"training diverged at learning rate {job.recipe.learning_rate}")
         name = hashlib.sha256(repr(job).encode()).hexdigest()[:16]
         update = Update(name, job.parent.id, trained.tokens, trained.loss)
-        self._trained[name] = (update, trained.adapter)
+        if isinstance(trained.weights, Full):
+            self._loaded[name] = trained.weights
+        else:
+            self._trained[name] = (update, trained.weights)
         return update
 
     # Sampling and reading
@@ -244,28 +280,53 @@ class LocalEngine:
     # Updates
 
     def save(self, update: Update, folder: Path) -> None:
-        """Write the update, with the parents it stands on, as one PEFT adapter of the base model."""
-        own, below = self._trained[update.id][1], self._loaded.get(update.parent or "")
-        conv1d = any(isinstance(self.model.get_submodule(name), Conv1D) for name in own.weights)
+        """Write the update, with the parents it stands on, as one PEFT adapter of the base model.
+
+        Where all weights were trained, in it or below it: as a model directory.
+        """
         try:
-            files.write(folder, files.join([below, own] if below else [own]), update, self.name, conv1d)
+            files.write(folder, partial(self._write, self._whole(update)), update, self.name)
         except (OSError, SafetensorError) as error:
             raise InputError(f"cannot write the adapter to {folder}: {error}; free some space, then resume") from error
 
+    def _whole(self, update: Update) -> Adapter | Full:
+        """What the update makes of the base, the parents it stands on included."""
+        if update.id not in self._trained:
+            return self._loaded[update.id]
+        own, below = self._trained[update.id][1], self._loaded.get(update.parent or "")
+        if isinstance(below, Full):
+            return merge(self.model, below, own)
+        return files.join([below, own] if below else [own])
+
+    def _write(self, weights: Adapter | Full, folder: Path) -> None:
+        if isinstance(weights, Full):
+            files.write_full(folder, weights, self.model, self.text.tokenizer)
+        else:
+            conv1d = any(isinstance(self.model.get_submodule(name), Conv1D) for name in weights.weights)
+            files.write_adapter(folder, weights, self.name, conv1d)
+
     def load(self, folder: Path) -> Update:
-        """Read a PEFT adapter of this model. Raises InputError if it was made for another."""
-        adapter, card = files.read(folder)
-        shapes = {target.name: (target.inputs, target.outputs) for target in find_targets(self.model)}
-        for name, (a, b) in adapter.weights.items():
-            if shapes.get(name) != (a.shape[1], b.shape[0]):
-                raise InputError(f"{folder} was trained for another model: {name} does not fit {self.name}")
+        """Read an update of this model, an adapter or all its weights. Raises InputError if it is for another."""
+        weights, card = files.read(folder)
+        if wrong := self._misfits(weights):
+            raise InputError(f"{folder} was trained for another model: {wrong[0]} does not fit {self.name}")
         known = {field: card[field] for field in ("parent", "tokens", "loss") if field in card}
         update = Update(card.get("id", folder.name), **known)
-        device = self.model.device
-        moved = {name: (a.to(device), b.to(device)) for name, (a, b) in adapter.weights.items()}
-        self._loaded[update.id] = replace(adapter, weights=moved)
+        if isinstance(weights, Adapter):
+            device = self.model.device
+            moved = {name: (a.to(device), b.to(device)) for name, (a, b) in weights.weights.items()}
+            weights = replace(weights, weights=moved)
+        self._loaded[update.id] = weights
         self._trained.pop(update.id, None)
         return update
+
+    def _misfits(self, weights: Adapter | Full) -> list[str]:
+        """The names of weights that this model has no place for, or does not find."""
+        if isinstance(weights, Full):
+            own, given = (dict(named) for named in (self.model.named_parameters(), weights.weights))
+            return [name for name in {**own, **given} if _shape(own, name) != _shape(given, name)]
+        shapes = {target.name: (target.inputs, target.outputs) for target in find_targets(self.model)}
+        return [name for name, (a, b) in weights.weights.items() if shapes.get(name) != (a.shape[1], b.shape[0])]
 
     def release(self, updates: Sequence[Update]) -> None:
         for update in updates:
@@ -276,6 +337,15 @@ class LocalEngine:
         if update_id != BASE.id and update_id not in self._loaded:
             raise EngineError(f"update {update_id} is not loaded here; save it, then load it")
         self._merged.put(update_id, self._loaded.get(update_id))
+
+
+def _kind(job: Job) -> Kind:
+    recipe = job.recipe
+    return job.parent.id, recipe.method, recipe.top_layers, recipe.padding, has_anchors(recipe)
+
+
+def _shape(weights: Mapping[str, Tensor], name: str) -> torch.Size | None:
+    return weights[name].shape if name in weights else None
 
 
 def check_rank(room: Layout) -> None:

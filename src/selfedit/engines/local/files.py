@@ -1,11 +1,11 @@
-"""Adapters as PEFT directories: `adapter_config.json`, `adapter_model.safetensors`, and `card.json`."""
+"""Updates on disk: adapters as PEFT directories, full weights as model directories, each with a `card.json`."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from selfedit.engines.local.stack import Adapter
+from selfedit.engines.local.stack import Adapter, Full
 from selfedit.errors import InputError
 from selfedit.types import Update
 
 _PREFIX, _A, _B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
+_FULL = "model.safetensors"
 
 
 def join(adapters: Sequence[Adapter]) -> Adapter:
@@ -41,13 +43,22 @@ def _join_layer(name: str, adapters: Sequence[Adapter]) -> tuple[torch.Tensor, t
     return torch.cat([part for part, _ in parts], dim=0), torch.cat([part for _, part in parts], dim=1)
 
 
-def write(folder: Path, adapter: Adapter, update: Update, base: str, fan_in_fan_out: bool) -> None:
-    """Write beside `folder`, then rename: it is there whole or not at all."""
-    from peft import LoraConfig  # slow to import, and only needed here
-
+def write(folder: Path, fill: Callable[[Path], None], update: Update, base: str) -> None:
+    """Have `fill` write beside `folder`, then rename: it is there whole or not at all."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
+    fill(partial)
+    (partial / "card.json").write_text(json.dumps({"base": base, **asdict(update)}, indent=2) + "\n")
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(partial, folder)
+
+
+def write_adapter(folder: Path, adapter: Adapter, base: str, fan_in_fan_out: bool) -> None:
+    """As a PEFT directory."""
+    from peft import LoraConfig  # slow to import, and only needed here
+
     config = LoraConfig(
         r=adapter.rank,
         lora_alpha=adapter.alpha,  # type: ignore[arg-type]  # PEFT computes alpha / r, for which any number will do
@@ -57,16 +68,20 @@ def write(folder: Path, adapter: Adapter, update: Update, base: str, fan_in_fan_
         fan_in_fan_out=fan_in_fan_out,
         inference_mode=True,
     )
-    config.save_pretrained(str(partial))
-    _sort_targets(partial / "adapter_config.json")
+    config.save_pretrained(str(folder))
+    _sort_targets(folder / "adapter_config.json")
     tensors = {}
     for name, (a, b) in adapter.weights.items():
         tensors[_PREFIX + name + _A], tensors[_PREFIX + name + _B] = a.cpu().contiguous(), b.cpu().contiguous()
-    save_file(tensors, partial / "adapter_model.safetensors", metadata={"format": "pt"})
-    (partial / "card.json").write_text(json.dumps({"base": base, **asdict(update)}, indent=2) + "\n")
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(partial, folder)
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def write_full(folder: Path, full: Full, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """As a model directory, which transformers and `--model` read too. Tied weights are written once."""
+    model.config.save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+    tensors = {name: weight.contiguous() for name, weight in full.weights.items()}
+    save_file(tensors, folder / _FULL, metadata={"format": "pt"})
 
 
 def _sort_targets(path: Path) -> None:
@@ -76,16 +91,21 @@ def _sort_targets(path: Path) -> None:
     path.write_text(json.dumps(config, indent=2, sort_keys=True))
 
 
-def read(folder: Path) -> tuple[Adapter, dict[str, Any]]:
-    """The adapter in a PEFT directory, ours or another's, and its card (empty for another's)."""
+def read(folder: Path) -> tuple[Adapter | Full, dict[str, Any]]:
+    """The weights in a PEFT or model directory, ours or another's, and its card (empty for another's)."""
     try:
+        card = json.loads((folder / "card.json").read_text()) if (folder / "card.json").exists() else {}
+        if (folder / _FULL).exists():
+            return Full(load_file(folder / _FULL)), card
         config = json.loads((folder / "adapter_config.json").read_text())
-        tensors = load_file(folder / "adapter_model.safetensors")
+        return _adapter(folder, config, load_file(folder / "adapter_model.safetensors")), card
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise InputError(f"{folder} holds no adapter that can be read: {error}") from None
+
+
+def _adapter(folder: Path, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Adapter:
     if config.get("use_rslora") or config.get("use_dora") or config.get("rank_pattern") or config.get("alpha_pattern"):
         raise InputError(f"{folder} is not a plain LoRA adapter (it uses rsLoRA, DoRA or rank patterns)")
     names = [key.removeprefix(_PREFIX).removesuffix(_A) for key in tensors if key.endswith(_A)]
     weights = {name: (tensors[_PREFIX + name + _A], tensors[_PREFIX + name + _B]) for name in names}
-    card = folder / "card.json"
-    return Adapter(weights, config["r"], config["lora_alpha"]), json.loads(card.read_text()) if card.exists() else {}
+    return Adapter(weights, config["r"], config["lora_alpha"])

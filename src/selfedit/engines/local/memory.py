@@ -69,6 +69,11 @@ def free_memory(device: torch.device, cap: int) -> float:
     return min(SHARE * free, cap - held) if cap else SHARE * free
 
 
+def model_bytes(model: PreTrainedModel) -> int:
+    """Bytes of its weights."""
+    return sum(weight.numel() * weight.element_size() for weight in model.parameters())
+
+
 def token_bytes(model: PreTrainedModel, layout: Layout) -> float:
     """Bytes that a training step saves per token for its backward pass, logits included: measured on a short one."""
     saved: dict[int, int] = {}

@@ -9,7 +9,7 @@ from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from selfedit.engines.local.stack import Adapter, scaled
+from selfedit.engines.local.stack import Adapter, Full, Pair, scaled
 from selfedit.types import BASE
 
 
@@ -21,27 +21,47 @@ class Merged:
         self._originals: dict[str, Tensor] = {}
         self._handles: list[RemovableHandle] = []
 
-    def put(self, update_id: str, adapter: Adapter | None) -> None:
-        """The base's own weights, plus what this update's adapter adds to them."""
+    def put(self, update_id: str, weights: Adapter | Full | None) -> None:
+        """The base's own weights, plus what this update's adapter adds to them, or its own in their place."""
         if update_id == self.id:
             return
         self._restore()
         self.id = update_id
-        for name, (a, b) in scaled(adapter).items() if adapter else ():
+        if isinstance(weights, Full):
+            for name, weight in weights.weights.items():
+                self._replace(name, weight)
+        for name, pair in scaled(weights).items() if isinstance(weights, Adapter) else ():
             layer, weight = self.model.get_submodule(name), self.model.get_parameter(f"{name}.weight").data
             if weight.is_floating_point():
-                self._originals[name] = weight.clone()
-                delta = b @ a
-                weight.copy_(weight.to(delta.dtype) + (delta.T if isinstance(layer, Conv1D) else delta))
+                self._replace(f"{name}.weight", _sum(layer, weight, pair))
             else:
-                self._handles.append(layer.register_forward_hook(_adding(a, b)))
+                self._handles.append(layer.register_forward_hook(_adding(*pair)))
+
+    def _replace(self, name: str, new: Tensor) -> None:
+        weight = self.model.get_parameter(name).data
+        self._originals[name] = weight.clone()
+        weight.copy_(new)
 
     def _restore(self) -> None:
         for name, original in self._originals.items():
-            self.model.get_parameter(f"{name}.weight").data.copy_(original)
+            self.model.get_parameter(name).data.copy_(original)
         for handle in self._handles:
             handle.remove()
         self._originals, self._handles = {}, []
+
+
+def merge(model: PreTrainedModel, below: Full, adapter: Adapter) -> Full:
+    """All weights of an update whose adapter was trained over `below`."""
+    merged = dict(below.weights)
+    for name, (a, b) in scaled(adapter).items():
+        key = f"{name}.weight"
+        merged[key] = _sum(model.get_submodule(name), merged[key], (a.cpu(), b.cpu())).to(merged[key].dtype)
+    return Full(merged)
+
+
+def _sum(layer: nn.Module, weight: Tensor, pair: Pair) -> Tensor:
+    delta = pair[1] @ pair[0]
+    return weight.to(delta.dtype) + (delta.T if isinstance(layer, Conv1D) else delta)
 
 
 def _adding(a: Tensor, b: Tensor) -> Any:

@@ -44,6 +44,13 @@ class Adapter:
     alpha: float
 
 
+@dataclass(frozen=True, slots=True)
+class Full:
+    """All weights of a model by name, on the CPU: what training without an adapter leaves."""
+
+    weights: dict[str, Tensor]
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where each layer's A and B lie in the flat vector of an adapter of this rank."""

@@ -16,7 +16,7 @@ from selfedit.engines.local.batch import Batch, lay_out, logits_at
 from selfedit.engines.local.jobs import Course, Limits, choose
 from selfedit.engines.local.objective import anchored
 from selfedit.engines.local.prefix import Prefix
-from selfedit.engines.local.stack import Adapter, Dropout, Layout, adapter_dtype, attached, find_targets
+from selfedit.engines.local.stack import Adapter, Dropout, Full, Layout, adapter_dtype, attached, find_targets
 from selfedit.types import Recipe
 
 OnStep = Callable[[int, float], None]
@@ -25,9 +25,9 @@ OnStep = Callable[[int, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What became of one job: its adapter, or None if it diverged; `loss` is the mean over its last epoch."""
+    """What became of one job: its weights, or None if it diverged; `loss` is the mean over its last epoch."""
 
-    adapter: Adapter | None
+    weights: Adapter | Full | None
     loss: float
     tokens: int
 

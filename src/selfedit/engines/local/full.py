@@ -1,0 +1,54 @@
+"""Training all weights of the model itself, one job at a time; afterwards they are as before, to the last bit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from selfedit.engines.local.batch import lay_out
+from selfedit.engines.local.jobs import Course
+from selfedit.engines.local.stack import Full
+from selfedit.engines.local.training import OnStep, Trained, gradients
+from selfedit.errors import InputError
+
+
+def train_full(model: PreTrainedModel, course: Course, on_step: OnStep) -> Trained:
+    """Train every weight, tied ones once, in the model's own type; weight decay is on all of them.
+
+    Takes the memory of the weights four times more: the originals, the gradients and two moments. Raises InputError for
+    quantized weights. Not covered: dropout inside the model, which stays in evaluation mode.
+    """
+    weights = dict(model.named_parameters())
+    if any(not weight.is_floating_point() for weight in weights.values()):
+        raise InputError("the weights are quantized, and method full trains them; set method to lora or leave quantize")
+    originals = {name: weight.detach().clone() for name, weight in weights.items()}
+    try:
+        model.requires_grad_()
+        _descend(model, list(weights.values()), course, on_step)
+        sound = not course.failed and all(bool(weight.isfinite().all()) for weight in weights.values())
+        kept = {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()} if sound else None
+    finally:
+        model.requires_grad_(False)
+        for name, weight in weights.items():
+            weight.grad = None
+            weight.copy_(originals[name])
+    return Trained(Full(kept) if kept else None, course.loss, course.tokens)
+
+
+def _descend(model: PreTrainedModel, weights: Sequence[Tensor], course: Course, on_step: OnStep) -> None:
+    optimizer = torch.optim.AdamW(weights, weight_decay=course.recipe.weight_decay)
+    while course.left:
+        losses, found = gradients(model, weights, lay_out([course.next], model.device))
+        for weight, gradient in zip(weights, found, strict=True):
+            weight.grad = gradient
+        norm = torch.nn.utils.clip_grad_norm_(weights, course.recipe.clip or math.inf)
+        loss, is_sound = losses.item(), bool(norm.isfinite() & losses.isfinite())
+        if is_sound:
+            optimizer.param_groups[0]["lr"] = course.rate
+            optimizer.step()
+        course.advance(loss, is_sound)
+        on_step(1, loss)
