@@ -26,7 +26,7 @@ from selfedit.cli.common import (
     start_run,
     update_folder,
 )
-from selfedit.cli.experiments import read_data, run_and_report
+from selfedit.cli.experiments import ALMANAC_PASSAGES, read_data, run_and_report
 from selfedit.config import Config, load_config, merge, read_toml
 from selfedit.errors import InputError
 from selfedit.evaluate import across_seeds
@@ -36,6 +36,7 @@ from selfedit.reproduce.grader import grader
 from selfedit.reproduce.plan import Plan, read_plan, summarise_arms
 from selfedit.reproduce.released import released
 from selfedit.reproduce.self_questions import Ranking, rank_edits, summarise_ranking
+from selfedit.reproduce.teacher import write_teacher
 from selfedit.types import Trial
 
 SEEDS, PASSAGES, ROUNDS, PER_ROUND = 3, 200, 3, 100
@@ -89,13 +90,25 @@ def arms(asked: Asked) -> dict[str, Any]:
         def run(tree: dict[str, Any], path: Path) -> tuple[Result, Mapping[str, list[Trial]]]:
             return _run(_config(tree, asked), path, engine, progress)
 
+        more = _teacher(plan, folder, asked) if plan.teacher else {}
         for seed in range(plan.seeds):
             policy = _policy(plan, seed, folder, run) if plan.policy else ""
             for arm in plan.arms:
-                result, trials = run(plan.tree(arm, seed, policy), folder / slug(arm) / f"seed-{seed}")
+                result, trials = run(merge(plan.tree(arm, seed, policy), more), folder / slug(arm) / f"seed-{seed}")
                 rows[arm].append(result.trials)
                 rounds[arm].append(trials)
     return {**summarise_arms(plan, rows, rounds), "seconds": round(time.monotonic() - began, 1)}
+
+
+def _teacher(plan: Plan, folder: Path, asked: Asked) -> dict[str, Any]:
+    """Keys that name the teacher's file, which is written first; nothing where the passages are not the almanac's."""
+    config = _config(plan.tree(next(iter(plan.arms)), 0), asked)
+    if config.data.eval != "almanac":
+        return {}
+    path = folder / "teacher.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_teacher(path, config.data.eval_passages or ALMANAC_PASSAGES, config.documents.edits)
+    return {"teacher": {"completions": str(path)}}
 
 
 def self_questions(asked: Asked) -> dict[str, Any]:

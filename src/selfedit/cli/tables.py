@@ -57,7 +57,7 @@ OF_DATA: dict[str, Callable[[Mapping[str, Any]], list[Table]]] = {
 
 def arms(summary: Mapping[str, Any], title: str) -> list[Table]:
     """The arms of a plan: what each reached in every condition, how far from the reference, and its rounds."""
-    scores = narrow_table(title, "arm", "condition", "correct", "interval\n(95 %)", "against\nreference", "SEAL")
+    scores = narrow_table(title, "arm", "condition", "correct", "interval\n(95 %)", "blank", "against\nreference", "SEAL")
     scores.columns[1].justify = "left"
     for arm, rows in summary["arms"].items():
         for row, cells in rows.items():
@@ -69,6 +69,7 @@ def arms(summary: Mapping[str, Any], title: str) -> list[Table]:
                     row,
                     percent(cells["mean"]),
                     f"{100 * cells['low']:.1f} to {100 * cells['high']:.1f}",
+                    f"{100 * cells['blank']:.1f}",
                     _difference(difference) if difference else "",
                     f"{published:.1f}" if published else "",
                 )

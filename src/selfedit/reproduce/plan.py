@@ -24,12 +24,14 @@ class Plan(BaseModel):
 
     `policy`, if any, is trained once per seed, and every arm begins from it with no outer loop of its own. Arms are
     compared with the `reference`, passage by passage. `published` holds SEAL's numbers for the same rows, in percent.
+    With `teacher`, the almanac's passages have edits by somebody who knows its world (`teacher.py`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     about: str
     seeds: int = Field(3, ge=1)
+    teacher: bool = False
     reference: str = ""
     common: dict[str, Any] = {}
     policy: dict[str, Any] = {}
