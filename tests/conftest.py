@@ -5,6 +5,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,95 @@ def no_network(monkeypatch):
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 64  # with less, connections that come at once wait a second
+
+    def handle_error(self, request, client_address):
+        """A client that did not wait for the reply is no news."""
+
+
+class Endpoint:
+    """A small OpenAI-compatible server on this machine, for `url`; keeps the bodies and headers it was sent.
+
+    `script` holds replies that are used up first: (status, body, headers), or "silence" for none at all. Then `answer`
+    makes a completion of the prompt. While it is `down`, every reply is a 503.
+    """
+
+    def __init__(self):
+        self.script, self.bodies, self.headers, self.paths, self.down = [], [], [], [], False
+        self.answer = lambda prompt: f"You said {prompt}"
+        self._lock, self._closing = threading.Lock(), threading.Event()
+        self._server = Server(("127.0.0.1", 0), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    @property
+    def prompts(self):
+        return [body["messages"][0]["content"] if "messages" in body else body["prompt"] for body in self.bodies]
+
+    def reply(self, path, headers, body):
+        with self._lock:
+            self.paths.append(path)
+            self.headers.append(headers)
+            self.bodies.append(body)
+            if self.down:
+                return 503, "out for lunch", {}
+            if self.script:
+                return self.script.pop(0)
+            return 200, completion(self.answer(self.prompts[-1]), chat="messages" in body), {}
+
+    def _handler(endpoint):
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                reply = endpoint.reply(self.path, dict(self.headers), body)
+                if reply == "silence":
+                    endpoint._closing.wait()
+                    return
+                status, content, headers = reply
+                data = (content if isinstance(content, str) else json.dumps(content)).encode()
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": len(data)}.items():
+                    self.send_header(name, str(value))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *parts):
+                pass
+
+        return Handler
+
+    def close(self):
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def completion(text, chat=True):
+    return {"choices": [{"message": {"role": "assistant", "content": text}} if chat else {"text": text}]}
+
+
+CONNECT = socket.socket.connect
+
+
+@pytest.fixture
+def endpoint(no_network, monkeypatch):
+    """A server on this machine, the only one that can be reached."""
+
+    def only_here(self, address):
+        assert address[0] == "127.0.0.1", "a test tried to leave this machine"
+        return CONNECT(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", only_here)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    server = Endpoint()
+    yield server
+    server.close()
 
 
 @pytest.fixture

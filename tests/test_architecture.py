@@ -24,8 +24,9 @@ LAYERS = [
         "proxies",
         "formats",
         "almanac",
+        "asking",
     },
-    {"outer", "evaluate", "questions", "continual", "audit"},
+    {"outer", "evaluate", "questions", "endpoints", "continual", "audit"},
     {"experiment", "teach", "bench", "reproduce"},
     {"report", "server", "cli"},
 ]
@@ -36,13 +37,16 @@ WITHIN_A_LAYER = {
     ("questions", "outer"),
     ("store", "statistics"),
     ("teach", "experiment"),
+    ("reproduce", "experiment"),
     ("cli", "report"),
+    ("graders", "asking"),
+    ("proxies", "asking"),
 }
 """(who, whom): the only imports between modules of one layer."""
 
 PLUGINS = {"domains", "engines", "graders", "proxies", "almanac"}
 LOOPS = {"inner", "outer", "evaluate", "questions", "continual", "experiment", "teach"}
-HEAVY = {"torch", "transformers", "peft", "matplotlib", "scipy"}
+HEAVY = {"torch", "transformers", "peft", "matplotlib", "scipy", "sklearn", "httpx2"}
 
 PATHS = sorted(ROOT.rglob("*.py"))
 MODULES = [path for path in PATHS if path != ROOT / "__init__.py"]

@@ -129,7 +129,7 @@ def test_an_unknown_key_is_named_with_the_nearest_right_one(key, near):
 
 def test_a_key_like_no_other_comes_with_those_there_are():
     message = complaint("exam.zzz=1")
-    assert message.endswith("there is no key exam.zzz; the keys here are grader, max_new_tokens, rows")
+    assert message.endswith("there is no key exam.zzz; the keys here are grader, max_new_tokens, rows, judge")
 
 
 @pytest.mark.parametrize(
@@ -224,6 +224,31 @@ def test_a_file_that_is_not_toml_is_said_to_be_none(tmp_path, content):
         load_config(tmp_path / "run.toml", [])
 
 
+# Endpoints
+
+
+@pytest.mark.parametrize("key", ["exam.judge", "outer.rubric", "teacher.endpoint"])
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("url=localhost:8000", "begins with http:// or https:// and a host"),
+        ("url=http://", "begins with http:// or https:// and a host"),
+        ("url=https://me:HIDDEN@host/v1", "no user, password"),
+        ("url=https://host/v1?key=HIDDEN", "put the key in an environment variable"),
+        ("key_env=sk-HIDDEN", "the name of an environment variable, not the key itself"),
+    ],
+)
+def test_a_secret_in_the_config_is_refused_and_not_repeated(key, setting, said):
+    message = complaint(f"{key}.{setting}")
+    assert message.startswith(f"the options: {key}.{setting.split('=')[0]} is wrong: ")
+    assert said in message and "HIDDEN" not in message
+
+
+@pytest.mark.parametrize("url", ["", "http://localhost:8000/v1", "https://host", "http://[::1]:8000/v1/"])
+def test_an_endpoint_has_a_plain_address(url):
+    assert load_config(None, [f"exam.judge.url={url}"]).exam.judge.url == url
+
+
 def test_a_config_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         Config().seed = 1
@@ -243,7 +268,10 @@ def test_the_defaults_survive_the_round_trip_through_toml(toml):
 def test_every_key_stands_in_the_toml_with_its_description(toml):
     text = to_toml(Config())
     assert "[outer.recipe]" in text
-    assert 'grader = "contains"  # contains or exact' in text
+    assert (
+        'grader = "contains"  # contains, exact, f1, calibrated (fitted to a judge), or judge (a model at exam.judge)'
+        in text
+    )
 
 
 @given(

@@ -8,6 +8,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -113,6 +114,33 @@ class RecipeConfig(_Table):
         return Recipe(**self.model_dump())
 
 
+class EndpointConfig(_Table):
+    url: str = Field("", description="of an OpenAI-compatible endpoint, such as http://localhost:8000/v1")
+    model: str = Field("", description="as the endpoint calls it")
+    key_env: str = Field("OPENAI_API_KEY", description="the environment variable that holds the key; may be unset")
+    parallel: int = Field(8, ge=1, description="requests at once")
+    timeout: float = Field(60, gt=0, description="seconds without a sign of life before a request is tried again")
+    retries: int = Field(5, ge=0, le=20, description="further tries of a request, each after twice the wait")
+    chat: bool = Field(True, description="ask /chat/completions; false: /completions")
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address_without_secrets(cls, text: str) -> str:
+        parts = urlsplit(text)
+        if text and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("an endpoint's url begins with http:// or https:// and a host")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("a url has no user, password or ?key=... in it; put the key in an environment variable")
+        return text
+
+    @field_validator("key_env")
+    @classmethod
+    def _is_a_name(cls, text: str) -> str:
+        if not re.fullmatch(r"(?:[A-Za-z_][A-Za-z0-9_]*)?", text):
+            raise ValueError("this is the name of an environment variable, not the key itself")
+        return text
+
+
 class WritingConfig(_Table):
     temperature: float = Field(1.0, ge=0)
     top_p: float = Field(0.95, gt=0, le=1)
@@ -167,11 +195,22 @@ class OuterConfig(_Table):
             )
         return recipe
 
+    rubric: EndpointConfig = EndpointConfig()
+
 
 class ExamConfig(_Table):
-    grader: str = Field("contains", description="contains or exact")
+    grader: str = Field(
+        "contains",
+        description="contains, exact, f1, calibrated (fitted to a judge), or judge (a model at exam.judge)",
+    )
     max_new_tokens: int = Field(64, ge=1)
     rows: tuple[str, ...] = Field((), description="conditions of the final table, by name; empty: all")
+    judge: EndpointConfig = EndpointConfig()
+
+
+class TeacherConfig(_Table):
+    completions: str = Field("", description="a file of another model's notes, JSON in SEAL's format")
+    endpoint: EndpointConfig = EndpointConfig()
 
 
 class Config(_Table):
@@ -185,6 +224,7 @@ class Config(_Table):
     inner: RecipeConfig = RecipeConfig()
     outer: OuterConfig = OuterConfig()
     exam: ExamConfig = ExamConfig()
+    teacher: TeacherConfig = TeacherConfig()
 
 
 def load_config(path: Path | None, overrides: list[str], base: dict[str, Any] | None = None) -> Config:
@@ -236,14 +276,18 @@ def _parse_override(text: str) -> dict[str, Any]:
     return dict(value)
 
 
+_MAY_HOLD_SECRETS = {"url", "key_env"}
+"""Keys whose wrong values are not shown: a password or an API key may have been put there."""
+
+
 def _explain(error: ValidationError) -> str:
     """The first problem in one sentence; an unknown key comes with the nearest right one."""
     problem = error.errors()[0]
     *parents, key = [str(part) for part in problem["loc"]] or ["the config"]
     name = ".".join([*parents, key])
     if problem["type"] != "extra_forbidden":
-        is_table = isinstance(problem["input"], dict | BaseModel)
-        return f"{name} is wrong: {problem['msg']}" + ("" if is_table else f" (it is {problem['input']!r})")
+        unsaid = key in _MAY_HOLD_SECRETS or isinstance(problem["input"], dict | BaseModel)
+        return f"{name} is wrong: {problem['msg']}" + ("" if unsaid else f" (it is {problem['input']!r})")
     near = difflib.get_close_matches(key, _keys(parents), n=1)
     hint = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(_keys(parents))}"
     return f"there is no key {name}; {hint}"

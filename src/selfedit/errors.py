@@ -4,6 +4,7 @@ SelfEditError
 - InputError    something the user gave is wrong: a file, a key, a model (exit code 3)
 - Refused       we could, but should not: another config's run, a file in the way (exit code 2)
 - EngineError   an engine cannot work at all; a single item that failed is a Failure (exit code 1)
+  - EndpointDown  a model elsewhere does not answer; a run stops, and can go on when it does
 - BadEdit       the policy wrote something its domain cannot read; earns the floor reward
 """
 
@@ -23,6 +24,10 @@ class Refused(SelfEditError):
 
 
 class EngineError(SelfEditError, RuntimeError):
+    pass
+
+
+class EndpointDown(EngineError):
     pass
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,16 +11,27 @@ from typing import Any, TypeVar
 from selfedit.config import Config
 from selfedit.credit import CREDITS
 from selfedit.domains import DOMAINS
+from selfedit.endpoints import make_judge, make_rubric, make_sampler
 from selfedit.errors import InputError
-from selfedit.evaluate import Condition, Exam, conditions, paired_gain, run_conditions, summarise
+from selfedit.evaluate import (
+    Condition,
+    Exam,
+    Teacher,
+    conditions,
+    paired_gain,
+    run_conditions,
+    summarise,
+    write_edits,
+)
+from selfedit.formats.passages import read_completions
 from selfedit.graders import GRADERS
 from selfedit.inner import CONTROLS, Examiner
-from selfedit.outer import Outer, Writing, run_outer
+from selfedit.outer import Outer, Writing, read, run_outer
 from selfedit.prompts import PROMPTS
-from selfedit.protocols import Domain, Engine, Progress, silent
+from selfedit.protocols import Domain, Engine, Grader, Progress, Proxy, silent
 from selfedit.proxies import PROXIES
 from selfedit.questions import self_exams
-from selfedit.reward import REWARDS, with_costs
+from selfedit.reward import REWARDS, gain, with_costs
 from selfedit.store import Run, read_json
 from selfedit.types import BASE, Question, Task, Trial, Update
 
@@ -43,16 +54,24 @@ def lookup(table: Mapping[str, Row], name: str, key: str) -> Row:
     return table[name]
 
 
-def make_examiner(config: Config, engine: Engine, tasks: Sequence[Task] = ()) -> Examiner:
-    """`tasks` are those of the outer loop: the first of them are the control, where forgetting is charged."""
+def make_examiner(config: Config, engine: Engine, tasks: Sequence[Task] = (), folder: Path | None = None) -> Examiner:
+    """`tasks` are those of the outer loop: the first of them are the control, where forgetting is charged.
+
+    `folder` is the run's, where a judge's verdicts are kept; without one they are asked for each time.
+    """
     return Examiner(
         engine,
         make_domain(config),
-        lookup(GRADERS, config.exam.grader, "exam.grader"),
+        make_grader(config, folder),
         config.exam.max_new_tokens,
         likelihood=config.outer.reward == "likelihood",
         control=tuple(tasks[: CONTROLS + 1]) if config.outer.forgetting else (),
     )
+
+
+def make_grader(config: Config, folder: Path | None) -> Grader:
+    graders: dict[str, Grader | None] = {**GRADERS, "judge": None}  # a judge is made from the config
+    return lookup(graders, config.exam.grader, "exam.grader") or make_judge(config, folder)
 
 
 def make_domain(config: Config) -> Domain:
@@ -64,13 +83,22 @@ def make_domain(config: Config) -> Domain:
     )
 
 
-def make_outer(config: Config) -> Outer:
-    outer, proxy = config.outer, config.outer.reward in PROXIES
-    if proxy and (outer.forgetting or outer.cost):
+def make_proxy(config: Config, folder: Path | None) -> Proxy | None:
+    """The proxy that the config names as its reward; None for a reward that is measured. Raises InputError."""
+    outer = config.outer
+    if outer.reward in REWARDS:
+        return None
+    if outer.forgetting or outer.cost:
         raise InputError(
             f"outer.reward is {outer.reward}, which tries no edit: outer.forgetting and outer.cost cannot be charged"
         )
-    reward = REWARDS["gain"] if proxy else lookup(REWARDS, outer.reward, "outer.reward")
+    proxies: dict[str, Callable[[], Proxy]] = {**PROXIES, "rubric": lambda: make_rubric(config, folder)}
+    return lookup({**REWARDS, **proxies}, outer.reward, "outer.reward") and proxies[outer.reward]()
+
+
+def make_outer(config: Config, folder: Path | None = None) -> Outer:
+    """`folder` is the run's, where the answers of a rubric's model are kept."""
+    outer = config.outer
     return Outer(
         rounds=outer.rounds,
         tasks_per_round=outer.passages_per_round,
@@ -79,12 +107,12 @@ def make_outer(config: Config) -> Outer:
         writing=Writing(**outer.writing.model_dump()),
         inner=config.inner.recipe(),
         recipe=outer.recipe.recipe(),
-        reward=with_costs(reward, outer.forgetting, outer.cost),
+        reward=with_costs(REWARDS.get(outer.reward, gain), outer.forgetting, outer.cost),
         credit=lookup(CREDITS, outer.credit, "outer.credit"),
         seed=config.seed,
         repeats=outer.repeats,
         probe=outer.probe,
-        proxy=PROXIES[outer.reward]() if proxy else None,
+        proxy=make_proxy(config, folder),
     )
 
 
@@ -107,14 +135,15 @@ def run_experiment(
     earlier calls ran; what those took besides is not known.
     """
     began, earlier = time.monotonic(), sum(run.seconds().values())
-    examiner, outer = make_examiner(config, engine, train), make_outer(config)
+    examiner, outer = make_examiner(config, engine, train, run.path), make_outer(config, run.path)
     if config.outer.questions == "own":
         used = train[: outer.rounds * outer.tasks_per_round]
         train, _ = own_questions(run, used, examiner, outer, progress)
     start = engine.load(Path(config.outer.policy)) if config.outer.policy else BASE
     policy = run_outer(train, examiner, outer, run.remember, run.updates, progress, start)
     exam = make_exam(config, len(evaluation))
-    rows = named_rows(config, conditions(policy, examiner, outer, exam)) if evaluation else {}
+    teacher = make_teacher(config, examiner.domain, outer, run.path)
+    rows = named_rows(config, conditions(policy, examiner, outer, exam, teacher)) if evaluation else {}
     trials = run_conditions(evaluation, rows, config.wave, run.remember, progress, exam.together)
     seconds = run.seconds()
     summary: dict[str, Any] = {
@@ -126,6 +155,40 @@ def run_experiment(
     run.write_json("summary.json", summary)
     run.write_metrics()
     return Result(policy, summary, trials)
+
+
+def make_teacher(config: Config, domain: Domain, outer: Outer, folder: Path | None) -> Teacher | None:
+    """Who else writes edits: a file of completions in SEAL's format, or a model at an endpoint; None for nobody."""
+    teacher, edits = config.teacher, config.documents.edits
+    if teacher.completions:
+        return _from_file(Path(teacher.completions), domain, edits)
+    if not teacher.endpoint.url:
+        return None
+    sampler = make_sampler(config, "teacher", folder)
+    return lambda tasks: write_edits(BASE, tasks, domain, sampler, outer, edits)
+
+
+def _from_file(path: Path, domain: Domain, edits: int) -> Teacher:
+    texts = {(row.title, row.context): row.completions for row in read_completions(path, edits)}
+
+    def written(tasks: Sequence[Task]) -> list[list[Trial]]:
+        missing = [task.title for task in tasks if (task.title, task.context) not in texts]
+        if missing:
+            raise InputError(f"{path} has no self-edits for {missing[0]!r}, nor for {len(missing) - 1} more passages")
+        return [
+            [
+                _somebodys(task, member, text, domain)
+                for member, text in enumerate(texts[task.title, task.context][:edits])
+            ]
+            for task in tasks
+        ]
+
+    return written
+
+
+def _somebodys(task: Task, member: int, text: str, domain: Domain) -> Trial:
+    """An empty completion stands for the passage alone (SEAL's naive_val.json)."""
+    return read(task, member, text, domain) if text.strip() else Trial(domain.without_edit(task))
 
 
 def named_rows(config: Config, rows: dict[str, Condition]) -> dict[str, Condition]:

@@ -40,7 +40,7 @@ def teach(
 
     The adapter is saved as `updates/adapter`. Without questions there is no score, and the summary says nothing.
     """
-    examiner, outer = make_examiner(config, engine), make_outer(config)
+    examiner, outer = make_examiner(config, engine, folder=run.path), make_outer(config)
     notes = write_notes(run, passages, policy, examiner, outer, progress)
     folder = run.updates / "adapter"
     if not folder.exists():

@@ -19,7 +19,7 @@ from selfedit.almanac import RECIPE
 from selfedit.cli import screen
 from selfedit.config import Config, load_config, read_toml, resolve
 from selfedit.engines.start import start_local, start_pool, usual_processes
-from selfedit.errors import InputError, SelfEditError
+from selfedit.errors import EndpointDown, InputError, SelfEditError
 from selfedit.protocols import Engine, Progress
 from selfedit.store import Run, read_json
 from selfedit.types import BASE, Question, Task, Update
@@ -150,7 +150,7 @@ class Stopped(SelfEditError):
 
 @contextmanager
 def resumable(*command: object) -> Iterator[None]:
-    """Ctrl-C inside this block ends with the command that goes on. What was finished is in the database already.
+    """Ctrl-C, or a judge that is down, ends with the command that goes on. What was finished is already stored.
 
     The key is noted, not only raised: in C code the exception can come out as another (PyTorch makes it a ValueError).
     """
@@ -161,12 +161,14 @@ def resumable(*command: object) -> Iterator[None]:
         raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGINT, note)
+    again = shlex.join(["selfedit", *map(str, command)])
     try:
         yield
+    except EndpointDown as error:
+        raise EndpointDown(f"{error}; what was finished is kept. When it is up again, go on with: {again}") from error
     except BaseException:
         if not pressed:
             raise
-        again = shlex.join(["selfedit", *map(str, command)])
         raise Stopped(f"stopped; what was finished is kept. Go on with: {again}") from None
     finally:
         signal.signal(signal.SIGINT, previous)

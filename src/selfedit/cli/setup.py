@@ -15,6 +15,7 @@ from selfedit.cli.common import Json, Model, Set, make_config, make_engine, prin
 from selfedit.config import Config, to_toml
 from selfedit.domains.knowledge import build_documents
 from selfedit.domains.passages import read_documents
+from selfedit.endpoints import reached, used
 from selfedit.errors import InputError, Refused
 from selfedit.protocols import silent
 from selfedit.store import write_whole
@@ -53,6 +54,8 @@ def doctor(
 ) -> None:
     """Check a model before training it: device, memory, what will be trained, and an estimate of the time.
 
+    A judge, a rubric or a teacher that the config uses is asked whether it answers.
+
     Shows three training documents as the model will read them; only the marked tokens are learned.
 
     Example: selfedit doctor handbook.md --model path/to/model
@@ -60,7 +63,8 @@ def doctor(
     config = make_config(model, overrides)
     tasks = read_documents(documents) if documents else world.tasks("practice", 3, config.seed)
     engine = make_engine(config, silent)
-    facts = {**engine.describe(config.inner.recipe()), **estimate(engine, config, tasks[0])}
+    answering = {role: reached(config, role) for role in used(config)}
+    facts = {**engine.describe(config.inner.recipe()), **estimate(engine, config, tasks[0]), **answering}
     if json:
         return print_json(facts)
     for name, value in facts.items():

@@ -1,0 +1,41 @@
+"""Asking a model for an opinion that is read as a number: what judges and rubrics share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from selfedit.errors import EndpointDown
+from selfedit.protocols import Sampler
+from selfedit.types import BASE, Failure, Request
+
+Read = Callable[[str], float | None]
+"""A model's answer -> the number in it, or None where there is none."""
+
+
+def ask(sampler: Sampler, prompts: Sequence[str], read: Read, max_new_tokens: int) -> list[float | Failure]:
+    """One number per prompt, at temperature 0; equal prompts are asked once.
+
+    An answer that cannot be read is asked for once more, with another seed; then it is a Failure, never a number.
+    Where an answer could not be had at all this raises EndpointDown, so that nothing half-graded is stored: the wave is
+    done again when the run goes on. An answer that cannot be read does not stop the run: it would stop it every time.
+    """
+    numbers: dict[str, float | Failure] = {}
+    for seed in (0, 1):
+        missing = [prompt for prompt in dict.fromkeys(prompts) if not isinstance(numbers.get(prompt), float)]
+        requests = [Request(BASE, prompt, seed, max_new_tokens=max_new_tokens) for prompt in missing]
+        texts = _all_answers(sampler.sample(requests)) if requests else []
+        numbers |= {prompt: _number(text, read) for prompt, text in zip(missing, texts, strict=True)}
+    return [numbers[prompt] for prompt in prompts]
+
+
+def _all_answers(texts: Sequence[str | Failure]) -> list[str]:
+    answers = [text for text in texts if isinstance(text, str)]
+    lost = [text.message for text in texts if isinstance(text, Failure)]
+    if lost:
+        raise EndpointDown(f"{len(lost)} of {len(texts)} verdicts could not be had: {lost[-1]}")
+    return answers
+
+
+def _number(text: str, read: Read) -> float | Failure:
+    number = read(text)
+    return Failure("system", f"a verdict could not be read: {text[:80]!r}") if number is None else number

@@ -1,0 +1,232 @@
+"""A sampler over any OpenAI-compatible endpoint: vLLM, llama.cpp, OpenAI and others. It carries judges and teachers.
+
+What is not covered: adapters (only the base model of an endpoint is sampled), streams, and models that take other
+parameters than temperature, top_p, max_tokens and seed. An answer without text, such as a refusal, is a blank one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfedit.config import EndpointConfig
+from selfedit.engines.answers import Answers, Body, key_of
+from selfedit.errors import EndpointDown, EngineError, InputError, SelfEditError
+from selfedit.types import BASE, Failure, Request
+
+if TYPE_CHECKING:
+    import httpx2
+
+PASSING = {408, 409, 429}
+"""The statuses below 500 that say nothing about the request: timeout, conflict, too many requests."""
+
+FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0
+"""Seconds before the second try, each further try waiting twice as long; no wait is longer, whatever is asked for."""
+
+MOST_LOST = 8
+"""After so many requests in a row without any answer the endpoint is taken to be down, and the rest is not asked."""
+
+SEEDS = 2**31
+"""Seeds are taken modulo this: some servers keep them in 32 bits."""
+
+Sleep = Callable[[float], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A try that failed in a way that may pass; `seconds` is how long the server asked to be left alone."""
+
+    reason: str
+    seconds: float | None = None
+
+
+class Call:
+    """What the threads that answer one list of requests know of each other."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self._lock, self._lost = threading.Lock(), 0
+
+    def ended(self, answered: bool) -> None:
+        """Count a request that was answered, or given up."""
+        with self._lock:
+            self._lost = 0 if answered else self._lost + 1
+            if self._lost >= MOST_LOST:
+                self.over.set()
+
+
+class HttpSampler:
+    """Asks `endpoint`, several requests at once; answers are kept in `cache`, where a folder is given.
+
+    The key is read from the environment when something is asked, and stands in the headers of requests only.
+    `sleep` takes the seconds between tries; the one that is used if none is given wakes up when the call is over.
+    """
+
+    def __init__(self, endpoint: EndpointConfig, cache: Path | None = None, sleep: Sleep | None = None) -> None:
+        self.endpoint = endpoint
+        self.url = endpoint.url.rstrip("/") + ("/chat/completions" if endpoint.chat else "/completions")
+        self._answers, self._sleep = Answers(cache), sleep
+
+    def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
+        """One text per request; equal requests are asked once. A Failure where every try of one failed.
+
+        Raises EndpointDown where every request that was sent failed, EngineError for an adapter and for requests that
+        the endpoint does not take, InputError for its address, its model's name or its key.
+        """
+        bodies = [self._body(request) for request in requests]
+        keys = [key_of(body) for body in bodies]
+        wanted = dict(zip(keys, bodies, strict=True))
+        known = {key: text for key, body in wanted.items() if (text := self._answers.read(body)) is not None}
+        asked = self._ask({key: body for key, body in wanted.items() if key not in known})
+        found = {**known, **asked}
+        return [found[key] for key in keys]
+
+    def _body(self, request: Request) -> Body:
+        if request.update != BASE:
+            raise EngineError(f"{self.url} serves no adapters, so update {request.update.id} cannot be sampled there")
+        prompt = {"messages": [{"role": "user", "content": request.prompt}]}
+        return {
+            "url": self.url,
+            "model": self.endpoint.model,
+            **(prompt if self.endpoint.chat else {"prompt": request.prompt}),
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "max_tokens": request.max_new_tokens,
+            "seed": request.seed % SEEDS,
+        }
+
+    def _ask(self, bodies: Mapping[str, Body]) -> dict[str, str | Failure]:
+        if not bodies:
+            return {}
+        call = Call()
+        with self._client() as client, ThreadPoolExecutor(min(self.endpoint.parallel, len(bodies))) as pool:
+            futures = {key: pool.submit(self._answer, call, client, key, body) for key, body in bodies.items()}
+            try:
+                done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()  # raises what no further request would mend
+            finally:
+                call.over.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+        found = {key: future.result() for key, future in futures.items()}
+        failures = [outcome for outcome in found.values() if isinstance(outcome, Failure)]
+        if len(failures) == len(found):
+            raise EndpointDown(failures[0].message)
+        return found
+
+    def _client(self) -> httpx2.Client:
+        import httpx2
+
+        key, parallel = self._key(), self.endpoint.parallel
+        return httpx2.Client(
+            headers={"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})},
+            timeout=self.endpoint.timeout,
+            limits=httpx2.Limits(max_connections=parallel, max_keepalive_connections=parallel),
+        )
+
+    def _key(self) -> str:
+        key = os.environ.get(self.endpoint.key_env, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise InputError(f"the key in {self.endpoint.key_env} has characters that no key has; copy it again")
+        return key
+
+    def _answer(self, call: Call, client: httpx2.Client, key: str, body: Body) -> str | Failure:
+        """Try until there is an answer. The waits are drawn from the request, so that not all come back at once."""
+        reason, tries = "not asked, because other requests had no answer either", 0
+        while tries <= self.endpoint.retries and not call.over.is_set():
+            outcome = self._try(client, body)
+            tries += 1
+            if isinstance(outcome, str):
+                self._answers.write(body, outcome)
+                call.ended(answered=True)
+                return outcome
+            reason = outcome.reason
+            if tries <= self.endpoint.retries:
+                (self._sleep or call.over.wait)(_pause(key, tries, outcome.seconds))
+        call.ended(answered=False)
+        return Failure("system", f"no answer from {self.url} after {tries} tries: {reason}")
+
+    def _try(self, client: httpx2.Client, body: Body) -> str | Again:
+        import httpx2
+
+        sent = {name: value for name, value in body.items() if name != "url"}
+        try:
+            response = client.post(self.url, content=json.dumps(sent))
+        except httpx2.RequestError as error:
+            return Again(str(error) or type(error).__name__)
+        if response.status_code in PASSING or response.status_code >= 500:
+            return Again(self._said(response), _asked_wait(response.headers.get("retry-after", "")))
+        if not response.is_success:
+            raise self._refusal(response)
+        text = _text_of(response)
+        return Again("it answered with something that is no completion") if text is None else text
+
+    def _refusal(self, response: httpx2.Response) -> SelfEditError:
+        said, name = self._said(response), self.endpoint.key_env
+        if response.status_code in (401, 403):
+            return InputError(f"{self.url} wants another key ({said}); set it in the environment variable {name}")
+        if response.status_code == 404:
+            model = self.endpoint.model
+            return InputError(f"{self.url} is not there, or has no model {model!r} ({said}); correct url or model")
+        return EngineError(f"{self.url} does not take such requests ({said}); see what the server and the model allow")
+
+    def _said(self, response: httpx2.Response) -> str:
+        """The status and the server's own words in one short line. Some servers repeat the key that they were given."""
+        text, key = " ".join(_complaint(response).split()), self._key()
+        return f"{response.status_code}: {(text.replace(key, '...') if key else text)[:200] or 'no reason given'}"
+
+
+def _pause(key: str, tries: int, asked: float | None) -> float:
+    """What the server asked for, or exponential back-off of which a random half is left out."""
+    if asked is not None:
+        return min(asked, LONGEST_WAIT)
+    jitter = random.Random(f"{key}:{tries}").uniform(0.5, 1.0)
+    return float(min(FIRST_WAIT * 2 ** (tries - 1), LONGEST_WAIT) * jitter)
+
+
+def _asked_wait(header: str) -> float | None:
+    """Retry-After: a number of seconds or a date (RFC 9110, 10.2.3). None where it is neither."""
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(header).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _complaint(response: httpx2.Response) -> str:
+    """The message in an error's JSON, which has no one form, or else the whole text."""
+    found = _json(response)
+    for name in ("error", "message", "detail"):
+        if isinstance(found, dict) and name in found:
+            found = found[name]
+    return found if isinstance(found, str) else response.text
+
+
+def _text_of(response: httpx2.Response) -> str | None:
+    """The completion. None where the body is none; a message without content is blank."""
+    try:
+        choice = _json(response)["choices"][0]
+        text = choice["message"]["content"] if "message" in choice else choice["text"]
+    except (LookupError, TypeError):
+        return None
+    return "" if text is None else text if isinstance(text, str) else None
+
+
+def _json(response: httpx2.Response) -> Any:
+    try:
+        return json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
