@@ -59,7 +59,7 @@ class Engine(Sampler, Trainer, Scorer, Protocol):
     """A sampler, a trainer and a scorer that share adapters, kept in memory until they are released."""
 
     def save(self, update: Update, folder: Path) -> None:
-        """Write the update as a PEFT adapter of the base model (its parents included), whole or not at all."""
+        """Write the update with its parents, whole or not at all: as a PEFT adapter, or as a model if `full`."""
         ...
 
     def load(self, folder: Path) -> Update:

@@ -131,3 +131,12 @@ def test_a_half_written_policy_is_never_taken_for_one(cli, school, tmp_path):
     partial = shutil.copytree(whole, whole.with_name("round-1.partial"))
     (partial / "adapter_model.safetensors").write_text("half")
     assert cli("ask", tmp_path / "run", "Where is it?").code == 0
+
+
+def test_an_update_of_all_weights_is_asked_like_an_adapter_and_is_a_model_too(cli, school, entry):
+    full = ("--set", "inner.method=full", "--set", "inner.learning_rate=3e-4", *TAUGHT)
+    assert cli("adapt", school / "entries.json", "-o", school / "full", *full).code == 0
+    question = ("Where is it?", "--topic", entry["title"])
+    answer = cli("ask", school / "full", *question).said
+    assert answer == cli("ask", "base", *question, "--model", school / "full" / "updates" / "adapter").said
+    assert answer != cli("ask", "base", *question).said

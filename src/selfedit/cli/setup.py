@@ -82,7 +82,8 @@ def estimate(engine: LocalEngine, config: Config, task: Task) -> dict[str, Any]:
     began = time.monotonic()
     engine.train([job])
     seconds = (time.monotonic() - began) * config.inner.epochs
-    return {"seconds per edit": f"about {seconds:.2f} trained alone; less in a wave of {config.wave}"}
+    together = "" if recipe.method == "full" else f" trained alone; less in a wave of {config.wave}"
+    return {"seconds per edit": f"about {seconds:.2f}{together}"}
 
 
 def _three_documents(tasks: list[Task]) -> list[str]:
