@@ -57,7 +57,9 @@ OF_DATA: dict[str, Callable[[Mapping[str, Any]], list[Table]]] = {
 
 def arms(summary: Mapping[str, Any], title: str) -> list[Table]:
     """The arms of a plan: what each reached in every condition, how far from the reference, and its rounds."""
-    scores = narrow_table(title, "arm", "condition", "correct", "interval\n(95 %)", "blank", "against\nreference", "SEAL")
+    scores = narrow_table(
+        title, "arm", "condition", "correct", "interval\n(95 %)", "blank", "against\nreference", "SEAL"
+    )
     scores.columns[1].justify = "left"
     for arm, rows in summary["arms"].items():
         for row, cells in rows.items():
