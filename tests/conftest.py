@@ -86,7 +86,7 @@ class Endpoint:
     """A small OpenAI-compatible server on this machine, for `url`; keeps the bodies and headers it was sent.
 
     `script` holds replies that are used up first: (status, body, headers), or "silence" for none at all. Then `answer`
-    makes a completion of the prompt. While it is `down`, every reply is a 503.
+    makes a completion, or such a reply, of the prompt. While it is `down`, every reply is a 503.
     """
 
     def __init__(self):
@@ -97,6 +97,13 @@ class Endpoint:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    @staticmethod
+    def judge(prompt):
+        """What a judge says that looks for the last word of the gold answer."""
+        gold = prompt.partition("Gold answer: ")[2].partition("\n")[0]
+        student = prompt.partition("<answer>\n")[2].rpartition("\n</answer>")[0]
+        return "yes" if gold and gold.split()[-1] in student else "no"
 
     @property
     def prompts(self):
@@ -111,7 +118,8 @@ class Endpoint:
                 return 503, "out for lunch", {}
             if self.script:
                 return self.script.pop(0)
-            return 200, completion(self.answer(self.prompts[-1]), chat="messages" in body), {}
+            said = self.answer(self.prompts[-1])
+            return said if isinstance(said, tuple) else (200, completion(said, chat="messages" in body), {})
 
     def _handler(endpoint):
         class Handler(BaseHTTPRequestHandler):

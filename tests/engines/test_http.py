@@ -1,7 +1,9 @@
 """The sampler over HTTP: what it asks, when it asks again, what it raises, and what it keeps to itself."""
 
 import logging
+import signal
 import socket
+import threading
 import time
 from email.utils import formatdate
 
@@ -221,7 +223,7 @@ def test_a_refusal_ends_the_call_with_one_sentence(endpoint, sampler, waits, sta
     with pytest.raises(error) as raised:
         sampler(key_env="MY_KEY").sample(asked("a", "b", "c"))
     assert str(raised.value) == f"{endpoint.url}/chat/completions {said}"
-    assert waits == [] and len(endpoint.bodies) < 3
+    assert waits == [] and len(endpoint.bodies) == 1
 
 
 # Answers on disk
@@ -248,11 +250,10 @@ def test_failures_are_not_kept_and_answers_before_them_are(endpoint, sampler, tm
     assert endpoint.prompts == ["a", "b", "b", "b", "b"]
 
 
-@pytest.mark.parametrize("settings", [{"model": "large"}, {"chat": False}])
-def test_another_model_or_form_is_asked_anew(endpoint, sampler, tmp_path, settings):
-    sampler(tmp_path).sample(asked("a"))
-    sampler(tmp_path, **settings).sample(asked("a"))
-    assert len(endpoint.bodies) == 2
+def test_another_model_form_or_address_is_asked_anew(endpoint, sampler, tmp_path):
+    for settings in ({}, {"model": "large"}, {"chat": False}, {"url": f"{endpoint.url}/other"}):
+        sampler(tmp_path, **settings).sample(asked("a"))
+    assert len(endpoint.bodies) == 4
 
 
 # The key
@@ -298,3 +299,22 @@ def test_what_cannot_be_a_key_is_not_sent_and_not_shown(endpoint, sampler, monke
         sampler(key_env="MY_KEY").sample(asked("a"))
     assert str(raised.value) == "the key in MY_KEY has characters that no key has; copy it again"
     assert endpoint.bodies == []
+
+
+def test_ctrl_c_ends_the_waits_and_asks_nothing_more(endpoint, sampler):
+    """With the sampler's own waits, which take half a minute per request if nothing wakes it up."""
+
+    def interrupted(prompt):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # the thread that a terminal would reach
+        endpoint.script = [BUSY] * 1000
+        return "fine"
+
+    endpoint.answer = interrupted
+    asker = HttpSampler(sampler(retries=5).endpoint)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # where a shell has it ignored, too
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            asker.sample(asked(*map(str, range(100))))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(endpoint.bodies) < 4

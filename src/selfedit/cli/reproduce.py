@@ -34,6 +34,7 @@ from selfedit.experiment import Result, run_experiment
 from selfedit.protocols import Engine
 from selfedit.reproduce.grader import grader
 from selfedit.reproduce.plan import Plan, read_plan, summarise_arms
+from selfedit.reproduce.proxy import proxy
 from selfedit.reproduce.released import released
 from selfedit.reproduce.self_questions import Ranking, rank_edits, summarise_ranking
 from selfedit.reproduce.teacher import write_teacher
@@ -166,7 +167,7 @@ def slug(text: str) -> str:
 
 
 Table = Callable[[Asked], dict[str, Any]]
-FROM_DATA = {"released": released, "grader": grader}
+FROM_DATA = {"released": released, "grader": grader, "proxy": proxy}
 """Tables that are made from SEAL's released files alone."""
 
 TABLES: dict[str, Table] = {

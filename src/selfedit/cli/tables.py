@@ -49,9 +49,32 @@ def grader(summary: Mapping[str, Any]) -> list[Table]:
     return [rows, files, ranks]
 
 
+def proxy(summary: Mapping[str, Any]) -> list[Table]:
+    """How the learned proxy ranks edits, beside simple ones and the ceiling."""
+    ranks = narrow_table("Ranking the edits of a passage", "rated by", "Spearman", "interval\n(95 %)", "passages")
+    rows = {
+        "learned, held-out passages": summary["heldout"],
+        "learned, cross-validated": summary["cross_validated"],
+        **summary["baselines"],
+    }
+    for name, row in rows.items():
+        if row["passages"]:
+            ranks.add_row(
+                name, f"{row['spearman']:.3f}", f"{row['low']:.2f} to {row['high']:.2f}", str(row["passages"])
+            )
+    if summary["ceiling"]:
+        share = f"{percent(summary['share_of_ceiling'])} of it reached" if summary["share_of_ceiling"] else ""
+        ranks.add_row("the most that noise allows", f"{summary['ceiling']['spearman']:.3f}", share, "")
+    picked = narrow_table("Gain of the edit that is picked, over its passage's mean", "picked", "points")
+    for name, points in summary["picked"].items():
+        picked.add_row(name, f"{points:+.1f}")
+    return [ranks, picked]
+
+
 OF_DATA: dict[str, Callable[[Mapping[str, Any]], list[Table]]] = {
     "released": lambda summary: [released_table(summary)],
     "grader": grader,
+    "proxy": proxy,
 }
 
 

@@ -36,6 +36,9 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0
 MOST_LOST = 8
 """After so many requests in a row without any answer the endpoint is taken to be down, and the rest is not asked."""
 
+HEARD_WITHIN = 0.5
+"""Seconds: a wait without a limit can miss Ctrl-C, when that comes just before it."""
+
 SEEDS = 2**31
 """Seeds are taken modulo this: some servers keep them in 32 bits."""
 
@@ -110,11 +113,13 @@ class HttpSampler:
             return {}
         call = Call()
         with self._client() as client, ThreadPoolExecutor(min(self.endpoint.parallel, len(bodies))) as pool:
-            futures = {key: pool.submit(self._answer, call, client, key, body) for key, body in bodies.items()}
             try:
-                done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()  # raises what no further request would mend
+                futures = {key: pool.submit(self._answer, call, client, key, body) for key, body in bodies.items()}
+                pending = set(futures.values())
+                while pending:
+                    done, pending = wait(pending, HEARD_WITHIN, FIRST_EXCEPTION)
+                    for future in done:
+                        future.result()  # raises what no further request would mend
             finally:
                 call.over.set()
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -144,7 +149,7 @@ class HttpSampler:
         """Try until there is an answer. The waits are drawn from the request, so that not all come back at once."""
         reason, tries = "not asked, because other requests had no answer either", 0
         while tries <= self.endpoint.retries and not call.over.is_set():
-            outcome = self._try(client, body)
+            outcome = self._try(call, client, body)
             tries += 1
             if isinstance(outcome, str):
                 self._answers.write(body, outcome)
@@ -156,7 +161,7 @@ class HttpSampler:
         call.ended(answered=False)
         return Failure("system", f"no answer from {self.url} after {tries} tries: {reason}")
 
-    def _try(self, client: httpx2.Client, body: Body) -> str | Again:
+    def _try(self, call: Call, client: httpx2.Client, body: Body) -> str | Again:
         import httpx2
 
         sent = {name: value for name, value in body.items() if name != "url"}
@@ -167,6 +172,7 @@ class HttpSampler:
         if response.status_code in PASSING or response.status_code >= 500:
             return Again(self._said(response), _asked_wait(response.headers.get("retry-after", "")))
         if not response.is_success:
+            call.over.set()  # at once: the other requests would be refused as well
             raise self._refusal(response)
         text = _text_of(response)
         return Again("it answered with something that is no completion") if text is None else text
