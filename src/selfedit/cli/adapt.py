@@ -28,10 +28,12 @@ from selfedit.cli.common import (
 )
 from selfedit.config import Config
 from selfedit.domains.passages import add_questions, read_documents, split
-from selfedit.experiment import make_domain
+from selfedit.experiment import make_domain, make_examiner, make_outer, own_questions
+from selfedit.outer import run_outer
+from selfedit.protocols import Progress
 from selfedit.store import Run
 from selfedit.teach import Lesson, teach
-from selfedit.types import Task
+from selfedit.types import Task, Update
 
 if TYPE_CHECKING:
     from selfedit.engines.local.engine import LocalEngine
@@ -42,6 +44,9 @@ def adapt(
     model: Model = None,
     questions: Annotated[Path | None, typer.Option("--questions", "-q", help="JSON list of {question, answer}")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", help="write notes with this trained run's policy")] = None,
+    reinforce: Annotated[
+        int, typer.Option("--reinforce", min=0, help="rounds of reinforcement by questions that the model writes")
+    ] = 0,
     overrides: Set = None,
     memory: Memory = None,
     output: Output = None,
@@ -49,7 +54,8 @@ def adapt(
 ) -> None:
     """Teach a model documents: it writes notes on them, and one LoRA adapter learns the notes and the text.
 
-    Without questions the model is taught but not examined.
+    Without questions the model writes its own, keeps those that it can answer only with the text before it, and is
+    examined on half of them; the other half is for --reinforce, and no report sees it.
 
     Example: selfedit adapt handbook.md --model path/to/model --questions handbook_questions.json -o runs/handbook
     """
@@ -58,7 +64,7 @@ def adapt(
     if questions:
         taught = add_questions(taught, questions)
     folder = str(update_folder(policy)) if policy else ""
-    with start_run("adapt", output, config, {"documents": taught}, policy=folder) as run:
+    with start_run("adapt", output, config, {"documents": taught}, policy=folder, reinforce=str(reinforce)) as run:
         go_on(run, tasks_of(run), json)
 
 
@@ -70,12 +76,27 @@ def go_on(run: Run, tasks: dict[str, list[Task]], json: bool) -> None:
             engine = make_engine(config, progress)
             passages = _passages(documents, config, engine)
             policy = load_update(engine, run.config.get("policy"))
+            if not any(document.questions for document in documents):
+                documents, policy = _by_itself(run, config, passages, policy, engine, progress)
             lesson = teach(run, config, passages, documents, policy, engine, progress)
         report = write_report(run, lesson.summary, [*documents, *passages])
     if json:
         print_json({"run": str(run.path), "adapter": str(run.updates / "adapter"), **lesson.summary})
     else:
         _show(run, lesson, documents, report)
+
+
+def _by_itself(
+    run: Run, config: Config, passages: list[Task], policy: Update, engine: LocalEngine, progress: Progress
+) -> tuple[list[Task], Update]:
+    """The passages with the questions of the report half, and the policy after its rounds on the other half."""
+    examiner = make_examiner(config, engine, passages, run.path)
+    outer = replace(make_outer(config, run.path), rounds=int(run.config.get("reinforce", 0)))
+    practice, report = own_questions(run, passages, examiner, outer, progress)
+    outer = replace(outer, tasks_per_round=len(practice))
+    if practice and outer.rounds:
+        policy = run_outer(practice, examiner, outer, run.remember, run.updates, progress, policy)
+    return report, policy
 
 
 def _passages(documents: list[Task], config: Config, engine: LocalEngine) -> list[Task]:
@@ -104,9 +125,13 @@ def _show(run: Run, lesson: Lesson, documents: list[Task], report: Path) -> None
         if trial.before:
             screen.out.print(screen.answer_table(document.questions, trial.before, trial.after, document.title))
     if lesson.summary:
-        screen.out.print(screen.score_table(lesson.summary, "Closed-book answers"))
+        asked = "questions that it wrote itself" if (run.path / "questions.json").exists() else "your questions"
+        screen.out.print(screen.score_table(lesson.summary, f"Closed-book answers to {asked}"))
     else:
-        screen.out.print("No questions were given (--questions), so nothing was examined.")
+        screen.out.print(
+            "No questions were given (--questions), and the model wrote none that show what it learned: "
+            "nothing was examined."
+        )
     adapter = run.updates / "adapter"
     screen.out.print(
         f"Adapter: {adapter}   Report: {report}\nTry: selfedit ask {run.path} 'a question'", soft_wrap=True

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from functools import partial
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,4 +70,5 @@ def quieten() -> None:
     from transformers.utils import logging
 
     logging.set_verbosity_error()
+    getLogger("bitsandbytes").setLevel(ERROR)  # peft imports it, and it has much to say about processors
     logging.disable_progress_bar()
