@@ -1,0 +1,89 @@
+"""The fitted grader: what must hold whatever the fit, and that it is the one that was measured."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfedit.graders import GRADERS
+from selfedit.graders.calibrated import PARAMETERS, Calibrated, _trees
+from selfedit.graders.calibrated.features import NAMES, claim, features, first_sentence, read
+from selfedit.types import Question
+
+ASKED = [
+    ("Who wrote the letter?", "Ada Lovelace", "The letter was written by Ada Lovelace in London."),
+    ("When was the bridge built?", "1874", "The bridge was built in 1874."),
+    ("How many people live there?", "twelve", "There are 12 people living there."),
+    ("What is the capital of Peru?", "Lima", "Lima"),
+    ("Which city is it in?", "Zürich", "It is in Zurich."),
+    ("What share was English?", "36%", "About 36 percent of the players were English."),
+]
+WRONG = [
+    ("Who wrote the letter?", "Ada Lovelace", "The letter was written by Charles Babbage."),
+    ("When was the bridge built?", "1874", "The bridge was built in 1901."),
+    ("What is the capital of Peru?", "Lima", "I am not sure; the passage does not mention it."),
+    ("What is the capital of Peru?", "Lima", "   "),
+    ("What is the capital of Peru?", "Lima", ""),
+]
+
+
+def grade(question, gold, answer):
+    return Calibrated().grade([(Question(question, gold), answer)])[0]
+
+
+@pytest.mark.parametrize("row", ASKED)
+def test_what_says_the_gold_answer_is_right(row):
+    assert grade(*row) == 1.0
+
+
+@pytest.mark.parametrize("row", WRONG)
+def test_what_says_something_else_or_nothing_is_wrong(row):
+    assert grade(*row) == 0.0
+
+
+@pytest.mark.parametrize(("question", "gold", "_"), ASKED)
+def test_the_gold_answer_itself_is_right_in_any_case(question, gold, _):
+    assert grade(question, gold, gold) == grade(question, gold, gold.upper()) == 1.0
+
+
+@given(st.text(max_size=40), st.text(max_size=30), st.text(max_size=80))
+def test_any_text_has_features_and_a_chance(question, gold, answer):
+    assert len(features(question, gold, answer, {})) == len(NAMES)
+    (chance,) = Calibrated().chances([(Question(question, gold), answer)])
+    assert 0 <= chance <= 1
+
+
+@given(st.lists(st.sampled_from([*ASKED, *WRONG]), max_size=6))
+def test_a_grade_does_not_depend_on_what_is_graded_beside_it(rows):
+    pairs = [(Question(question, gold), answer) for question, gold, answer in rows]
+    assert Calibrated().grade(pairs) == [grade(*row) for row in rows]
+
+
+def test_words_are_read_as_a_person_reads_them():
+    assert read("Twelve").plain == read("12").plain
+    assert read("Zürich").stems == read("zurich").stems
+    assert read("20,000").numbers == read("20000").numbers == frozenset({"20000"})
+    assert read("36%").plain == read("36 percent").plain
+
+
+def test_the_answer_proper_ends_where_the_model_goes_on_to_something_else():
+    assert claim("Answer: Lima.\n\nQuestion: What is next?") == "Lima."
+    assert first_sentence("It was built in 1874. It was large.") == "It was built in 1874."
+
+
+def test_the_table_names_it_and_its_parameters_are_plain_data():
+    assert isinstance(GRADERS["calibrated"], Calibrated)
+    header = int.from_bytes(PARAMETERS.read_bytes()[:8], "little")
+    stated = json.loads(PARAMETERS.read_bytes()[8 : 8 + header])
+    assert stated.keys() == {"__metadata__", "first", "feature", "limit", "left", "right", "value"}
+    assert PARAMETERS.stat().st_size < 2_000_000
+
+
+def test_every_way_down_a_tree_ends_in_a_leaf():
+    trees = _trees()
+    nodes = trees.first
+    for _ in range(trees.depth):
+        nodes = trees.right[nodes]
+    assert (trees.right[nodes] == nodes).all() and (trees.left[nodes] == nodes).all()
+    assert trees.feature.max() < len(NAMES)
