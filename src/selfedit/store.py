@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from selfedit.errors import InputError, Refused
-from selfedit.statistics import reliability
+from selfedit.statistics import Reliability, reliability
 from selfedit.types import Example, Failure, Recipe, Score, SelfEdit, Trial, Update
 
 _SCHEMA = """
@@ -160,7 +160,7 @@ def _metrics(waves: list[Wave]) -> dict[str, Any]:
     return {
         "trials": len(trials),
         "mean_reward": sum(rewards) / len(rewards) if rewards else None,
-        "reliability": reward_reliability(trials),
+        "reliability": asdict(found) if (found := reward_reliability(trials)) else None,
         "policy_failures": blames.count("policy"),
         "system_failures": blames.count("system"),
         "trained_tokens": sum(trial.update.tokens for trial in trials if trial.update),
@@ -168,14 +168,13 @@ def _metrics(waves: list[Wave]) -> dict[str, Any]:
     }
 
 
-def reward_reliability(trials: Sequence[Trial]) -> dict[str, Any] | None:
+def reward_reliability(trials: Sequence[Trial]) -> Reliability | None:
     """How reliable the rewards of these trials are, where edits were tried more than once."""
     groups: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
         if trial.reward is not None and trial.failure is None:
             groups[trial.edit.task_id][trial.member].append(trial.reward)
-    found = reliability([list(of_task.values()) for of_task in groups.values()])
-    return asdict(found) if found else None
+    return reliability([list(of_task.values()) for of_task in groups.values()])
 
 
 def _take_lock(path: Path) -> int:

@@ -25,6 +25,7 @@ LABELS = {
     "base": "Base model, closed book",
     "passage_only": "Trained on the passage only",
     "own_edits": "Trained on its own notes",
+    "teacher_edits": "Trained on a teacher's notes",
     "after_rl": "… after reinforcement",
     "in_context": "Passage in the prompt",
     "before": "Before, closed book",

@@ -9,14 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from selfedit.statistics import Interval, mean_interval
-from selfedit.store import Wave
+from selfedit.statistics import Interval, Reliability, mean_interval
+from selfedit.store import Wave, reward_reliability
 from selfedit.types import Failure, Score, Task, Trial
 
 LABELS = {
     "base": "Base model, closed book",
     "passage_only": "Trained on the passage only",
     "own_edits": "Trained on its own notes",
+    "teacher_edits": "Trained on a teacher's notes",
     "after_rl": "Trained on its own notes, after reinforcement",
     "in_context": "In context (passage in the prompt)",
     "before": "Before, closed book",
@@ -94,7 +95,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """All trials of a stage. `reward` is the mean over passages; `best` the mean of each passage's best self-edit."""
+    """All trials of a stage. `reward` is the mean over passages; `best` the mean of each passage's best self-edit.
+
+    `reliability` is that of the rewards, known where self-edits were tried more than once.
+    """
 
     name: str
     tasks: int
@@ -102,6 +106,7 @@ class Stage:
     reward: Interval | None
     best: float | None
     score: float | None
+    reliability: Reliability | None
     policy_failures: int
     system_failures: int
     adapters: int
@@ -170,6 +175,7 @@ def _stage(name: str, waves: list[Wave], known: Mapping[str, tuple[str, str]], t
         reward=mean_interval([_mean(group) for group in rewards]) if rewards else None,
         best=_mean([max(group) for group in rewards]) if rewards else None,
         score=_mean(scores) if scores else None,
+        reliability=reward_reliability(trials),
         policy_failures=blames.count("policy"),
         system_failures=blames.count("system"),
         adapters=len(updates),
