@@ -176,3 +176,50 @@ def test_the_config_reaches_the_loops(engine):
     assert (outer.writing.temperature, outer.writing.max_new_tokens) == (0.5, 11)
     assert (outer.inner.rank, outer.inner.targets, outer.recipe.rank) == (2, ("q_proj",), 64)
     assert (examiner.max_new_tokens, examiner.domain.split_newlines) == (9, False)
+
+
+# A teacher
+
+
+def with_teacher(path, **documents):
+    tree = {**CONFIG.model_dump(), "teacher": {"completions": str(path)}}
+    return Config.model_validate({**tree, "documents": {**tree["documents"], **documents}})
+
+
+def taught_by(path, tasks, texts):
+    records = [{"title": t.title, "context": t.context, "completions": texts(t), "prompt": ""} for t in tasks]
+    path.write_text(json.dumps(records))
+    return path
+
+
+def test_a_file_of_another_model_s_notes_is_a_row_of_the_table(engine, tasks, tmp_path):
+    path = taught_by(tmp_path / "teacher.json", tasks, lambda t: [f"It is {t.questions[0].target}.", "more"])
+    result, *_ = run_in(tmp_path / "run", engine, tasks, config=with_teacher(path))
+    assert list(result.trials) == [*CONDITIONS[:3], "teacher_edits", *CONDITIONS[3:]]
+    assert result.summary["teacher_edits"]["mean"] == 0.5
+    assert [trial.edit.text for trial in result.trials["teacher_edits"]] == [
+        f"It is {task.questions[0].target}." for task in tasks[2:]
+    ]
+
+
+def test_an_empty_completion_is_the_passage_alone(engine, tasks, tmp_path):
+    path = taught_by(tmp_path / "naive.json", tasks, lambda t: [""])
+    result, *_ = run_in(tmp_path / "run", engine, tasks, config=with_teacher(path))
+    for trial, plain in zip(result.trials["teacher_edits"], result.trials["passage_only"], strict=True):
+        assert trial.edit.examples == plain.edit.examples
+
+
+def test_a_file_with_fewer_edits_than_asked_or_other_passages_is_your_input(engine, tasks, tmp_path):
+    path = taught_by(tmp_path / "teacher.json", tasks, lambda t: ["one"])
+    with pytest.raises(InputError, match=r"teacher.json.*1 completion"):
+        run_in(tmp_path / "few", engine, tasks, config=with_teacher(path, edits=2))
+    path = taught_by(tmp_path / "others.json", tasks[:2], lambda t: ["one"])
+    with pytest.raises(InputError, match=r"others.json has no self-edits for 'Mara Velin', nor for 1 more"):
+        run_in(tmp_path / "other", engine, tasks, config=with_teacher(path))
+
+
+def test_charges_and_a_proxy_do_not_go_together():
+    config = load_config(None, ["outer.reward=learned", "outer.cost=0.1"])
+    with pytest.raises(InputError, match="tries no edit"):
+        make_outer(config)
+    assert make_outer(load_config(None, ["outer.reward=learned"])).proxy is not None

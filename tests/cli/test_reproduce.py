@@ -49,3 +49,30 @@ def test_ctrl_c_says_how_to_go_on_with_the_whole_table(forks, tmp_path):
     assert stopped["code"] == 130
     last = stopped["err"].rstrip("\n").split("\n")[-1]
     assert last.endswith(f"selfedit reproduce almanac --output runs/reproduce-almanac-1 {' '.join(options)}")
+
+
+def test_a_plan_is_run_arm_by_arm_and_again_only_read(cli, small, tmp_path, monkeypatch):
+    monkeypatch.setattr("selfedit.reproduce.plan.FOLDER", tmp_path)
+    (tmp_path / "rewards.toml").write_text(
+        "about = 'two rewards'\nreference = 'gain'\nseeds = 2\n[common.data]\neval = 'almanac'\n"
+        "[common.outer]\nrepeats = 2\n[common.exam]\nrows = ['after_rl']\n"
+        "[arms.gain]\n[arms.'by likelihood'.outer]\nreward = 'likelihood'\n"
+    )
+    called = cli("reproduce", "rewards", "-o", "table", "--json", *small)
+    assert called.code == 0
+    table = called.json
+    assert list(table["arms"]) == ["gain", "by likelihood"]
+    assert table["differences"].keys() == {"by likelihood"}
+    assert {row["stage"] for row in table["rounds"]["gain"]} == {"round-0"}
+    assert (tmp_path / "here" / "table" / "by-likelihood" / "seed-1" / "summary.json").is_file()
+    assert {**cli("reproduce", "rewards", "-o", "table", "--json", *small).json, "seconds": 0} == {
+        **table,
+        "seconds": 0,
+    }
+    assert "two rewards" in cli("reproduce", "rewards", "-o", "table", *small).said
+
+
+def test_tables_of_released_data_need_it(cli, shared):
+    assert cli("reproduce", "released").error.startswith("reproduce released needs --data")
+    called = cli("reproduce", "released", "--data", str(shared / "data" / "seal_released"), "--json")
+    assert called.code == 0 and called.json["all_equal"] is True

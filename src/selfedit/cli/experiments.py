@@ -151,11 +151,12 @@ def read_data(config: Config) -> dict[str, list[Task]]:
 
 
 def train_tasks(config: Config) -> list[Task]:
-    """The passages of the outer loop; every one has questions, or it could not be rewarded."""
+    """The passages of the outer loop; every one has questions, unless the model writes its own."""
     needed = config.outer.rounds * config.outer.passages_per_round
     if config.data.train == "almanac":
         return world.tasks("practice", needed, config.seed)
-    return _examined(read_tasks(Path(config.data.train)), config.data.train)
+    tasks = read_tasks(Path(config.data.train))
+    return tasks if config.outer.questions == "own" else _examined(tasks, config.data.train)
 
 
 def eval_tasks(config: Config) -> list[Task]:
@@ -171,5 +172,8 @@ def eval_tasks(config: Config) -> list[Task]:
 def _examined(tasks: list[Task], source: str) -> list[Task]:
     without = [task.title for task in tasks if not task.questions]
     if without:
-        raise InputError(f"{source}: {without[0]!r} has no questions, so no reward can be measured on it; give it some")
+        raise InputError(
+            f"{source}: {without[0]!r} has no questions, so nothing can be measured on it; give it some (to train, the "
+            "model can write its own: --set outer.questions=own)"
+        )
     return tasks
