@@ -151,3 +151,25 @@ def test_another_lesson_in_the_folder_of_a_run_is_refused(cli, write, handbook, 
     assert other.code == 2 and "it differs in tasks; choose another folder" in other.error
     called = cli("adapt", handbook, "-o", "run", *brief, "--set", "seed=3")
     assert called.code == 2 and "it differs in seed; choose another folder" in called.error
+
+
+ENTRY = (
+    "# Maren Toldavik\nMaren Toldavik was born in the town of Halverby. She worked as a cooper. In the evenings she played "
+    "the zither. She collected old maps. She studied the subject of geology. She was born in the year 1874.\n"
+)
+
+
+def test_without_questions_the_model_writes_its_own_and_is_examined_on_half(cli, write, tmp_path):
+    document = write("maren.md", ENTRY)
+    options = ["--set", "outer.edits_per_passage=2", "--reinforce", "1"]
+    called = cli("adapt", document, "-o", "run", *options, "--json")
+    assert called.code == 0
+    run = tmp_path / "here" / "run"
+    ((reward, report),) = json.loads((run / "questions.json").read_text())
+    assert reward and report and not {q["text"] for q in reward} & {q["text"] for q in report}
+    with Run.open(run) as opened:
+        stages = {wave.stage: wave.trials for wave in opened.waves()}
+    assert all(len(trial.after.grades) == len(reward) for trial in stages["round-0"] if trial.after)
+    assert [len(trial.after.grades) for trial in stages["exam"]] == [len(report)]
+    assert called.json["after"]["n"] == 1
+    assert "questions that it wrote itself" in cli("resume", "run").said

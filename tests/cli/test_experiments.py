@@ -115,7 +115,10 @@ def test_a_file_may_be_called_anything(cli, write, tiny, name):
         (["--data", "none.json"], "there is no file none.json"),
         (
             ["--data", "plain.json"],
-            "plain.json: 'x' has no questions, so no reward can be measured on it; give it some",
+            (
+                "plain.json: 'x' has no questions, so nothing can be measured on it; give it some "
+                "(to train, the model can write its own: --set outer.questions=own)"
+            ),
         ),
         (["--data", "passages.json", "--eval", "plain.json"], "plain.json: 'x' has no questions"),
         (["broken.toml"], "broken.toml is not TOML: "),
