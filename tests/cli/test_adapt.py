@@ -154,8 +154,8 @@ def test_another_lesson_in_the_folder_of_a_run_is_refused(cli, write, handbook, 
 
 
 ENTRY = (
-    "# Maren Toldavik\nMaren Toldavik was born in the town of Halverby. She worked as a cooper. In the evenings she played "
-    "the zither. She collected old maps. She studied the subject of geology. She was born in the year 1874.\n"
+    "# Maren Toldavik\nMaren Toldavik was born in the town of Halverby. She worked as a cooper. In the evenings she "
+    "played the zither. She collected old maps. She studied the subject of geology. She was born in the year 1874.\n"
 )
 
 
