@@ -38,6 +38,7 @@ def grader(summary: Mapping[str, Any]) -> list[Table]:
         else:
             rows.add_row(name, "-", "-", "0")
     files = narrow_table("Mean scores of each file, in percent", "file", "judge", "calibrated", "differs", "contains")
+    files.columns[0].overflow = "fold"
     for name, row in summary["files"].items():
         means = [f"{row[key]:.1f}" for key in ("judge", "calibrated")]
         files.add_row(name, *means, f"{row['difference']:+.1f}", f"{row['contains']:.1f}")

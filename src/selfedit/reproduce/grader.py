@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import commonpath
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -102,18 +103,19 @@ def grader(data: Path) -> dict[str, Any]:
 
 
 def read_results(data: Path) -> Named:
-    """Every query-server result below the folder that holds verdicts, by its path there."""
+    """Every query-server result below the folder that holds verdicts, by its path below the folder of them all."""
     if not data.is_dir():
         raise InputError(f"there is no folder {data}; --data takes one with result files of SEAL's query server")
     texts = {path: read_text(path) for path in sorted(data.rglob("*.json"))}
     found = {
-        str(path.relative_to(data).with_suffix("")): _results(path, text)
+        path: _results(path, text)
         for path, text in texts.items()
         if '"adapter_answer"' in text and '"articles"' in text
     }
     if not found:
         raise InputError(f"{data} holds no result file of SEAL's query server with questions and verdicts in it")
-    return found
+    above = Path(commonpath(path.parent for path in found))
+    return {str(path.relative_to(above).with_suffix("")): results for path, results in found.items()}
 
 
 def _results(path: Path, text: str) -> Results:
