@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from selfedit.errors import InputError
 from selfedit.files import read_text
 from selfedit.graders import GRADERS
-from selfedit.statistics import mean_interval, spearman
+from selfedit.reproduce.ranking import rank_correlation
 from selfedit.types import Question
 
 HELD_OUT = 5
@@ -196,24 +196,18 @@ def _conditions(
 
 
 def _ranking(results: Named, grades: Mapping[Pair, float], only_held_out: bool) -> dict[str, Any]:
-    """Mean over passages of the rank correlation; passages where one side cannot tell the edits apart are left out."""
-    found, left_out = list[float](), 0
-    for article in (article for of_file in results.values() for article in of_file.articles):
-        tried = [of_edit for of_edit in article.completions if of_edit.questions]
-        if len(tried) > 1 and (is_held_out(article.context) or not only_held_out):
-            after = [[_both(verdict)[0] for verdict in of_edit.questions] for of_edit in tried]
-            judge = [fmean(right for _, right in of_edit) for of_edit in after]
-            ours = [fmean(grades[pair] for pair, _ in of_edit) for of_edit in after]
-            correlation = spearman(ours, judge)
-            left_out += correlation is None
-            found += [] if correlation is None else [correlation]
-    if not found:
-        return {"spearman": None, "passages": 0, "left_out": left_out}
-    interval = mean_interval(found)
-    return {
-        "spearman": interval.mean,
-        "low": interval.low,
-        "high": interval.high,
-        "passages": interval.n,
-        "left_out": left_out,
-    }
+    """Rank correlation of the edits of a passage, by our mean grade and by the judge's."""
+    articles = [
+        article
+        for of_file in results.values()
+        for article in of_file.articles
+        if is_held_out(article.context) or not only_held_out
+    ]
+    return rank_correlation(means for article in articles if len(means := _means(article, grades)[0]) > 1)
+
+
+def _means(article: Article, grades: Mapping[Pair, float]) -> tuple[list[float], list[float]]:
+    """The mean grade of each edit after its update: ours, and the judge's."""
+    after = [[_both(verdict)[0] for verdict in tried.questions] for tried in article.completions if tried.questions]
+    ours = [fmean(grades[pair] for pair, _ in of_edit) for of_edit in after]
+    return ours, [fmean(right for _, right in of_edit) for of_edit in after]

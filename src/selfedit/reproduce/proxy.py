@@ -16,7 +16,8 @@ from selfedit.formats.results import QueryResults
 from selfedit.proxies.features import features
 from selfedit.proxies.learned import Learned, documents_of
 from selfedit.reproduce.grader import is_held_out
-from selfedit.statistics import mean_interval, reliability, spearman
+from selfedit.reproduce.ranking import rank_correlation
+from selfedit.statistics import reliability
 from selfedit.types import SelfEdit, Task
 
 if TYPE_CHECKING:
@@ -141,19 +142,7 @@ def cross_validated(rankings: Sequence[Ranking]) -> list[list[float]]:
 
 
 def _correlation(rankings: Sequence[Ranking], ratings: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """Passages where one side cannot tell the edits apart are left out, and counted."""
-    both = [spearman(own, r.measured) for own, r in zip(ratings, rankings, strict=True)]
-    found = [value for value in both if value is not None]
-    if not found:
-        return {"spearman": None, "passages": 0, "left_out": len(both)}
-    interval = mean_interval(found)
-    return {
-        "spearman": interval.mean,
-        "low": interval.low,
-        "high": interval.high,
-        "passages": interval.n,
-        "left_out": len(both) - len(found),
-    }
+    return rank_correlation((own, ranking.measured) for own, ranking in zip(ratings, rankings, strict=True))
 
 
 def _picked(rankings: Sequence[Ranking], ratings: Sequence[Sequence[float]]) -> Mapping[str, float]:
