@@ -203,7 +203,7 @@ def _ranking(results: Named, grades: Mapping[Pair, float], only_held_out: bool) 
         for article in of_file.articles
         if is_held_out(article.context) or not only_held_out
     ]
-    return rank_correlation(means for article in articles if len(means := _means(article, grades)[0]) > 1)
+    return rank_correlation(means for article in articles if len((means := _means(article, grades))[0]) > 1)
 
 
 def _means(article: Article, grades: Mapping[Pair, float]) -> tuple[list[float], list[float]]:

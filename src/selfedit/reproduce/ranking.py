@@ -9,7 +9,7 @@ from selfedit.statistics import mean_interval, spearman
 
 
 def rank_correlation(pairs: Iterable[tuple[Sequence[float], Sequence[float]]]) -> dict[str, Any]:
-    """The mean rank correlation over passages, each a pair of lists with one value per edit; 95 % interval over passages.
+    """The mean rank correlation over passages, each a pair of lists, one value per edit; 95 % interval.
 
     Passages where one side cannot tell the edits apart have none: they are left out, and counted.
     """
