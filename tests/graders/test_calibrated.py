@@ -1,14 +1,13 @@
 """The fitted grader: what must hold whatever the fit, and that it is the one that was measured."""
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from selfedit.graders import GRADERS
-from selfedit.graders.calibrated import PARAMETERS, Calibrated, _trees
-from selfedit.graders.calibrated.features import NAMES, claim, features, first_sentence, read
+from selfedit.graders.calibrated import PARAMETERS, Calibrated, _model
+from selfedit.graders.calibrated.features import NAMES, features
+from selfedit.graders.calibrated.reading import claim, read, sentences
 from selfedit.types import Question
 
 ASKED = [
@@ -69,21 +68,14 @@ def test_words_are_read_as_a_person_reads_them():
 
 def test_the_answer_proper_ends_where_the_model_goes_on_to_something_else():
     assert claim("Answer: Lima.\n\nQuestion: What is next?") == "Lima."
-    assert first_sentence("It was built in 1874. It was large.") == "It was built in 1874."
+    assert sentences("It was built in 1874. It was large.")[0] == "It was built in 1874."
 
 
 def test_the_table_names_it_and_its_parameters_are_plain_data():
     assert isinstance(GRADERS["calibrated"], Calibrated)
-    header = int.from_bytes(PARAMETERS.read_bytes()[:8], "little")
-    stated = json.loads(PARAMETERS.read_bytes()[8 : 8 + header])
-    assert stated.keys() == {"__metadata__", "first", "feature", "limit", "left", "right", "value"}
-    assert PARAMETERS.stat().st_size < 2_000_000
+    assert PARAMETERS.suffix == ".safetensors" and PARAMETERS.stat().st_size < 2_000_000
 
 
-def test_every_way_down_a_tree_ends_in_a_leaf():
-    trees = _trees()
-    nodes = trees.first
-    for _ in range(trees.depth):
-        nodes = trees.right[nodes]
-    assert (trees.right[nodes] == nodes).all() and (trees.left[nodes] == nodes).all()
-    assert trees.feature.max() < len(NAMES)
+def test_no_tree_looks_at_a_feature_that_there_is_not():
+    for forest in (_model().boosted, _model().averaged):
+        assert forest.feature.min() >= 0 and forest.feature.max() < len(NAMES)
