@@ -72,7 +72,7 @@ class Examiner:
         new = {question: task for _, task, question in asked if question not in self._right}
         answers = self._answers([(BASE, task, question) for question, task in new.items()], open_book=True)
         for question, answer, grade in zip(new, answers, self.grades(list(new), answers), strict=True):
-            self._right[question] = answer if isinstance(answer, str) and grade == 1 else question.target
+            self._right[question] = answer if isinstance(answer, str) and _is_right(grade) else question.target
         return self.engine.likelihood(
             [Reading(update, self.domain.exam(task, q), " " + self._right[q]) for update, task, q in asked]
         )
@@ -86,6 +86,10 @@ class Examiner:
         ]
         values = iter(self.engine.likelihood(readings))
         return [tuple(islice(values, len(of_exam))) for of_exam in others]
+
+
+def _is_right(grade: float | Failure) -> bool:
+    return not isinstance(grade, Failure) and grade > 0.5
 
 
 def _score(

@@ -145,4 +145,4 @@ def _cell(score: Score | None, index: int) -> Text:
     answer, grade = score.answers[index], score.grades[index]
     if isinstance(answer, Failure) or isinstance(grade, Failure):
         return Text("not graded", style="yellow")
-    return Text(answer or "(blank)", style="green" if grade == 1 else "red")
+    return Text(answer or "(blank)", style="green" if grade > 0.5 else "red")

@@ -17,7 +17,7 @@ from selfedit.errors import InputError
 from selfedit.files import read_text
 from selfedit.graders import GRADERS
 from selfedit.reproduce.ranking import rank_correlation
-from selfedit.types import Question
+from selfedit.types import Failure, Question
 
 HELD_OUT = 5
 """One passage in so many, by a hash of its text, was not looked at when `calibrated` was fitted."""
@@ -60,12 +60,13 @@ Named = Mapping[str, Results]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One distinct (passage, question, answer) and what the judge mostly said of it."""
+    """One distinct (passage, question, answer), what the judge mostly said of it, and how often it was asked."""
 
     passage: str
     question: Question
     answer: str
     right: bool
+    times: int
 
     @property
     def held_out(self) -> bool:
@@ -80,7 +81,7 @@ def grader(data: Path) -> dict[str, Any]:
     """Agreement with the judge, row by row, file by file and edit by edit.
 
     `heldout`: `calibrated` on distinct rows of passages that it was not fitted on, `graders`: others on the same rows.
-    An F1 from one half counts as right. `files`: mean over passages by judge and graders, in percent. `ranking`: rank
+    A grade from one half counts as right. `files`: mean over passages by judge and graders, in percent. `ranking`: rank
     correlation of the edits of a passage, by our mean grade and by the judge's, over repeats and questions.
     `data` is any folder with result files of SEAL's query server. Raises InputError where it has none.
     """
@@ -134,7 +135,7 @@ def distinct_rows(results: Named) -> list[Row]:
         for verdict in _verdicts(article):
             for (question, answer), right in _both(verdict):
                 counts[article.context, question, answer][right] += 1
-    return [Row(*key, 2 * of_row[True] > of_row.total()) for key, of_row in counts.items()]
+    return [Row(*key, 2 * of_row[True] > of_row.total(), of_row.total()) for key, of_row in counts.items()]
 
 
 def _verdicts(article: Article) -> Iterator[Verdict]:
@@ -153,10 +154,11 @@ def _grades(results: Named) -> dict[str, dict[Pair, float]]:
     """What each grader gives for every distinct (question, answer)."""
     articles = [article for found in results.values() for article in found.articles]
     pairs = list({pair: None for article in articles for verdict in _verdicts(article) for pair, _ in _both(verdict)})
-    return {
-        name: {pair: float(grade >= 0.5) for pair, grade in zip(pairs, GRADERS[name].grade(pairs), strict=True)}  # type: ignore[operator]
-        for name in COMPARED
-    }
+    return {name: dict(zip(pairs, _measured(GRADERS[name].grade(pairs)), strict=True)) for name in COMPARED}
+
+
+def _measured(grades: Sequence[float | Failure]) -> list[float]:
+    return [grade for grade in grades if not isinstance(grade, Failure)]
 
 
 def _majority(rows: Sequence[Row]) -> dict[Pair, float]:
@@ -169,7 +171,7 @@ def _agreement(rows: Sequence[Row], grades: Mapping[Pair, float]) -> dict[str, A
     n = len(rows)
     if not n:
         return {"agreement": None, "kappa": None, "n": 0}
-    ours = [bool(grades[row.question, row.answer]) for row in rows]
+    ours = [grades[row.question, row.answer] >= 0.5 for row in rows]
     agreement = sum(own == row.right for own, row in zip(ours, rows, strict=True)) / n
     yes, judged = sum(ours) / n, sum(row.right for row in rows) / n
     chance = yes * judged + (1 - yes) * (1 - judged)

@@ -26,17 +26,14 @@ BATCH = 256
 
 
 class Calibrated:
-    """1 if the answer would probably be judged right: it says the gold answer, whatever else it says, and no other.
+    """How likely a judge would call each answer right, 0 to 1: whether it says the gold answer and no other.
 
-    Fitted on short answers in English by base language models; what it does on other languages was never measured. It
-    knows no paraphrase beyond word stems, numbers, dates and a small thesaurus.
+    Chances and not verdicts, so that means over many answers come out as the judge's would. A blank answer is wrong
+    without a look (spec 1.4). Fitted on short answers in English by base language models; other languages were never
+    measured. It knows no paraphrase beyond word stems, numbers, dates and a small thesaurus.
     """
 
     def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]:
-        return [float(chance > _model().threshold) for chance in self.chances(pairs)]
-
-    def chances(self, pairs: Sequence[tuple[Question, str]]) -> list[float]:
-        """How likely a judge would call each answer right, 0 to 1. A blank one is wrong without a look (spec 1.4)."""
         model = _model()
         said = [index for index, (_, answer) in enumerate(pairs) if answer.strip()]
         rows = [features(pairs[i][0].text, pairs[i][0].target, pairs[i][1], model.rarity) for i in said]
@@ -70,15 +67,15 @@ class Forest:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A boosted forest gives log-odds, an averaged one chances; the mean of both is the chance.
-
-    An answer is right where its chance is above `threshold`, chosen so that as many are right as the judge found.
+    """A boosted forest gives log-odds, an averaged one chances. The log-odds of their mean chance, times `slope` plus
+    `shift`, are those with which the judge says yes.
     """
 
     boosted: Forest
     averaged: Forest
     bias: float
-    threshold: float
+    slope: float
+    shift: float
     rarity: dict[str, float]
 
     def predict(self, rows: Sequence[Sequence[float]]) -> list[float]:
@@ -88,7 +85,8 @@ class Model:
         for start in range(0, len(rows), BATCH):
             x = np.asarray(rows[start : start + BATCH], dtype=np.float32)
             boosted = 1 / (1 + np.exp(-self.boosted.total(x) - self.bias))
-            chances += ((boosted + self.averaged.total(x)) / 2).tolist()
+            mean = np.clip((boosted + self.averaged.total(x)) / 2, 1e-4, 1 - 1e-4)
+            chances += (1 / (1 + np.exp(-self.slope * np.log(mean / (1 - mean)) - self.shift))).tolist()
         return chances
 
 
