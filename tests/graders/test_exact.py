@@ -3,7 +3,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from selfedit.graders import GRADERS
-from selfedit.graders.exact import Contains, Exact, normalise
+from selfedit.graders.exact import F1, Contains, Exact, normalise
 from selfedit.types import Question
 
 
@@ -83,5 +83,11 @@ def test_a_gold_answer_without_words_matches_only_a_blank(answer, expected):
 @pytest.mark.parametrize("grader", GRADERS.values(), ids=GRADERS)
 def test_grades_come_in_the_order_of_the_answers(grader):
     question = Question("?", "1969")
-    assert grader.grade([(question, "1969"), (question, "1970"), (question, "1969")]) == [1.0, 0.0, 1.0]
+    grades = grader.grade([(question, "1969"), (question, "1970"), (question, "1969")])
+    assert [grade > 0.5 for grade in grades] == [True, False, True]
     assert grader.grade([]) == []
+
+
+def test_f1_is_the_share_of_words_in_common():
+    assert F1().grade([(Question("?", "Neil Armstrong"), "It was Armstrong")]) == [2 * 1 / (3 + 2)]
+    assert F1().grade([(Question("?", "1969"), "in 1970"), (Question("?", "lace"), "Lace.")]) == [0.0, 1.0]
