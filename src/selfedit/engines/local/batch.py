@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from selfedit.engines.local.places import Places
 from selfedit.engines.local.stack import head_only_at
 from selfedit.engines.local.text import Row
 
@@ -21,9 +22,9 @@ class Batch:
     """R sequences of T tokens for each of K adapters: every tensor is [K * R, T].
 
     `weights` is that of predicting the *next* token at each position (0: not learned), `owners` the adapter's number.
-    `positions` begin at 0 with every row; None if no sequence holds more than one row. `spans[k]` says for each row of
-    adapter k, in the job's own order, where it begins in the adapter's R * T tokens, and the row. `seen` is False at
-    padding that is learned, which no token sees; None if there is none. `anchors` [4, K * R, T] are those of the rows,
+    `positions` begin at 0 with every row; None if they just count and no sequence holds more than one row. `spans[k]` says
+    for each row of adapter k, in the job's own order, where it begins in the adapter's R * T tokens, and the row. `seen`
+    is False at padding that is learned, which no token sees; None if rows share sequences. `anchors` [4, K * R, T] are those of the rows,
     where the next token is learned; None if they have none.
     """
 
@@ -36,13 +37,15 @@ class Batch:
     anchors: Tensor | None
 
 
-def lay_out(jobs: Sequence[Sequence[Row]], device: torch.device) -> Batch:
+def lay_out(jobs: Sequence[Sequence[Row]], model: PreTrainedModel) -> Batch:
     """A job's rows share a sequence where they fit. Sequences are no longer than SHARED, or than the longest row is.
 
-    Rows with padding must all be of one length; they do not share. All rows have anchors or none has.
+    Rows with padding must all be of one length; they do not share, nor do rows that stand on a canvas, because a
+    sequence is told apart from the next by places that begin again. All rows have anchors or none has.
     """
+    places, device = Places(model), model.device
     longest = max(len(row.ids) for rows in jobs for row in rows)
-    padded = any(row.padding for rows in jobs for row in rows)
+    padded = places.canvas or any(row.padding for rows in jobs for row in rows)
     most = longest if padded else SHARED
     length = max(longest, min(most, max(sum(len(row.ids) for row in rows) for rows in jobs)))
     spans = [_first_fit(rows, length) for rows in jobs]
@@ -63,7 +66,7 @@ def lay_out(jobs: Sequence[Sequence[Row]], device: torch.device) -> Batch:
         flat[0],
         flat[1],
         owners.to(device),
-        flat[2] if shared else None,
+        places.of(flat[0], torch.ones_like(flat[0])) if places.canvas else flat[2] if shared else None,
         spans,
         seen,
         _anchors(spans, ids.shape, length, device),

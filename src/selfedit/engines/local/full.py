@@ -42,7 +42,7 @@ def train_full(model: PreTrainedModel, course: Course, on_step: OnStep) -> Train
 def _descend(model: PreTrainedModel, weights: Sequence[Tensor], course: Course, on_step: OnStep) -> None:
     optimizer = torch.optim.AdamW(weights, weight_decay=course.recipe.weight_decay)
     while course.left:
-        losses, found = gradients(model, weights, lay_out([course.next], model.device))
+        losses, found = gradients(model, weights, lay_out([course.next], model))
         for weight, gradient in zip(weights, found, strict=True):
             weight.grad = gradient
         norm = torch.nn.utils.clip_grad_norm_(weights, course.recipe.clip or math.inf)

@@ -89,7 +89,7 @@ def token_bytes(model: PreTrainedModel, layout: Layout) -> float:
     flat = [weight for pair in leaves.values() for weight in pair]
     hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
     with hooks, attached(model, leaves, flat[0].new_ones(1)):
-        gradients(model, flat, lay_out([[row]], model.device))
+        gradients(model, flat, lay_out([[row]], model))
     frozen = {weight.untyped_storage().data_ptr() for weight in [*model.parameters(), *model.buffers(), *flat]}
     logits = 2 * 4 * int(model.config.get_text_config().vocab_size)  # their probabilities, and the gradient
     return sum(size for pointer, size in saved.items() if pointer not in frozen) / len(row.ids) + logits

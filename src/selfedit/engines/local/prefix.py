@@ -59,7 +59,7 @@ class Prefix:
     def _learn(self, rows: Sequence[Row]) -> None:
         if not rows:
             return
-        batch, found = lay_out([[row] for row in rows], self.model.device), list[Tensor]()
+        batch, found = lay_out([[row] for row in rows], self.model), list[Tensor]()
 
         def leave(layer: nn.Module, inputs: Any, output: Tensor | tuple[Tensor, ...]) -> None:
             found.append(output if isinstance(output, Tensor) else output[0])
@@ -67,7 +67,9 @@ class Prefix:
         handle = self.layers[self.first - 1].register_forward_hook(leave)
         try:
             with self._only(self.layers[: self.first]):
-                self.model.base_model(input_ids=batch.ids, attention_mask=batch.seen, use_cache=False)
+                self.model.base_model(
+                    input_ids=batch.ids, attention_mask=batch.seen, position_ids=batch.positions, use_cache=False
+                )
         finally:
             handle.remove()
         self._known |= {_key(row): found[0][k, : len(row.ids)].clone() for k, row in enumerate(rows)}

@@ -20,7 +20,7 @@ def read_together(model: PreTrainedModel, groups: Sequence[tuple[Adapter | None,
 
     Either every group has an adapter or none has. They are at least in float32. A row of weight 0 is not read.
     """
-    batch = lay_out([rows for _, rows in groups], model.device)
+    batch = lay_out([rows for _, rows in groups], model)
     scored = batch.weights != 0
     adapters = [adapter for adapter, _ in groups if adapter]
     with attached(model, *stack(adapters)) if adapters else nullcontext():

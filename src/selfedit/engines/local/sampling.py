@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from selfedit.engines.local.places import Places
 from selfedit.engines.local.stack import Adapter, attached, head_only_at, stack
 
 
@@ -80,6 +81,8 @@ def _decode(
     model: PreTrainedModel, asks: Sequence[Ask], width: int, stops: frozenset[int], on_token: OnToken, worn: _Worn
 ) -> list[list[int]]:
     ids, mask = _left_pad(asks, model.device)
+    canvas = Places(model)
+    places = canvas.of(ids, mask)
     pick = _Picker(asks, model.device)
     limit = max(ask.max_new_tokens for ask in asks)
     cache = _cache(model, ids.shape[1] + min(limit, 64))
@@ -87,10 +90,9 @@ def _decode(
     rows = list(range(len(asks)))  # the ask behind each row of the batch
     open_rows = [ask.max_new_tokens > 0 for ask in asks]
     for done in range(limit):
-        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         with head_only_at(model, None):
             logits = model(
-                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+                input_ids=ids, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True
             ).logits
         tokens = pick(logits, rows, done)
         for ask, token in zip(rows, tokens.tolist(), strict=True):
@@ -103,13 +105,15 @@ def _decode(
         if not any(open_rows):
             break
         ids, mask = tokens[:, None], torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        places = canvas.after(places[:, -1:], ids)
         groups = range(len(rows) // width)
         kept = [g for g in groups if any(open_rows[row] for row in rows[g * width : (g + 1) * width])]
         if len(kept) <= 0.8 * len(groups):  # dropping every group at once when it is done would cost more
             chosen = torch.tensor([g * width + place for g in kept for place in range(width)], device=ids.device)
             cache.batch_select_indices(chosen)
             worn.keep(kept)
-            ids, mask, rows = ids[chosen], mask[chosen], [rows[index] for index in chosen.tolist()]
+            ids, mask, places = ids[chosen], mask[chosen], places[chosen]
+            rows = [rows[index] for index in chosen.tolist()]
     return new
 
 

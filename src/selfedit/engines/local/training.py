@@ -95,7 +95,7 @@ class _Slots:
     def step(self, chosen: Sequence[int], prefix: Prefix | None) -> list[float]:
         """One optimizer step for the adapters in these slots; the loss of each."""
         courses = [self.taken[slot] for slot in chosen]
-        batch = lay_out([course.next for course in courses], self.model.device)
+        batch = lay_out([course.next for course in courses], self.model)
         losses: list[float] = self._backward(chosen, courses, batch, prefix).tolist()
         gradients = self.gradients[: len(chosen)]
         norms = gradients.norm(dim=1)

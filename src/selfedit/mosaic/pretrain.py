@@ -1,0 +1,195 @@
+"""The recipe of the grid model, from nothing to weights: `python -m selfedit.mosaic.pretrain --output DIR`.
+
+About an hour on two CPU cores. LOG.md has the runs, docs/mosaic.md what the result can do.
+It goes on from the last checkpoint when it is started again with the same output folder.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from selfedit import pretraining
+from selfedit.engines.local.places import Places
+from selfedit.mosaic import tokens
+from selfedit.mosaic.families import ORDER, SIDE, TRAINING, draw_task
+from selfedit.mosaic.tokens import CONTEXT, END, ROW, SLOT, SLOTS, draw_plan, pair_text
+from selfedit.pretraining import Row
+
+WIDTH, LAYERS, HEADS, INNER = 128, 4, 8, 256
+TOKENS, POOL = 2048, 32
+"""Tokens per step, and how many steps are drawn at once so that rows of like length share one."""
+RATE = 2e-2
+"""Of the hidden matrices, which Muon trains; AdamW trains the rest."""
+PAIRS = (2, 3, 3, 4, 4, 4, 5, 5, 6)
+"""How many pairs a task has, the last of them the test."""
+PLAN_SHARE, LARGE_SHARE = 0.1, 0.05
+INPUT_WEIGHT, FIRST_WEIGHT = 0.05, 0.1
+"""Of the loss on inputs, and on the first output, which nothing before it explains; later outputs and plans have 1."""
+
+
+class Canvas(nn.Module):
+    """A position's embedding: that of its grid's slot, its row and its column, each learned by all that share it.
+
+    The saved model has their sums as an ordinary table, so that it needs no code of ours.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.slots, self.rows, self.columns = (nn.Embedding(size, width) for size in (SLOTS, ROW, ROW))
+
+    def forward(self, positions: torch.Tensor) -> torch.Tensor:
+        """Positions [...] on the canvas -> [..., width]."""
+        rows, columns = positions % SLOT // ROW, positions % ROW
+        embedded: torch.Tensor = self.slots(positions // SLOT) + self.rows(rows) + self.columns(columns)
+        return embedded
+
+
+def config(tokenizer: PreTrainedTokenizerFast) -> GPT2Config:
+    return GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=SLOTS * SLOT,
+        n_embd=WIDTH,
+        n_layer=LAYERS,
+        n_head=HEADS,
+        n_inner=INNER,
+        activation_function="gelu_pytorch_tanh",
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        initializer_range=0.08,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        position_stops=tokens.stops(tokenizer),
+    )
+
+
+def new_model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
+    model = GPT2LMHeadModel(config(tokenizer))
+    model.transformer.wpe = Canvas(WIDTH)
+    model.transformer.wpe.apply(model._init_weights)
+    return model
+
+
+def draw_row(rng: Random, side: int, families: int, encode: tokens.Encode) -> Row:
+    """A task whose last pair is the test; or a task of 2 to 5 pairs, and a plan for it."""
+    family = TRAINING[rng.choice(ORDER[:families])]
+    planned = rng.random() < PLAN_SHARE
+    pairs = draw_task(family, rng, rng.randint(2, 5) if planned else rng.choice(PAIRS), side)
+    parts: list[tuple[str, float]] = []
+    for index, pair in enumerate(pairs):
+        question, answer = pair_text(pair)
+        parts += [(question, INPUT_WEIGHT), (answer, 1.0 if index else FIRST_WEIGHT)]
+    if planned:
+        role = rng.choice("PW")
+        parts += [(role, 0.0), (draw_plan(role, rng), 1.0)]
+    pieces = [(encode(text), weight) for text, weight in [*parts, (END, 1.0)]]
+    return [token for ids, _ in pieces for token in ids], [weight for ids, weight in pieces for _ in ids]
+
+
+def curriculum(progress: float) -> tuple[int, int]:
+    """The largest side, and how many families: from 3 x 3 and the first six to all at half of the steps."""
+    side = 3 + round(3 * min(max(progress - 0.2, 0) / 0.3, 1))
+    families = 6 + round((len(ORDER) - 6) * min(max(progress - 0.1, 0) / 0.4, 1))
+    return side, families
+
+
+def draw_side(rng: Random, progress: float, side: int) -> int:
+    """The largest side of one task: mostly small, because a task costs as much as its cells."""
+    if progress > 0.6 and rng.random() < LARGE_SHARE:
+        return rng.randint(side, SIDE)
+    return rng.randint(3, side)
+
+
+def draw_pool(rng: Random, progress: float, encode: tokens.Encode) -> list[list[Row]]:
+    """POOL batches of about TOKENS tokens, each of rows of like length; a row that the context cannot hold is left."""
+    side, families = curriculum(progress)
+    rows: list[Row] = []
+    total = 0
+    while total < (POOL + 2) * TOKENS:
+        row = draw_row(rng, draw_side(rng, progress, side), families, encode)
+        if len(row[0]) <= CONTEXT:
+            rows.append(row)
+            total += len(row[0])
+    rows.sort(key=lambda row: len(row[0]))
+    batches: list[list[Row]] = [[]]
+    for row in rows:
+        if (len(batches[-1]) + 1) * len(row[0]) > TOKENS:
+            batches.append([])
+        batches[-1].append(row)
+    return rng.sample(batches[:-1], POOL)
+
+
+def loss_of(model: GPT2LMHeadModel, places: Places, rows: list[Row]) -> torch.Tensor:
+    """The weighted mean of the cross-entropy, in nats."""
+    ids, weights = pretraining.padded(rows, model.config.pad_token_id)
+    seen = torch.ones_like(ids)  # without it transformers takes places that jump for the edges of packed texts
+    logits = model(input_ids=ids, attention_mask=seen, position_ids=places.of(ids, seen), use_cache=False).logits[:, :-1]
+    losses = cross_entropy(logits.float().transpose(1, 2), ids[:, 1:], reduction="none")
+    return (losses * weights).sum() / weights.sum()
+
+
+def optimizers(model: GPT2LMHeadModel) -> list[Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for embeddings, norms and biases."""
+    named = list(model.named_parameters())
+    matrices = [weight for name, weight in named if ".h." in name and weight.ndim == 2]
+    others = [weight for name, weight in named if not (".h." in name and weight.ndim == 2)]
+    return [pretraining.Muon(matrices, RATE), pretraining.adamw(others)]
+
+
+def exported(model: GPT2LMHeadModel) -> GPT2LMHeadModel:
+    """The same model with the canvas as one table, as transformers loads it; it ends an answer at the next role."""
+    plain = GPT2LMHeadModel(model.config)
+    weights = {name: weight for name, weight in model.state_dict().items() if ".wpe." not in name}
+    with torch.no_grad():
+        weights["transformer.wpe.weight"] = model.transformer.wpe(torch.arange(SLOTS * SLOT))
+    plain.load_state_dict(weights)
+    return plain
+
+
+def pretrain(output: Path, steps: int, seed: int) -> None:
+    """Writes the model and its tokenizer to `output`, with `log.jsonl` and a checkpoint beside them."""
+    output.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    tokenizer = tokens.make_tokenizer()
+    model = new_model(tokenizer)
+
+    vocabulary = tokenizer.get_vocab()
+
+    def encode(text: str) -> list[int]:
+        """As the tokenizer does it; grids, letter by letter, in a hundredth of the time."""
+        if text[0] in "IO0123456789":
+            return [vocabulary[letter] for letter in text]
+        return tokenizer.encode(text, add_special_tokens=False)
+
+    @lru_cache(maxsize=1)
+    def pool(index: int) -> list[list[Row]]:
+        return draw_pool(Random(f"pool-{seed}-{index}"), index * POOL / steps, encode)
+
+    def save() -> None:
+        exported(model).save_pretrained(output)
+        tokenizer.save_pretrained(output)
+
+    places = Places(model)
+    pretraining.train(
+        model,
+        optimizers(model),
+        lambda step: pool(step // POOL)[step % POOL],
+        lambda rows: loss_of(model, places, rows),
+        save,
+        output,
+        steps,
+    )
+
+
+if __name__ == "__main__":
+    arguments = pretraining.command(__doc__, steps=11_000)
+    pretrain(arguments.output, arguments.steps, arguments.seed)
