@@ -243,8 +243,8 @@ class OuterConfig(_Table):
 class ExamConfig(_Table):
     grader: str = Field(
         "contains",
-        description="contains, exact, f1, calibrated (fitted to a judge), or judge (a model at exam.judge); attempts for "
-        "grids",
+        description="contains, exact, f1, calibrated (fitted to a judge), or judge (a model at exam.judge); "
+        "attempts for grids",
     )
     max_new_tokens: int = Field(64, ge=1)
     rows: tuple[str, ...] = Field((), description="conditions of the final table, by name; empty: all")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice, zip_longest
+from itertools import islice
 from statistics import fmean
 from typing import TypeVar
 
@@ -62,8 +62,8 @@ class Examiner:
 
         `edits`: what each update learned, one per exam, for domains where an edit chooses how it is examined.
         """
-        learned = zip_longest(exams, edits)
-        asked = [Asked(*exam, question, edit) for exam, edit in learned for question in exam[1].questions]
+        learned = zip(exams, edits or [None] * len(exams), strict=True)
+        asked = [Asked(update, task, question, edit) for (update, task), edit in learned for question in task.questions]
         answers = self._answers(asked, open_book)
         grades = self.grades([of.question for of in asked], answers)
         likelihoods = self._likelihoods(asked) if self.likelihood and not open_book else []
