@@ -269,8 +269,8 @@ def test_every_key_stands_in_the_toml_with_its_description(toml):
     text = to_toml(Config())
     assert "[outer.recipe]" in text
     assert (
-        'grader = "contains"  # contains, exact, f1, calibrated (fitted to a judge), or judge (a model at exam.judge)'
-        in text
+        'grader = "contains"  # contains, exact, f1, calibrated (fitted to a judge), or judge (a model at exam.judge); '
+        "attempts for grids" in text
     )
 
 
@@ -309,3 +309,15 @@ def test_a_size_that_cannot_be_read_is_named():
 )
 def test_sizes(text, size):
     assert load_config(None, [f'model.memory="{text}"']).model.memory_bytes == size
+
+
+def test_the_domain_arc_has_defaults_of_its_own_under_what_is_set():
+    config = load_config(None, ["domain=arc", "inner.rank=4"])
+    assert (config.inner.rank, config.inner.alpha, config.inner.batch_size) == (4, 16, 2)
+    assert (config.exam.grader, config.outer.writing.max_new_tokens, config.outer.recipe.learning_rate) == (
+        "attempts",
+        128,
+        5e-5,
+    )
+    assert resolve(config.model_dump(mode="json"), "config.json") == config
+    assert load_config(None, ["domain=knowledge"]) == Config()

@@ -32,12 +32,13 @@ OUTER = Outer(
     group_size=2,
     wave=3,
     writing=Writing(temperature=0.0),
-    inner=Recipe(rank=2, epochs=3),
     recipe=Recipe(rank=4, epochs=2),
     reward=gain,
     credit=rest_em,
     seed=0,
 )
+
+INNER = Recipe(rank=2, epochs=3)
 
 
 def scored(*grades, answers=None, tokens=0, task_id="apollo"):
@@ -153,7 +154,7 @@ def test_over_seeds_a_task_that_the_system_failed_is_an_error():
 
 @pytest.fixture
 def examiner(engine):
-    return Examiner(engine, Knowledge(), Contains())
+    return Examiner(engine, Knowledge(recipe=INNER), Contains())
 
 
 @pytest.fixture
@@ -194,7 +195,7 @@ def test_conditions_share_the_seeds_of_their_tasks_and_the_inner_recipe(engine, 
         conditions(policy, examiner, OUTER)[name](tasks)
     seeds = [job.seed for job in engine.jobs]
     assert seeds[:4] == seeds[4:8] == seeds[8:] and len(set(seeds)) == 4
-    assert {job.recipe for job in engine.jobs} == {OUTER.inner}
+    assert {job.recipe for job in engine.jobs} == {INNER}
 
 
 def test_passage_only_learns_the_passage_and_nothing_else(engine, examiner, tasks):

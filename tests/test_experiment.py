@@ -9,7 +9,7 @@ from selfedit import questions
 from selfedit.config import Config, load_config
 from selfedit.errors import InputError
 from selfedit.evaluate import summarise
-from selfedit.experiment import make_examiner, make_outer, run_experiment
+from selfedit.experiment import make_domain, make_examiner, make_outer, run_experiment
 from selfedit.store import Run
 from selfedit.types import BASE, Question
 
@@ -174,7 +174,8 @@ def test_the_config_reaches_the_loops(engine):
     outer, examiner = make_outer(config), make_examiner(config, engine)
     assert (outer.seed, outer.wave, outer.group_size, outer.tasks_per_round) == (3, 7, 5, 50)
     assert (outer.writing.temperature, outer.writing.max_new_tokens) == (0.5, 11)
-    assert (outer.inner.rank, outer.inner.targets, outer.recipe.rank) == (2, ("q_proj",), 64)
+    inner = make_domain(config).recipe
+    assert (inner.rank, inner.targets, outer.recipe.rank) == (2, ("q_proj",), 64)
     assert (examiner.max_new_tokens, examiner.domain.split_newlines) == (9, False)
 
 

@@ -181,7 +181,7 @@ def test_updates_are_released_once_they_are_examined(engine, tasks):
 def test_an_exam_is_closed_book_at_temperature_zero_and_answered_in_order(engine, tasks):
     examiner(engine).score([(BASE, tasks[1]), (BASE, tasks[0])])
     domain = Knowledge()
-    expected = [domain.exam(task, question) for task in (tasks[1], tasks[0]) for question in task.questions]
+    expected = [domain.exam(task, question)[0] for task in (tasks[1], tasks[0]) for question in task.questions]
     assert [request.prompt for request in engine.requests] == expected
     assert {(request.temperature, request.max_new_tokens) for request in engine.requests} == {(0.0, 64)}
 
@@ -191,6 +191,53 @@ def test_an_open_book_exam_has_the_passage_in_it(engine, tasks):
         1
     ] * 4
     assert [score.value for score in examiner(engine).score([(BASE, task) for task in tasks])] == [0] * 4
+
+
+# Views
+
+
+class Twice(Knowledge):
+    """Asks every question in two ways, and a third where an edit was learned; the answer is all that came back."""
+
+    def exam(self, task, question, edit=None):
+        (prompt,) = super().exam(task, question)
+        return [f"{way} {prompt}" for way in ["First:", "Then:"] + ["Last:"] * (edit is not None)]
+
+    def answer(self, task, question, texts):
+        return " | ".join(texts)
+
+    def targets(self, task, question, edit=None):
+        return [question.target for _ in self.exam(task, question, edit)]
+
+
+@pytest.fixture
+def two_views(engine):
+    return Examiner(engine, Twice(), Contains())
+
+
+def test_all_views_are_asked_and_one_answer_is_made_of_them(engine, tasks, two_views):
+    (score,) = two_views.score([(BASE, tasks[0])])
+    assert [request.prompt.split()[0] for request in engine.requests] == ["First:", "Then:"] * 2
+    assert score.answers == ("Nobody knows. | Nobody knows.",) * 2
+
+
+def test_an_edit_may_choose_the_views(engine, tasks, two_views):
+    first, second = two_views.score([(BASE, tasks[0])] * 2, edits=[None, SelfEdit("apollo", "")])
+    assert [answer.count("|") for answer in (*first.answers, *second.answers)] == [1, 1, 2, 2]
+
+
+def test_a_view_that_failed_fails_its_question_and_no_other(engine, tasks, two_views):
+    answer = engine.sample
+    engine.sample = lambda requests: [answer(requests)[0], DOWN, *answer(requests)[2:]]
+    (score,) = two_views.score([(BASE, tasks[0])])
+    assert score.answers == (DOWN, "Nobody knows. | Nobody knows.") and score.value is None
+
+
+def test_the_likelihood_of_an_answer_is_the_mean_over_its_views(engine, tasks, two_views):
+    engine.likelihood = lambda readings: [-float(number) for number, _ in enumerate(readings)]
+    (score,) = replace(two_views, likelihood=True).score([(BASE, tasks[0])])
+    assert score.likelihoods == (-0.5, -2.5)
+    assert len(engine.requests) == 4  # no answer with the passage was needed
 
 
 # Seeds
@@ -219,7 +266,7 @@ def test_the_likelihood_is_of_the_answer_as_the_model_says_it_with_the_passage(e
     measured = replace(examiner(engine), likelihood=True)
     (score,) = measured.score([(BASE, tasks[0])])
     assert [reading.target for reading in asked] == [" It is 1969.", " It is Neil Armstrong."]
-    assert [reading.prompt for reading in asked] == [Knowledge().exam(tasks[0], q) for q in tasks[0].questions]
+    assert [reading.prompt for reading in asked] == [Knowledge().exam(tasks[0], q)[0] for q in tasks[0].questions]
     assert len(score.likelihoods) == 2 and score.whole
 
 

@@ -23,7 +23,6 @@ OUTER = Outer(
     group_size=8,
     wave=64,
     writing=Writing(),
-    inner=Recipe(rank=2, epochs=3),
     recipe=Recipe(rank=4, epochs=2),
     reward=gain,
     credit=rest_em,
@@ -41,8 +40,11 @@ class Crash(BaseException):
     """What a kill looks like from inside: nothing may catch it."""
 
 
+INNER = Recipe(rank=2, epochs=3)
+
+
 def examiner(engine, grader=None):
-    return Examiner(engine, Knowledge(), grader or Contains())
+    return Examiner(engine, Knowledge(recipe=INNER), grader or Contains())
 
 
 def compute(stage, wave, trials):
@@ -85,7 +87,7 @@ def test_the_policy_learns_to_write_useful_edits_about_new_passages(engine, task
 def test_rounds_are_adapted_and_examined_from_the_policy_of_the_round_before(engine, tasks, tmp_path):
     run_outer(tasks, examiner(engine), replace(OUTER, rounds=2), compute, tmp_path)
     first = engine.load(tmp_path / "round-0")
-    inner = [job for job in engine.jobs if job.recipe == OUTER.inner]
+    inner = [job for job in engine.jobs if job.recipe == INNER]
     assert list(dict.fromkeys(job.parent for job in inner)) == [BASE, first]
     (second,) = [job for job in engine.jobs if job.recipe == OUTER.recipe and job.parent == first]
     assert second.examples

@@ -6,14 +6,24 @@ import difflib
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from selfedit.errors import InputError
 from selfedit.types import Recipe
+
+Row = TypeVar("Row")
+
+
+def lookup(table: Mapping[str, Row], name: str, key: str) -> Row:
+    """The row of a table that the config names. Raises InputError with the names there are."""
+    if name not in table:
+        raise InputError(f"{key} is {name!r}; it can be {', '.join(table)}")
+    return table[name]
 
 
 class _Table(BaseModel):
@@ -72,6 +82,38 @@ class DocumentsConfig(_Table):
         1, ge=0, description="passages that one adapter learns in the final table; 0: all (continued pretraining)"
     )
     edits: int = Field(1, ge=1, description="self-edits per passage in the final table (SEAL's CPT has 5)")
+
+
+class ArcConfig(_Table):
+    """What only the domain `arc` reads. The sizes and counts are SEAL's (spec 3.3, 3.5)."""
+
+    format: Literal["compact", "seal"] = Field(
+        "compact", description="compact: a character per cell; seal: SEAL's chat prompt, for language models"
+    )
+    wide: bool = Field(False, description="plans choose copies, rank, early stop and views as well")
+    leave_two: bool = Field(True, description="training rows with two demonstrations left out, beside those with one")
+    most_side: int = Field(30, ge=1, le=30, description="training rows with a longer side are dropped")
+    most_tokens: int = Field(8192, ge=1, description="training rows and views that are longer are dropped")
+    most_rows: int = Field(250, ge=1, description="training rows of a plan")
+    most_steps: int = Field(375, ge=1, description="a plan with more optimizer steps is refused")
+    orders: int = Field(2, ge=0, description="further orders of the demonstrations in which a test grid is asked")
+    transformed: int = Field(5, ge=0, le=5, description="views of a test grid that are turned or mirrored")
+    views: int = Field(0, ge=0, description="views of a test grid at most, where the plan does not say; 0: all")
+    seal_truncation: bool = Field(
+        False, description="leave out the tasks that SEAL's scripts dropped from its subsets (for its numbers)"
+    )
+
+
+_OF_ARC: dict[str, Any] = {
+    "inner": {"rank": 128, "alpha": 16, "batch_size": 2, "epochs": 2, "learning_rate": 1e-4, "schedule": "cosine"},
+    "outer": {
+        "edits_per_passage": 15,
+        "writing": {"temperature": 0.8, "top_p": 1.0, "max_new_tokens": 128},
+        "recipe": {"rank": 16, "alpha": 16, "epochs": 8, "learning_rate": 5e-5, "batch_size": 5},
+    },
+    "exam": {"grader": "attempts", "max_new_tokens": 1024},
+}
+"""What is the default in the domain `arc` instead: SEAL's values (spec 3.2 to 3.4), and room for a grid of 30 x 30."""
 
 
 class RecipeConfig(_Table):
@@ -201,7 +243,8 @@ class OuterConfig(_Table):
 class ExamConfig(_Table):
     grader: str = Field(
         "contains",
-        description="contains, exact, f1, calibrated (fitted to a judge), or judge (a model at exam.judge)",
+        description="contains, exact, f1, calibrated (fitted to a judge), or judge (a model at exam.judge); "
+        "attempts for grids",
     )
     max_new_tokens: int = Field(64, ge=1)
     rows: tuple[str, ...] = Field((), description="conditions of the final table, by name; empty: all")
@@ -216,15 +259,22 @@ class TeacherConfig(_Table):
 class Config(_Table):
     """Everything a run depends on. Equal configs give equal runs."""
 
+    domain: Literal["knowledge", "arc"] = Field("knowledge", description="knowledge (passages) or arc (grids)")
     seed: int = 0
     wave: int = Field(64, ge=1, description="adapters trained together; what a kill can cost at most")
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     documents: DocumentsConfig = DocumentsConfig()
+    arc: ArcConfig = ArcConfig()
     inner: RecipeConfig = RecipeConfig()
     outer: OuterConfig = OuterConfig()
     exam: ExamConfig = ExamConfig()
     teacher: TeacherConfig = TeacherConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_its_domains_defaults(cls, tree: Any) -> Any:
+        return merge(_OF_ARC, tree) if isinstance(tree, dict) and tree.get("domain") == "arc" else tree
 
 
 def load_config(path: Path | None, overrides: list[str], base: dict[str, Any] | None = None) -> Config:

@@ -105,8 +105,7 @@ def taught(
 ) -> list[Trial]:
     """One update per `together` trials from `parent`, examined and settled. All conditions share the tasks' seeds."""
     seeds = [derive_seed(outer.seed, "exam", trial.edit.task_id) for trial in trials]
-    ready = [replace(trial, edit=replace(trial.edit, recipe=outer.inner)) for trial in trials]
-    return run_inner(ready, {task.id: task for task in tasks}, parent, examiner, outer.reward, seeds, together)
+    return run_inner(trials, {task.id: task for task in tasks}, parent, examiner, outer.reward, seeds, together)
 
 
 def run_conditions(

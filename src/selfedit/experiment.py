@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from selfedit.config import Config
+from selfedit.config import Config, lookup
 from selfedit.credit import CREDITS
 from selfedit.domains import DOMAINS
 from selfedit.endpoints import make_judge, make_rubric, make_sampler
@@ -27,15 +27,12 @@ from selfedit.formats.passages import read_completions
 from selfedit.graders import GRADERS
 from selfedit.inner import CONTROLS, Examiner
 from selfedit.outer import Outer, Writing, read, run_outer
-from selfedit.prompts import PROMPTS
 from selfedit.protocols import Domain, Engine, Grader, Progress, Proxy, silent
 from selfedit.proxies import PROXIES
 from selfedit.questions import self_exams
 from selfedit.reward import REWARDS, gain, with_costs
 from selfedit.store import Run, read_json
 from selfedit.types import BASE, Question, Task, Trial, Update
-
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +42,6 @@ class Result:
     policy: Update
     summary: dict[str, Any]
     trials: dict[str, list[Trial]]
-
-
-def lookup(table: Mapping[str, Row], name: str, key: str) -> Row:
-    """The row of a table that the config names. Raises InputError with the names there are."""
-    if name not in table:
-        raise InputError(f"{key} is {name!r}; it can be {', '.join(table)}")
-    return table[name]
 
 
 def make_examiner(config: Config, engine: Engine, tasks: Sequence[Task] = (), folder: Path | None = None) -> Examiner:
@@ -75,12 +65,7 @@ def make_grader(config: Config, folder: Path | None) -> Grader:
 
 
 def make_domain(config: Config) -> Domain:
-    names = {**PROMPTS, "pool": None, "entity-pair": None}
-    lookup(names, config.outer.prompt, "outer.prompt")
-    documents = config.documents
-    return DOMAINS["knowledge"](
-        documents.split_newlines, config.outer.prompt, documents.passage != "none", documents.most
-    )
+    return lookup(DOMAINS, config.domain, "domain")(config)
 
 
 def make_proxy(config: Config, folder: Path | None) -> Proxy | None:
@@ -105,7 +90,6 @@ def make_outer(config: Config, folder: Path | None = None) -> Outer:
         group_size=outer.edits_per_passage,
         wave=config.wave,
         writing=Writing(**outer.writing.model_dump()),
-        inner=config.inner.recipe(),
         recipe=outer.recipe.recipe(),
         reward=with_costs(REWARDS.get(outer.reward, gain), outer.forgetting, outer.cost),
         credit=lookup(CREDITS, outer.credit, "outer.credit"),

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from statistics import fmean
+from typing import TypeVar
 
 from selfedit.protocols import Domain, Engine, Grader, Reward
 from selfedit.reward import FLOOR
-from selfedit.types import BASE, Failure, Job, Question, Reading, Request, Score, Task, Trial, Update
+from selfedit.types import BASE, Failure, Job, Question, Reading, Request, Score, SelfEdit, Task, Trial, Update
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 
 def derive_seed(*parts: object) -> int:
@@ -19,6 +24,16 @@ def derive_seed(*parts: object) -> int:
 
 CONTROLS = 4
 """Control texts per exam: their mean over four passages of some fifty tokens each moves little by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question to one update. `edit` is what the update learned, where the domain may ask by it."""
+
+    update: Update
+    task: Task
+    question: Question
+    edit: SelfEdit | None = None
 
 
 @dataclass(frozen=True)
@@ -37,11 +52,20 @@ class Examiner:
     control: tuple[Task, ...] = ()
     _right: dict[Question, str] = field(default_factory=dict, compare=False, repr=False)
 
-    def score(self, exams: Sequence[tuple[Update, Task]], open_book: bool = False) -> list[Score]:
-        """One Score per (update, task), all questions answered in one batch at temperature 0 (spec 1.3)."""
-        asked = [(update, task, question) for update, task in exams for question in task.questions]
+    def score(
+        self,
+        exams: Sequence[tuple[Update, Task]],
+        open_book: bool = False,
+        edits: Sequence[SelfEdit | None] = (),
+    ) -> list[Score]:
+        """One Score per (update, task), all questions in all views answered in one batch at temperature 0 (spec 1.3).
+
+        `edits`: what each update learned, one per exam, for domains where an edit chooses how it is examined.
+        """
+        learned = zip(exams, edits or [None] * len(exams), strict=True)
+        asked = [Asked(update, task, question, edit) for (update, task), edit in learned for question in task.questions]
         answers = self._answers(asked, open_book)
-        grades = self.grades([question for _, _, question in asked], answers)
+        grades = self.grades([of.question for of in asked], answers)
         likelihoods = self._likelihoods(asked) if self.likelihood and not open_book else []
         control = self._control(exams) if self.control and not open_book else []
         rows, values, controls = iter(zip(answers, grades, strict=True)), iter(likelihoods), iter(control)
@@ -50,11 +74,24 @@ class Examiner:
             for q in (task.questions for _, task in exams)
         ]
 
-    def _answers(self, asked: Sequence[tuple[Update, Task, Question]], open_book: bool) -> list[str | Failure]:
-        ask = self.domain.open_book if open_book else self.domain.exam
-        return self.engine.sample(
-            [Request(update, ask(task, q), max_new_tokens=self.max_new_tokens) for update, task, q in asked]
-        )
+    def _answers(self, asked: Sequence[Asked], open_book: bool) -> list[str | Failure]:
+        domain = self.domain
+        views = [
+            domain.open_book(of.task, of.question) if open_book else domain.exam(of.task, of.question, of.edit)
+            for of in asked
+        ]
+        requests = [
+            [Request(of.update, prompt, max_new_tokens=self.max_new_tokens) for prompt in prompts]
+            for of, prompts in zip(asked, views, strict=True)
+        ]
+        texts = _grouped(requests, self.engine.sample)
+        return [self._answer(of, of_views) for of, of_views in zip(asked, texts, strict=True)]
+
+    def _answer(self, of: Asked, texts: Sequence[str | Failure]) -> str | Failure:
+        """A question is answered only if it was answered in every view."""
+        answered = [text for text in texts if isinstance(text, str)]
+        failed = [text for text in texts if isinstance(text, Failure)]
+        return failed[0] if failed else self.domain.answer(of.task, of.question, answered)
 
     def grades(self, questions: Sequence[Question], answers: Sequence[str | Failure]) -> list[float | Failure]:
         """Grades of the answers; an answer that failed is its own grade."""
@@ -63,19 +100,33 @@ class Examiner:
         grades = dict(zip(pairs, self.grader.grade(list(pairs.values())), strict=True))
         return [answer if isinstance(answer, Failure) else grades[index] for index, answer in enumerate(answers)]
 
-    def _likelihoods(self, asked: Sequence[tuple[Update, Task, Question]]) -> list[float | Failure]:
-        """Of the right answers, said as the model says them with the passage before it.
+    def _likelihoods(self, asked: Sequence[Asked]) -> list[float | Failure]:
+        """Of the right answers, the mean over a question's views."""
+        targets = [self.domain.targets(of.task, of.question, of.edit) for of in asked]
+        self._hear([of for of, fixed in zip(asked, targets, strict=True) if not fixed])
+        readings = [
+            [
+                Reading(of.update, prompt, target)
+                for prompt, target in zip(
+                    self.domain.exam(of.task, of.question, of.edit),
+                    fixed or [" " + self._right[of.question]],
+                    strict=True,
+                )
+            ]
+            for of, fixed in zip(asked, targets, strict=True)
+        ]
+        return [_mean(values) for values in _grouped(readings, self.engine.likelihood)]
+
+    def _hear(self, asked: Sequence[Asked]) -> None:
+        """How the model says the right answers with the passage before it.
 
         A gold answer may be a mere name where the model answers in sentences, or the other way round. So the base
         model's own open-book answer stands for it, unless that is wrong.
         """
-        new = {question: task for _, task, question in asked if question not in self._right}
-        answers = self._answers([(BASE, task, question) for question, task in new.items()], open_book=True)
+        new = {of.question: Asked(BASE, of.task, of.question) for of in asked if of.question not in self._right}
+        answers = self._answers(list(new.values()), open_book=True)
         for question, answer, grade in zip(new, answers, self.grades(list(new), answers), strict=True):
             self._right[question] = answer if isinstance(answer, str) and _is_right(grade) else question.target
-        return self.engine.likelihood(
-            [Reading(update, self.domain.exam(task, q), " " + self._right[q]) for update, task, q in asked]
-        )
 
     def _control(self, exams: Sequence[tuple[Update, Task]]) -> list[tuple[float | Failure, ...]]:
         others = [[other for other in self.control if other.id != task.id][:CONTROLS] for _, task in exams]
@@ -86,6 +137,19 @@ class Examiner:
         ]
         values = iter(self.engine.likelihood(readings))
         return [tuple(islice(values, len(of_exam))) for of_exam in others]
+
+
+def _grouped(groups: Sequence[Sequence[Item]], do: Callable[[Sequence[Item]], Sequence[Value]]) -> list[list[Value]]:
+    """What is done to all items in one batch, in the groups in which they came."""
+    items = [item for group in groups for item in group]
+    values = iter([value for _, value in zip(items, do(items), strict=True)])
+    return [list(islice(values, len(group))) for group in groups]
+
+
+def _mean(values: Sequence[float | Failure]) -> float | Failure:
+    measured = [value for value in values if not isinstance(value, Failure)]
+    failed = [value for value in values if isinstance(value, Failure)]
+    return failed[0] if failed else fmean(measured)
 
 
 def _is_right(grade: float | Failure) -> bool:
@@ -150,8 +214,10 @@ def _fill(trial: Trial, outcome: Update | Failure, sharing: int) -> Trial:
 def examine(trials: Sequence[Trial], tasks: Mapping[str, Task], parent: Update, examiner: Examiner) -> list[Trial]:
     """Update -> Score, before and after. The parent sits each exam once, not once per trial."""
     live = [(trial.update, tasks[trial.edit.task_id]) for trial in trials if trial.update]
+    edits = [trial.edit for trial in trials if trial.update]
     seen = {task.id: task for _, task in live}
-    scores = iter(examiner.score([(parent, task) for task in seen.values()] + live))
+    exams = [(parent, task) for task in seen.values()] + live
+    scores = iter(examiner.score(exams, edits=[*[None] * len(seen), *edits]))
     before = {task_id: next(scores) for task_id in seen}
     return [
         replace(trial, before=before[trial.edit.task_id], after=next(scores)) if trial.update else trial

@@ -39,7 +39,6 @@ class Outer:
     group_size: int
     wave: int
     writing: Writing
-    inner: Recipe
     recipe: Recipe
     reward: Reward
     credit: Credit
@@ -118,12 +117,11 @@ def run_wave(
     members = [(task, member) for task in tasks for member in range(outer.group_size)]
     seeds = {(task.id, member): derive_seed(outer.seed, stage, task.id, member) for task, member in members}
     written = propose(policy, members, examiner.domain, examiner.engine, outer.writing, list(seeds.values()))
-    ready = [replace(trial, edit=replace(trial.edit, recipe=outer.inner)) for trial in written]
     if outer.proxy:
-        return rate(ready, by_id, outer.proxy)
+        return rate(written, by_id, outer.proxy)
     tries = [
         (replace(trial, repeat=repeat), _repeated(seeds[trial.edit.task_id, trial.member], repeat))
-        for trial in ready
+        for trial in written
         for repeat in range(_tries(trial, outer, probed))
     ]
     return run_inner([trial for trial, _ in tries], by_id, policy, examiner, outer.reward, [seed for _, seed in tries])

@@ -32,12 +32,20 @@ class Domain(Protocol):
         """The edit that only holds the task's own context: the passage-only baseline."""
         ...
 
-    def exam(self, task: Task, question: Question) -> str:
-        """The prompt of a closed-book question."""
+    def exam(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:
+        """The prompts of a closed-book question, one for each of its views; `edit`, once learned, may have a say."""
         ...
 
-    def open_book(self, task: Task, question: Question) -> str:
-        """The prompt of the same question with the context in it."""
+    def open_book(self, task: Task, question: Question) -> list[str]:
+        """The prompts of the same question with the context in them."""
+        ...
+
+    def answer(self, task: Task, question: Question, texts: Sequence[str]) -> str:
+        """One answer of what came back in each view, in the order of the prompts."""
+        ...
+
+    def targets(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:
+        """The right answer as it follows each prompt of `exam`; none where every model says it in its own way."""
         ...
 
 

@@ -80,9 +80,9 @@ def write_notes(
 
 
 def learn(notes: Sequence[Trial], policy: Update, engine: Engine, outer: Outer) -> Update:
-    """One adapter from every document of every note, each document once."""
+    """One adapter from every document of every note, each document once, by the recipe of the last."""
     examples = tuple(dict.fromkeys(example for trial in notes for example in trial.edit.examples))
-    (outcome,) = engine.train([Job(policy, examples, outer.inner, derive_seed(outer.seed, "adapter"))])
+    (outcome,) = engine.train([Job(policy, examples, notes[-1].edit.recipe, derive_seed(outer.seed, "adapter"))])
     if isinstance(outcome, Failure):
         raise EngineError(f"the adapter could not be trained: {outcome.message}")
     return outcome

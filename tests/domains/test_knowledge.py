@@ -7,7 +7,7 @@ import pytest
 
 from selfedit.domains.knowledge import Knowledge, build_documents
 from selfedit.errors import BadEdit
-from selfedit.types import Example
+from selfedit.types import Example, Recipe
 
 
 def parts(notes, split_newlines=True):
@@ -117,15 +117,26 @@ def test_the_policy_sees_the_passage_and_none_of_the_questions(tasks):
 
 def test_a_closed_book_question_names_the_title_and_hides_passage_and_answer(tasks):
     question = tasks[0].questions[0]
-    prompt = Knowledge().exam(tasks[0], question)
+    (prompt,) = Knowledge().exam(tasks[0], question)
     assert tasks[0].title in prompt and question.text in prompt
     assert tasks[0].context not in prompt and question.target not in prompt
 
 
 def test_an_open_book_question_is_the_closed_one_after_the_passage(tasks):
     domain, question = Knowledge(), tasks[0].questions[0]
-    assert domain.open_book(tasks[0], question).endswith(domain.exam(tasks[0], question))
-    assert tasks[0].context in domain.open_book(tasks[0], question)
+    (closed,), (open_book,) = domain.exam(tasks[0], question), domain.open_book(tasks[0], question)
+    assert open_book.endswith(closed) and tasks[0].context in open_book
+
+
+def test_the_answer_is_what_came_back_and_every_model_has_its_own_way_to_say_it(tasks):
+    domain, question = Knowledge(), tasks[0].questions[0]
+    assert domain.answer(tasks[0], question, [" It is 1969.\n"]) == " It is 1969.\n"
+    assert domain.targets(tasks[0], question) == []
+
+
+def test_the_recipe_of_the_domain_rides_on_every_edit(tasks):
+    domain = Knowledge(recipe=Recipe(rank=3))
+    assert domain.parse(tasks[0], "One.").recipe == domain.without_edit(tasks[0]).recipe == Recipe(rank=3)
 
 
 # SEAL's published self-edits: documents per edit, the passage included (spec 1.3)

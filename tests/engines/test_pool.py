@@ -174,7 +174,7 @@ def test_the_embedded_model_learns_and_answers_as_it_does_alone(tmp_path):
             updates = engine.train(jobs)
             engine.save(updates[0], tmp_path / "adapter")
             requests = [
-                Request(update, domain.exam(task, question), max_new_tokens=12)
+                Request(update, domain.exam(task, question)[0], max_new_tokens=12)
                 for update, task in [*zip(updates, tasks, strict=True), (engine.load(tmp_path / "adapter"), tasks[0])]
                 for question in task.questions[:2]
             ]

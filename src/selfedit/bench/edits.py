@@ -32,7 +32,7 @@ class Edit:
     @property
     def prompts(self) -> list[str]:
         """The closed-book questions as the model is asked them."""
-        return [DOMAIN.exam(self.task, question) for question in self.task.questions]
+        return [prompt for question in self.task.questions for prompt in DOMAIN.exam(self.task, question)]
 
 
 def sample_edits(count: int, writing: WritingConfig) -> list[Edit]:

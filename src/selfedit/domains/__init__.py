@@ -1,5 +1,9 @@
 """Every domain, by name. To add one: write its file, add its row."""
 
-from selfedit.domains.knowledge import Knowledge
+from collections.abc import Callable
 
-DOMAINS = {"knowledge": Knowledge}
+from selfedit.config import Config
+from selfedit.domains.knowledge import Knowledge
+from selfedit.protocols import Domain
+
+DOMAINS: dict[str, Callable[[Config], Domain]] = {"knowledge": Knowledge.from_config}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from selfedit import prompts
+from selfedit.config import Config, lookup
 from selfedit.errors import BadEdit
-from selfedit.types import Example, Question, SelfEdit, Task
+from selfedit.types import Example, Question, Recipe, SelfEdit, Task
 
 _QUESTION, _ANSWER = re.compile(r"Question \d+:"), "Answer:"
 _CONCLUSION = re.compile(r"^\W*Implications:\W*$", re.MULTILINE | re.IGNORECASE)
@@ -23,13 +25,23 @@ class Knowledge:
 
     `prompt_name` is a key of `prompts.PROMPTS`, `pool` or `entity-pair`. `split_newlines`: each line of the notes is a
     document of its own (spec 1.3). `passage`: the passage is the last document. `most` caps the documents that come
-    from the notes, 0 for no cap (SEAL's later code has 30).
+    from the notes, 0 for no cap (SEAL's later code has 30). `recipe` is how every edit is trained.
     """
 
     split_newlines: bool = True
     prompt_name: str = "notes"
     passage: bool = True
     most: int = 0
+    recipe: Recipe = field(default_factory=Recipe)
+
+    @classmethod
+    def from_config(cls, config: Config) -> Knowledge:
+        """Raises InputError for a prompt that is not there."""
+        names = {**prompts.PROMPTS, "pool": None, "entity-pair": None}
+        lookup(names, config.outer.prompt, "outer.prompt")
+        documents, recipe = config.documents, config.inner.recipe()
+        passage = documents.passage != "none"
+        return cls(documents.split_newlines, config.outer.prompt, passage, documents.most, recipe)
 
     def prompt(self, task: Task, member: int = 0) -> str:
         if self.prompt_name == "entity-pair":
@@ -53,18 +65,25 @@ class Knowledge:
         documents = documents[: self.most or None] + [passage] * self.passage
         if not documents:
             raise BadEdit("there is nothing to learn in the notes")
-        return SelfEdit(
-            task.id, self.prompt(task, member), text, tuple(Example("", document) for document in documents)
-        )
+        examples = tuple(Example("", document) for document in documents)
+        return SelfEdit(task.id, self.prompt(task, member), text, examples, self.recipe)
 
     def without_edit(self, task: Task) -> SelfEdit:
-        return SelfEdit(task.id, "", "", (Example("", f"{task.title}\n{task.context}"),))
+        return SelfEdit(task.id, "", "", (Example("", f"{task.title}\n{task.context}"),), self.recipe)
 
-    def exam(self, task: Task, question: Question) -> str:
-        return prompts.exam(task, question.text)
+    def exam(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:
+        return [prompts.exam(task, question.text)]
 
-    def open_book(self, task: Task, question: Question) -> str:
-        return prompts.open_book(task, question.text)
+    def open_book(self, task: Task, question: Question) -> list[str]:
+        return [prompts.open_book(task, question.text)]
+
+    def answer(self, task: Task, question: Question, texts: Sequence[str]) -> str:
+        (text,) = texts
+        return text
+
+    def targets(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:
+        """A gold answer may be a mere name where a model answers in sentences, so none."""
+        return []
 
 
 def _names(task: Task, text: str) -> list[str]:
