@@ -63,8 +63,14 @@ class Scorer(Protocol):
         ...
 
 
-class Engine(Sampler, Trainer, Scorer, Protocol):
-    """A sampler, a trainer and a scorer that share adapters, kept in memory until they are released."""
+class Searcher(Protocol):
+    def search(self, requests: Sequence[Request], least: float) -> list[list[str] | Failure]:
+        """Every text whose probability is at least `least`, the likeliest first."""
+        ...
+
+
+class Engine(Sampler, Trainer, Scorer, Searcher, Protocol):
+    """A sampler, a trainer, a scorer and a searcher that share adapters, kept in memory until they are released."""
 
     def save(self, update: Update, folder: Path) -> None:
         """Write the update with its parents, whole or not at all: as a PEFT adapter, or as a model if `full`."""

@@ -68,6 +68,10 @@ class FakeEngine:
             return written[taste.index(max(taste))]
         return random.Random(request.seed).choices(written, [math.exp(weight - max(taste)) for weight in taste])[0]
 
+    def search(self, requests: Sequence[Request], least: float) -> list[list[str] | Failure]:
+        """It is sure of itself: one text for each request."""
+        return [[self._sample(request)] for request in requests]
+
     # Reading
 
     def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:

@@ -51,8 +51,10 @@ class Pool:
         return results
 
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
-        sizes = [len(request.prompt) + request.max_new_tokens for request in requests]
-        return self._share("sample", requests, self._deal([request.update for request in requests], sizes))
+        return self._share("sample", requests, self._dealt(requests))
+
+    def search(self, requests: Sequence[Request], least: float) -> list[list[str] | Failure]:
+        return self._share("search", requests, self._dealt(requests), least)
 
     def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:
         sizes = [len(reading.prompt) + len(reading.target) for reading in readings]
@@ -86,9 +88,13 @@ class Pool:
             dealt[worker].append(index)
         return {worker: sorted(own) for worker, own in dealt.items()}
 
-    def _share(self, method: str, items: Sequence[Any], dealt: Mapping[int, list[int]]) -> list[Any]:
+    def _dealt(self, requests: Sequence[Request]) -> dict[int, list[int]]:
+        sizes = [len(request.prompt) + request.max_new_tokens for request in requests]
+        return self._deal([request.update for request in requests], sizes)
+
+    def _share(self, method: str, items: Sequence[Any], dealt: Mapping[int, list[int]], *more: Any) -> list[Any]:
         """What becomes of each item, in order."""
-        answers = self._call({worker: (method, [items[i] for i in own]) for worker, own in dealt.items()})
+        answers = self._call({worker: (method, [items[i] for i in own], *more) for worker, own in dealt.items()})
         results = {i: result for worker, own in dealt.items() for i, result in zip(own, answers[worker], strict=True)}
         return [results[i] for i in range(len(items))]
 

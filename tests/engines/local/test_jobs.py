@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from transformers import get_scheduler  # noqa: E402
+from transformers import GPT2Config, GPT2LMHeadModel, get_scheduler  # noqa: E402
 
 from selfedit.engines.local.batch import lay_out  # noqa: E402
 from selfedit.engines.local.jobs import NEAR, Course, Limits, choose  # noqa: E402
@@ -89,10 +89,11 @@ def test_an_unsound_step_ends_the_job():
 
 @given(st.lists(ROWS, min_size=1, max_size=5))
 def test_a_layout_holds_every_row_once_and_by_itself(jobs):
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=8, n_embd=4, n_layer=1, n_head=1, n_positions=8))
     numbered = [
         [Row([100 * k + r + 1] * len(row.ids), 0, 1.0) for r, row in enumerate(rows)] for k, rows in enumerate(jobs)
     ]
-    batch = lay_out(numbered, torch.device("cpu"))
+    batch = lay_out(numbered, model)
     length = batch.ids.shape[1]
     assert max(len(row.ids) for rows in jobs for row in rows) <= length and batch.ids.shape[0] % len(jobs) == 0
     ids = batch.ids.view(len(jobs), -1)

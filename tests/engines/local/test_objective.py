@@ -94,7 +94,7 @@ def test_loss_and_gradients_equal_trls(make_engine, make_trainer, ratio_clip, kl
         learned = [
             Row(row.ids, row.start, row.weight, anchors=anchor) for row, anchor in zip(rows, of_rows, strict=True)
         ]
-        (ours,), found = gradients(model, flat, lay_out([learned], model.device))
+        (ours,), found = gradients(model, flat, lay_out([learned], model))
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, rtol=1e-5, atol=1e-7)

@@ -28,6 +28,7 @@ from selfedit.engines.local.model import load_model
 from selfedit.engines.local.objective import anchors, has_anchors
 from selfedit.engines.local.reading import read_together
 from selfedit.engines.local.sampling import Ask, decode_together
+from selfedit.engines.local.search import search_together
 from selfedit.engines.local.stack import Adapter, Full, Layout, find_targets
 from selfedit.engines.local.text import Row, Text
 from selfedit.engines.local.training import Trained, layout, train_together
@@ -205,6 +206,16 @@ class LocalEngine:
         """One text or failure per request."""
         return self._answer([(request.update, self._ask(request)) for request in requests], self._decode, "writing")
 
+    def search(self, requests: Sequence[Request], least: float) -> list[list[str] | Failure]:
+        """Every text whose probability is at least `least` (in (0, 1)), the likeliest first, or a failure, per request.
+
+        Temperature, top-p and seed are not used.
+        """
+        if not 0 < least < 1:
+            raise InputError(f"a search follows texts of a probability between 0 and 1; this is {least}")
+        asked = [(request.update, self._ask(request)) for request in requests]
+        return self._answer(asked, partial(self._search, least=least), "searching")
+
     def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:
         """One mean log-probability per token of the target (nats), or failure, per reading. No end-of-text counts."""
         read = self._answer([(reading.update, self._row(reading)) for reading in readings], self._read, "reading")
@@ -245,6 +256,12 @@ class LocalEngine:
             self.model, groups, self.text.stops, lambda done, total: self.progress("writing", done, total, "")
         )
         return dict(zip(order, [self.text.decode(ids) for group in decoded for ids in group], strict=True))
+
+    def _search(self, batch: Asked[Ask], least: float) -> dict[int, list[str]]:
+        order, groups = self._groups(batch)
+        found = search_together(self.model, groups, self.text.stops, least)
+        texts = [[self.text.decode(ids) for ids in of_ask] for of_group in found for of_ask in of_group]
+        return dict(zip(order, texts, strict=True))
 
     def _read(self, batch: Asked[Row]) -> dict[int, Tensor]:
         order, groups = self._groups(batch)

@@ -57,12 +57,12 @@ def decode_together(
     width = max(len(asks) for _, asks in groups)
     filler = Ask([next(iter(stops))], max_new_tokens=0)
     asks = [ask for _, group in groups for ask in [*group, *[filler] * (width - len(group))]]
-    with _Worn(model, [adapter for adapter, _ in groups if adapter]) as worn:
+    with Worn(model, [adapter for adapter, _ in groups if adapter]) as worn:
         tokens = _decode(model, asks, width, stops, on_token, worn)
     return [tokens[g * width : g * width + len(group)] for g, (_, group) in enumerate(groups)]
 
 
-class _Worn(ExitStack):
+class Worn(ExitStack):
     """The adapters attached to the model, one per group of rows; none if there are none."""
 
     def __init__(self, model: PreTrainedModel, adapters: Sequence[Adapter]) -> None:
@@ -78,14 +78,14 @@ class _Worn(ExitStack):
 
 
 def _decode(
-    model: PreTrainedModel, asks: Sequence[Ask], width: int, stops: frozenset[int], on_token: OnToken, worn: _Worn
+    model: PreTrainedModel, asks: Sequence[Ask], width: int, stops: frozenset[int], on_token: OnToken, worn: Worn
 ) -> list[list[int]]:
-    ids, mask = _left_pad(asks, model.device)
+    ids, mask = left_pad(asks, model.device)
     canvas = Places(model)
     places = canvas.of(ids, mask)
     pick = _Picker(asks, model.device)
     limit = max(ask.max_new_tokens for ask in asks)
-    cache = _cache(model, ids.shape[1] + min(limit, 64))
+    cache = make_cache(model, ids.shape[1] + min(limit, 64))
     new: list[list[int]] = [[] for _ in asks]
     rows = list(range(len(asks)))  # the ask behind each row of the batch
     open_rows = [ask.max_new_tokens > 0 for ask in asks]
@@ -117,7 +117,7 @@ def _decode(
     return new
 
 
-def _cache(model: PreTrainedModel, room: int) -> DynamicCache:
+def make_cache(model: PreTrainedModel, room: int) -> DynamicCache:
     """Room for that many tokens at first. Layers with a sliding window keep transformers' own cache."""
     cache = DynamicCache(config=model.config)
     cache.layers = [_Layer(room) if type(layer) is DynamicLayer else layer for layer in cache.layers]
@@ -155,7 +155,7 @@ class _Layer(DynamicLayer):
         self.all_keys, self.all_values = self.all_keys[indices], self.all_values[indices]
 
 
-def _left_pad(asks: Sequence[Ask], device: torch.device) -> tuple[Tensor, Tensor]:
+def left_pad(asks: Sequence[Ask], device: torch.device) -> tuple[Tensor, Tensor]:
     longest = max(len(ask.ids) for ask in asks)
     ids = torch.tensor([[0] * (longest - len(ask.ids)) + ask.ids for ask in asks], device=device)
     mask = torch.tensor([[0] * (longest - len(ask.ids)) + [1] * len(ask.ids) for ask in asks], device=device)
