@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -88,7 +89,9 @@ def load_checkpoint(path: Path, model: nn.Module, optimizers: Sequence[Optimizer
         return 0
     tensors = load_file(path)
     step = int(tensors.pop("step"))
-    owners = {weight: optimizer for optimizer in optimizers for group in optimizer.param_groups for weight in group["params"]}
+    owners = {
+        weight: optimizer for optimizer in optimizers for group in optimizer.param_groups for weight in group["params"]
+    }
     weights = dict(model.named_parameters())
     for key, tensor in tensors.items():
         kind, _, name = key.partition(".")
@@ -102,21 +105,20 @@ def load_checkpoint(path: Path, model: nn.Module, optimizers: Sequence[Optimizer
 def train(
     model: nn.Module,
     optimizers: Sequence[Optimizer],
-    batch: Callable[[int], list[Row]],
+    batches: Iterable[list[Row]],
     loss_of: Callable[[list[Row]], Tensor],
     save: Callable[[], None],
     output: Path,
     steps: int,
 ) -> None:
-    """`batch` gives the rows of a step; `save` writes the model.
+    """`batches` has the rows of every step from the first on; `save` writes the model.
 
     Writes `log.jsonl` and a checkpoint to `output`, and goes on from the last checkpoint that it finds there.
     """
     done = load_checkpoint(output / CHECKPOINT, model, optimizers)
     groups = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
     began, tokens = time.monotonic(), 0
-    for step in range(done, steps):
-        rows = batch(step)
+    for step, rows in islice(enumerate(batches), done, steps):
         for group, rate in groups:
             group["lr"] = rate * learning_rate(step, steps)
         model.zero_grad()

@@ -6,33 +6,23 @@ It goes on from the last checkpoint when it is started again with the same outpu
 
 from __future__ import annotations
 
-import argparse
-import json
-import math
-import os
-import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from random import Random
 
 import torch
-from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from selfedit import pretraining
 from selfedit.almanac.documents import END, Part, stream
+from selfedit.pretraining import Row
 
 VOCABULARY, CONTEXT = 2048, 512
 BATCH, POOL = 16, 32
 """Documents per step, and how many batches are drawn at once so that documents of like length share one."""
-LEARNING_RATE, WARM_UP, CLIP = 4e-3, 100, 1.0
-CHECKPOINT, CHECKPOINT_EVERY = "checkpoint.safetensors", 200
-MOMENTS = ("exp_avg", "exp_avg_sq")
-
-Row = tuple[list[int], list[float]]
-"""Token ids, and the weight of the loss on predicting each."""
 
 
 def train_tokenizer(seed: int) -> PreTrainedTokenizerFast:
@@ -92,44 +82,10 @@ def batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[list[Row]
 
 
 def loss_of(model: LlamaForCausalLM, rows: list[Row], pad: int) -> torch.Tensor:
-    longest = max(len(ids) for ids, _ in rows)
-    ids = torch.tensor([ids + [pad] * (longest - len(ids)) for ids, _ in rows])
-    weights = torch.tensor([weights + [0.0] * (longest - len(weights)) for _, weights in rows])[:, 1:]
+    ids, weights = pretraining.padded(rows, pad)
     logits = model(input_ids=ids, attention_mask=(ids != pad).long()).logits[:, :-1]
     losses = cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
     return (losses * weights).sum() / weights.sum()
-
-
-def learning_rate(step: int, steps: int) -> float:
-    return LEARNING_RATE * min((step + 1) / WARM_UP, 0.5 * (1 + math.cos(math.pi * step / steps)))
-
-
-def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-
-
-def save_checkpoint(path: Path, model: LlamaForCausalLM, optimizer: torch.optim.AdamW, step: int) -> None:
-    """Weights and both moments by the parameters' names, in one safetensors file that is there whole or not at all."""
-    tensors = {"step": torch.tensor(step)}
-    for name, weight in model.named_parameters():
-        tensors[f"weight.{name}"] = weight.data
-        tensors |= {f"{key}.{name}": optimizer.state[weight][key] for key in MOMENTS}
-    save_file(tensors, path.with_suffix(".partial"))
-    os.replace(path.with_suffix(".partial"), path)
-
-
-def load_checkpoint(path: Path, model: LlamaForCausalLM, optimizer: torch.optim.AdamW) -> int:
-    """Put a checkpoint back in place; returns the steps that were done, 0 where there is none."""
-    if not path.exists():
-        return 0
-    tensors = load_file(path)
-    step = int(tensors["step"])
-    for name, weight in model.named_parameters():
-        weight.data.copy_(tensors[f"weight.{name}"])
-        moments = {key: tensors[f"{key}.{name}"] for key in MOMENTS}
-        optimizer.state[weight] = {"step": torch.tensor(float(step)), **moments}
-    return step
 
 
 def pretrain(output: Path, steps: int, seed: int) -> None:
@@ -137,35 +93,23 @@ def pretrain(output: Path, steps: int, seed: int) -> None:
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     tokenizer = train_tokenizer(seed)
-    model = new_model(tokenizer)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.01)
-    done = load_checkpoint(output / CHECKPOINT, model, optimizer)
-    began, tokens = time.monotonic(), 0
-    for step, rows in enumerate(islice(batches(tokenizer, seed), steps)):
-        if step < done:
-            continue
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps)
-        optimizer.zero_grad()
-        loss = loss_of(model, rows, tokenizer.pad_token_id)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-        optimizer.step()
-        tokens += sum(len(ids) for ids, _ in rows)
-        if (step + 1) % 50 == 0:
-            row = {"step": step + 1, "loss": loss.item(), "tokens": tokens, "seconds": time.monotonic() - began}
-            with (output / "log.jsonl").open("a") as log:
-                log.write(json.dumps(row) + "\n")
-        if (step + 1) % CHECKPOINT_EVERY == 0:
-            save_checkpoint(output / CHECKPOINT, model, optimizer, step + 1)
-            save(model, tokenizer, output)
-    save(model, tokenizer, output)
+    model, stream_of_batches = new_model(tokenizer), batches(tokenizer, seed)
+
+    def save() -> None:
+        model.save_pretrained(output)
+        tokenizer.save_pretrained(output)
+
+    pretraining.train(
+        model,
+        [pretraining.adamw(model.parameters())],
+        stream_of_batches,
+        lambda rows: loss_of(model, rows, tokenizer.pad_token_id),
+        save,
+        output,
+        steps,
+    )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="folder for the weights and the checkpoint")
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+    arguments = pretraining.command(__doc__, steps=6000)
     pretrain(arguments.output, arguments.steps, arguments.seed)

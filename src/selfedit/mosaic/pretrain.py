@@ -6,7 +6,8 @@ It goes on from the last checkpoint when it is started again with the same outpu
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -132,7 +133,9 @@ def loss_of(model: GPT2LMHeadModel, places: Places, rows: list[Row]) -> torch.Te
     """The weighted mean of the cross-entropy, in nats."""
     ids, weights = pretraining.padded(rows, model.config.pad_token_id)
     seen = torch.ones_like(ids)  # without it transformers takes places that jump for the edges of packed texts
-    logits = model(input_ids=ids, attention_mask=seen, position_ids=places.of(ids, seen), use_cache=False).logits[:, :-1]
+    logits = model(input_ids=ids, attention_mask=seen, position_ids=places.of(ids, seen), use_cache=False).logits[
+        :, :-1
+    ]
     losses = cross_entropy(logits.float().transpose(1, 2), ids[:, 1:], reduction="none")
     return (losses * weights).sum() / weights.sum()
 
@@ -170,9 +173,9 @@ def pretrain(output: Path, steps: int, seed: int) -> None:
             return [vocabulary[letter] for letter in text]
         return tokenizer.encode(text, add_special_tokens=False)
 
-    @lru_cache(maxsize=1)
-    def pool(index: int) -> list[list[Row]]:
-        return draw_pool(Random(f"pool-{seed}-{index}"), index * POOL / steps, encode)
+    def batches() -> Iterator[list[Row]]:
+        for index in count():
+            yield from draw_pool(Random(f"pool-{seed}-{index}"), index * POOL / steps, encode)
 
     def save() -> None:
         exported(model).save_pretrained(output)
@@ -182,7 +185,7 @@ def pretrain(output: Path, steps: int, seed: int) -> None:
     pretraining.train(
         model,
         optimizers(model),
-        lambda step: pool(step // POOL)[step % POOL],
+        batches(),
         lambda rows: loss_of(model, places, rows),
         save,
         output,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 
@@ -117,7 +118,7 @@ def connected(grid: Grid) -> Grid:
     out = grid.copy()
     for row in range(grid.shape[0]):
         places = np.flatnonzero(grid[row])
-        for left, right in zip(places, places[1:], strict=False):
+        for left, right in pairwise(places):
             if grid[row, left] == grid[row, right]:
                 out[row, left:right] = grid[row, left]
     return out

@@ -1,7 +1,7 @@
 """The tokenizer of the grid model, and where its tokens stand on a canvas.
 
-A grid is its rows as digits, each ended by a row break. A pair is `I`, its input, `O`, its output. After the pairs stands
-`I`, the test input and `O`, and the answer follows; or `P` and a plan in SEAL's schema, or `W` and one in the wider.
+A grid is its rows as digits, each ended by a row break. A pair is `I`, its input, `O`, its output. After the pairs
+stands `I`, the test input and `O`, and the answer follows; or `P` and a plan in SEAL's schema, or `W` and a wider one.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def test_it_finds_all_likely_texts_the_likeliest_first(engine):
     found = search_together(engine.model, [(None, [ask]) for ask in asks], STOPS, LEAST)
     with torch.no_grad():
         expected = [[t for _, t in sorted(one_by_one(engine.model, ask.ids), reverse=True)] for ask in asks]
-    assert [[tuple(tokens) for tokens in texts] for ((texts,)) in found] == expected
+    assert [[tuple(tokens) for tokens in texts] for (texts,) in found] == expected
     assert sum(map(len, expected)) > len(asks)
 
 

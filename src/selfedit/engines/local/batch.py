@@ -22,10 +22,10 @@ class Batch:
     """R sequences of T tokens for each of K adapters: every tensor is [K * R, T].
 
     `weights` is that of predicting the *next* token at each position (0: not learned), `owners` the adapter's number.
-    `positions` begin at 0 with every row; None if they just count and no sequence holds more than one row. `spans[k]` says
-    for each row of adapter k, in the job's own order, where it begins in the adapter's R * T tokens, and the row. `seen`
-    is False at padding that is learned, which no token sees; None if rows share sequences. `anchors` [4, K * R, T] are those of the rows,
-    where the next token is learned; None if they have none.
+    `positions` begin at 0 with every row; None if they just count and no sequence holds more than one row. `spans[k]`
+    says for each row of adapter k, in the job's own order, where it begins in the adapter's R * T tokens, and the row.
+    `seen` is False at padding that is learned, which no token sees; None if rows share sequences. `anchors`
+    [4, K * R, T] are those of the rows, where the next token is learned; None if they have none.
     """
 
     ids: Tensor
