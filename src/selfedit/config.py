@@ -99,15 +99,18 @@ class ArcConfig(_Table):
     orders: int = Field(2, ge=0, description="further orders of the demonstrations in which a test grid is asked")
     transformed: int = Field(5, ge=0, le=5, description="views of a test grid that are turned or mirrored")
     views: int = Field(0, ge=0, description="views of a test grid at most, where the plan does not say; 0: all")
-    seal_truncation: bool = Field(
-        False, description="leave out the tasks that SEAL's scripts dropped from its subsets (for its numbers)"
+    tasks: Literal["all", "seal", "seal-truncated"] = Field(
+        "all", description="of the files: all, SEAL's 12 + 10, or those of them that its scripts did not drop"
     )
 
 
 _OF_ARC: dict[str, Any] = {
     "inner": {"rank": 128, "alpha": 16, "batch_size": 2, "epochs": 2, "learning_rate": 1e-4, "schedule": "cosine"},
     "outer": {
+        "rounds": 1,
         "edits_per_passage": 15,
+        "reward": "solved",
+        "credit": "threshold",
         "writing": {"temperature": 0.8, "top_p": 1.0, "max_new_tokens": 128},
         "recipe": {"rank": 16, "alpha": 16, "epochs": 8, "learning_rate": 5e-5, "batch_size": 5},
     },
@@ -212,7 +215,8 @@ class OuterConfig(_Table):
         0, ge=0, description="passages per round whose edits are tried at least twice, to see how reliable rewards are"
     )
     reward: str = Field(
-        "gain", description="gain, accuracy, binary, likelihood; or a proxy, which tries no edit: learned, rubric"
+        "gain",
+        description="gain, accuracy, binary, solved, likelihood; or a proxy, which tries no edit: learned, rubric",
     )
     forgetting: float = Field(0.0, ge=0, description="reward lost per nat per token lost on unrelated passages")
     cost: float = Field(0.0, ge=0, description="reward lost per thousand trained tokens")

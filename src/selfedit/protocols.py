@@ -44,6 +44,10 @@ class Domain(Protocol):
         """One answer of what came back in each view, in the order of the prompts."""
         ...
 
+    def own_exam(self, task: Task) -> Task | None:
+        """The task with an exam that is made of what it shows; None where it shows too little, or a model writes one."""
+        ...
+
     def targets(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:
         """The right answer as it follows each prompt of `exam`; none where every model says it in its own way."""
         ...

@@ -26,6 +26,11 @@ def binary(trial: Trial) -> float:
     return float(gain(trial) > 0)
 
 
+def solved(trial: Trial) -> float:
+    """1 if every question is answered right after the update, else 0 (SEAL's few-shot reward, spec 3.4)."""
+    return float(accuracy(trial) == 1)
+
+
 def likelihood(trial: Trial) -> float:
     """What the update added to the log-likelihood of the right answers, in nats per token. Dense, and judge-free."""
     return _mean(_whole(trial.after).likelihoods) - _mean(_whole(trial.before).likelihoods)
@@ -64,4 +69,10 @@ def _mean(values: Sequence[float | Failure]) -> float:
     return sum(measured) / len(measured)
 
 
-REWARDS: dict[str, Reward] = {"gain": gain, "accuracy": accuracy, "binary": binary, "likelihood": likelihood}
+REWARDS: dict[str, Reward] = {
+    "gain": gain,
+    "accuracy": accuracy,
+    "binary": binary,
+    "solved": solved,
+    "likelihood": likelihood,
+}

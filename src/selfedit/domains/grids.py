@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-Grid = NDArray[np.int_]
-Pair = tuple[Grid, Grid]
+from selfedit.grid_prompts import Grid, Pair
+
 Row = tuple[Pair, ...]
 Map = Callable[[Grid], Grid]
+Key = tuple[tuple[tuple[int, ...], bytes], ...]
+Item = TypeVar("Item")
 Rng = np.random.RandomState
 """numpy's first generator, because its stream is promised never to change."""
 
@@ -163,10 +165,13 @@ def _without(pairs: Sequence[Pair], count: int) -> Iterable[Sequence[Pair]]:
 
 def unique(rows: Iterable[Row]) -> list[Row]:
     """Each row once, in the order in which they came."""
-    return list({key(row): row for row in reversed(list(rows))}.values())[::-1]
+    first: dict[Key, Row] = {}
+    for row in rows:
+        first.setdefault(key(row), row)
+    return list(first.values())
 
 
-def key(row: Row) -> tuple[tuple[tuple[int, ...], bytes], ...]:
+def key(row: Row) -> Key:
     return tuple((grid.shape, grid.tobytes()) for pair in row for grid in pair)
 
 
@@ -199,8 +204,8 @@ def _fits(row: Row, most_side: int) -> bool:
     return all(max(grid.shape) <= most_side for pair in row for grid in pair)
 
 
-def capped(rows: Sequence[Row], most: int, seed: int) -> list[Row]:
-    """`most` rows drawn by chance, where there are more."""
-    if len(rows) <= most:
-        return list(rows)
-    return [rows[place] for place in Rng(seed).permutation(len(rows))[:most]]
+def capped(items: Sequence[Item], most: int, seed: int) -> list[Item]:
+    """`most` of the items, drawn by chance, where there are more."""
+    if len(items) <= most:
+        return list(items)
+    return [items[place] for place in Rng(seed).permutation(len(items))[:most]]

@@ -81,6 +81,9 @@ class Knowledge:
         (text,) = texts
         return text
 
+    def own_exam(self, task: Task) -> Task | None:
+        return None
+
     def targets(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:
         """A gold answer may be a mere name where a model answers in sentences, so none."""
         return []
