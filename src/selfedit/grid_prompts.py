@@ -13,8 +13,20 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from selfedit.types import Question, Task
+
 Grid = NDArray[np.int_]
 Pair = tuple[Grid, Grid]
+
+
+def to_task(name: str, shown: Sequence[Pair], asked: Sequence[Pair]) -> Task:
+    """A task of the domain: the demonstrations as its context, and one question per test grid."""
+    context = json.dumps([{"input": grid.tolist(), "output": output.tolist()} for grid, output in shown])
+    return Task(name, name, context, tuple(Question(_json(grid), _json(output)) for grid, output in asked))
+
+
+def _json(grid: Grid) -> str:
+    return json.dumps(grid.tolist())
 
 
 class Format(Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from selfedit.almanac import RECIPE
-from selfedit.config import Config, load_config, read_toml
+from selfedit import embedded
+from selfedit.config import Config, load_config
 from selfedit.errors import InputError
 
 
@@ -52,9 +52,9 @@ class Options:
 
     def config(self, plan: Plan) -> Config:
         """The embedded model's recipe under these options; alpha keeps its ratio to the rank. Raises InputError."""
-        config = load_config(None, [], read_toml(RECIPE))
+        config = load_config(None, [], embedded.recipe("almanac"))
         values = {"rank": self.rank, "epochs": plan.epochs, "learning_rate": self.learning_rate}
         if self.rank:
             values["alpha"] = config.inner.alpha / config.inner.rank * self.rank
         chosen = [f"inner.{key}={value}" for key, value in values.items() if value is not None]
-        return load_config(None, chosen, read_toml(RECIPE))
+        return load_config(None, chosen, embedded.recipe("almanac"))

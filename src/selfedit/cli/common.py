@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from selfedit.almanac import RECIPE
+from selfedit import embedded
 from selfedit.cli import screen
 from selfedit.config import Config, load_config, read_toml, resolve
 from selfedit.engines.start import start_local, start_pool, usual_processes
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 
 Model = Annotated[
-    str | None, typer.Option("--model", "-m", help="a model directory, a hub id, or almanac (the embedded model)")
+    str | None, typer.Option("--model", "-m", help="a model directory, a hub id, or an embedded one: almanac, mosaic")
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", help="override a config key: --set inner.epochs=5")]
 Memory = Annotated[str | None, typer.Option("--memory", help="most memory to take: 8GB; left out: what is free")]
@@ -47,14 +47,14 @@ def make_config(
     chosen = [f"{key}={json.dumps(value)}" for key, value in named.items() if value]
     table = file.get("model")
     name = model or (table.get("name") if isinstance(table, dict) else None) or "almanac"
-    config = load_config(path, [*chosen, *(overrides or [])], read_toml(RECIPE) if name == "almanac" else {})
+    config = load_config(path, [*chosen, *(overrides or [])], embedded.recipe(name))
     return config.model_copy(update={"model": config.model.model_copy(update={"name": _anywhere(config.model.name)})})
 
 
 def _anywhere(model: str) -> str:
     """A model's directory by its full path, so that its runs and adapters can be used from other directories."""
     folder = Path(model).expanduser()
-    return str(folder.resolve()) if model != "almanac" and folder.is_dir() else model
+    return str(folder.resolve()) if model not in embedded.NAMES and folder.is_dir() else model
 
 
 def make_engine(config: Config, progress: Progress) -> LocalEngine:

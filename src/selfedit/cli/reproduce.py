@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from selfedit.almanac import RECIPE
+from selfedit import embedded
 from selfedit.cli import screen, tables
 from selfedit.cli.common import (
     Json,
@@ -27,7 +27,7 @@ from selfedit.cli.common import (
     update_folder,
 )
 from selfedit.cli.experiments import ALMANAC_PASSAGES, read_data, run_and_report
-from selfedit.config import Config, load_config, merge, read_toml
+from selfedit.config import Config, load_config, merge
 from selfedit.errors import InputError
 from selfedit.evaluate import across_seeds
 from selfedit.experiment import Result, run_experiment
@@ -135,8 +135,7 @@ def _policy(plan: Plan, seed: int, folder: Path, run: Callable[..., Any]) -> str
 
 def _config(tree: dict[str, Any], asked: Asked) -> Config:
     model = asked.model or "almanac"
-    base = read_toml(RECIPE) if model == "almanac" else {}
-    return load_config(None, asked.overrides, merge(merge(base, tree), {"model": {"name": model}}))
+    return load_config(None, asked.overrides, merge(merge(embedded.recipe(model), tree), {"model": {"name": model}}))
 
 
 def _run(config: Config, path: Path, engine: Engine, progress: screen.Bars) -> tuple[Result, Mapping[str, list[Trial]]]:

@@ -13,7 +13,7 @@ from selfedit.domains.grids import VIEWS, Rng, Row, capped, leave_out, reordered
 from selfedit.domains.plans import read_plan
 from selfedit.domains.voting import vote
 from selfedit.errors import BadEdit
-from selfedit.grid_prompts import FORMATS, LATER, STRATEGIES, Format, Grid, Pair
+from selfedit.grid_prompts import FORMATS, LATER, STRATEGIES, Format, Grid, Pair, to_task
 from selfedit.types import Example, Question, Recipe, SelfEdit, Task
 
 Count = Callable[[str], int]
@@ -23,16 +23,6 @@ Count = Callable[[str], int]
 def demonstrations(task: Task) -> list[Pair]:
     """The pairs that a task shows. Its context is JSON, a list of {"input", "output"}, as `to_task` writes it."""
     return [(to_grid(pair["input"]), to_grid(pair["output"])) for pair in json.loads(task.context)]
-
-
-def to_task(name: str, shown: Sequence[Pair], asked: Sequence[Pair]) -> Task:
-    """A task of the domain: the demonstrations as its context, and one question per test grid."""
-    context = json.dumps([{"input": grid.tolist(), "output": output.tolist()} for grid, output in shown])
-    return Task(name, name, context, tuple(Question(_json(grid), _json(output)) for grid, output in asked))
-
-
-def _json(grid: Grid) -> str:
-    return json.dumps(grid.tolist())
 
 
 def _seed(*parts: object) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from selfedit import embedded
 from selfedit.config import ModelConfig
 from selfedit.engines.pool import Pool
 from selfedit.protocols import Progress, silent
@@ -46,7 +47,7 @@ def usual_processes(model: ModelConfig) -> int:
 
     Found out without PyTorch: importing it takes seconds, which the workers spend at the same time.
     """
-    folder = Path(__file__).parents[1] / "almanac" / "weights" if model.name == "almanac" else Path(model.name)
+    folder = embedded.weights(model.name) or Path(model.name)
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     gpu = sys.platform == "darwin" or shutil.which("nvidia-smi") is not None
     on_cpu = model.device == "cpu" or (model.device == "auto" and not gpu)

@@ -10,12 +10,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from selfedit.domains.arc import to_task
 from selfedit.domains.grids import to_grid
 from selfedit.errors import InputError
 from selfedit.files import read_text, write_text
 from selfedit.formats.record import Record, parse
-from selfedit.grid_prompts import Pair
+from selfedit.grid_prompts import Pair, to_task
 from selfedit.types import Task
 
 # Tasks

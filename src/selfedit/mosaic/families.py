@@ -13,8 +13,9 @@ from random import Random
 
 import numpy as np
 
+from selfedit.grid_prompts import Grid, Pair
 from selfedit.mosaic import rules
-from selfedit.mosaic.inputs import Grid, blocks, colours, divided, dots, noise, rectangle
+from selfedit.mosaic.inputs import blocks, colours, divided, dots, noise, rectangle
 
 Rule = Callable[[Grid], Grid]
 Inputs = Callable[[Random, int, int, list[int]], Grid]
@@ -190,8 +191,6 @@ HELD_OUT: dict[str, Family] = {
 
 SIDE = 12
 """The largest side of a grid that the model's canvas holds."""
-
-Pair = tuple[Grid, Grid]
 
 
 def draw_task(family: Family, rng: Random, pairs: int, side: int) -> list[Pair]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from random import Random
 
 import numpy as np
-from numpy.typing import NDArray
 
-Grid = NDArray[np.int_]
+from selfedit.grid_prompts import Grid
 
 
 def colours(rng: Random, count: int) -> list[int]:

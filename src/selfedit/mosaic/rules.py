@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from selfedit.mosaic.inputs import Grid
+from selfedit.grid_prompts import Grid
 
 
 def recoloured(grid: Grid, mapping: Mapping[int, int]) -> Grid:

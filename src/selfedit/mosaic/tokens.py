@@ -13,8 +13,8 @@ from random import Random
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from selfedit.mosaic.families import SIDE, Pair
-from selfedit.mosaic.inputs import Grid
+from selfedit.grid_prompts import FORMATS, LATER, STRATEGIES, Pair
+from selfedit.mosaic.families import SIDE
 
 END, PAD, OTHER = "<|end|>", "<|pad|>", "<|other|>"
 ROLES = ("I", "O", "P", "W")
@@ -27,8 +27,6 @@ CONTEXT = 1024
 Encode = Callable[[str], list[int]]
 
 SWITCHES = ("basic", "size", "chain", "repeat")
-STRATEGIES = ("train_using_all_tokens", "train_using_output_tokens")
-LATER = "train_using_later_outputs"
 RATES = ("3e-5", "1e-4", "3e-4", "1e-3", "3e-3", "1e-2", "3e-2")
 EPOCHS = tuple("12345678")
 COPIES, RANKS, STOPS, VIEWS = ("1", "2", "3", "4"), ("4", "8", "16", "32"), ("0.0", "0.01", "0.1"), ("4", "8", "16")
@@ -89,10 +87,7 @@ def stops(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
     return {str(tokenizer.convert_tokens_to_ids(token)): size for token, size in sizes.items()}
 
 
-def grid_text(grid: Grid) -> str:
-    return "".join("".join(map(str, row)) + "\n" for row in grid.tolist())
-
-
 def pair_text(pair: Pair) -> tuple[str, str]:
     """What the pair's output is read from, and the output."""
-    return f"I{grid_text(pair[0])}O", grid_text(pair[1])
+    compact = FORMATS["compact"]
+    return compact.question([], pair[0]), compact.output(pair[1])

@@ -19,10 +19,9 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from selfedit import embedded
 from selfedit.config import ModelConfig
 from selfedit.errors import InputError
-
-EMBEDDED = "almanac"
 
 
 def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -84,8 +83,8 @@ def _tokenizer(source: str, name: str) -> PreTrainedTokenizerBase:
 
 
 def _source(name: str) -> str:
-    if name == EMBEDDED:
-        return str(Path(__file__).parents[2] / "almanac" / "weights")
+    if shipped := embedded.weights(name):
+        return str(shipped)
     looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     folder = Path(name).expanduser()
     if looks_like_a_path and not (folder / "config.json").is_file():
