@@ -1,0 +1,166 @@
+"""Few-shot abstract reasoning: what plans are worth before and after reinforcement, on families never trained on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from statistics import fmean
+from typing import Any
+
+from selfedit.config import Config
+from selfedit.evaluate import Condition, run_conditions
+from selfedit.experiment import make_examiner, make_outer
+from selfedit.inner import Examiner, derive_seed, run_inner
+from selfedit.outer import Outer, propose, read, run_outer
+from selfedit.protocols import Engine, Progress, silent
+from selfedit.statistics import Interval, mean_interval, paired_interval
+from selfedit.store import Run
+from selfedit.types import BASE, Failure, SelfEdit, Task, Trial, Update
+
+PLANS = 5
+"""Plans that a policy writes for every task (spec 3.2)."""
+
+SAMPLE = 16
+"""Plans that are trained together and then one after another, to compare the time."""
+
+
+def hand_made() -> list[str]:
+    """The plans of the oracle, as SEAL's is: made by hand, all augmentations or none, the loss on outputs (spec 3.6).
+
+    Which is best for a task is seen afterwards.
+    """
+    return [_plan(groups, rate) for groups in ((), ("basic",), ("basic", "size", "chain", "repeat")) for rate in RATES]
+
+
+RATES = (1e-3, 3e-3)
+EPOCHS = 4
+
+
+def _plan(groups: Sequence[str], rate: float) -> str:
+    switches = {f"use_{name}_augmentations": name in groups for name in ("basic", "size", "chain", "repeat")}
+    training = {"strategy": "train_using_output_tokens", "learning_rate": rate, "num_train_epochs": EPOCHS}
+    return json.dumps({"data_generation": switches, "training": training})
+
+
+def run_arc(
+    run: Run,
+    config: Config,
+    train: Sequence[Task],
+    evaluation: Sequence[Task],
+    engine: Engine,
+    progress: Progress = silent,
+) -> dict[str, list[Trial]]:
+    """Reinforce the planning on `train`, then every row of the table on `evaluation`, with several trials per task.
+
+    Resumes what the run already holds. Without rounds there is no row after reinforcement, nor plans of its own.
+    """
+    examiner, outer = make_examiner(config, engine), make_outer(config, run.path)
+    rows: dict[str, Condition] = {"in_context": partial(_in_context, examiner)}
+    if outer.rounds:
+        policy = run_outer(train, examiner, outer, run.remember, run.updates, progress)
+        rows["before_rl"] = partial(_planned, examiner, outer, BASE)
+        rows["after_rl"] = partial(_planned, examiner, outer, policy)
+    rows["oracle"] = partial(_by_hand, examiner, outer)
+    return run_conditions(evaluation, rows, config.wave // PLANS, run.remember, progress)
+
+
+def _in_context(examiner: Examiner, tasks: Sequence[Task]) -> list[Trial]:
+    scores = examiner.score([(BASE, task) for task in tasks])
+    return [Trial(SelfEdit(task.id, ""), BASE, after=score) for task, score in zip(tasks, scores, strict=True)]
+
+
+def _planned(examiner: Examiner, outer: Outer, policy: Update, tasks: Sequence[Task]) -> list[Trial]:
+    """PLANS plans of the policy for every task, each tried from the policy."""
+    members = [(task, member) for task in tasks for member in range(PLANS)]
+    seeds = [derive_seed(outer.seed, "exam", task.id, member) for task, member in members]
+    written = propose(policy, members, examiner.domain, examiner.engine, outer.writing, seeds)
+    return _tried(written, tasks, policy, examiner, outer)
+
+
+def _by_hand(examiner: Examiner, outer: Outer, tasks: Sequence[Task]) -> list[Trial]:
+    plans = enumerate(hand_made())
+    written = [read(task, member, plan, examiner.domain) for member, plan in plans for task in tasks]
+    return _tried(sorted(written, key=lambda trial: trial.edit.task_id), tasks, BASE, examiner, outer)
+
+
+def _tried(
+    written: Sequence[Trial], tasks: Sequence[Task], parent: Update, examiner: Examiner, outer: Outer
+) -> list[Trial]:
+    seeds = [derive_seed(outer.seed, "exam", trial.edit.task_id, trial.member) for trial in written]
+    return run_inner(written, {task.id: task for task in tasks}, parent, examiner, outer.reward, seeds)
+
+
+# The table
+
+
+def solved(trial: Trial) -> float | None:
+    """1 if every test grid of the task is right, 0 where the plan was no plan; None where the system failed."""
+    if trial.failure:
+        return 0.0 if trial.failure.blame == "policy" else None
+    grades = [grade for grade in trial.after.grades if not isinstance(grade, Failure)] if trial.after else []
+    return float(min(grades) == 1.0) if trial.after and len(grades) == len(trial.after.grades) else None
+
+
+Rows = Mapping[str, Sequence[Trial]]
+
+
+def summarise_arc(runs: Sequence[Rows]) -> dict[str, Any]:
+    """Every row's share of solved trials, each task with its mean over plans and seeds, with 95 % intervals over tasks.
+
+    Of the oracle's plans for a task the best one counts. `n` counts tasks.
+    """
+    values = {name: _by_task([run[name] for run in runs], max if name == "oracle" else fmean) for name in runs[0]}
+    table: dict[str, Any] = {name: _fields(mean_interval(of_row)) for name, of_row in values.items()}
+    for name in values:
+        trials = [trial for run in runs for trial in run[name]]
+        table[name]["tokens"] = round(fmean([trial.update.tokens if trial.update else 0 for trial in trials]))
+        table[name]["unreadable"] = fmean([bool(trial.failure and trial.failure.blame == "policy") for trial in trials])
+    if "after_rl" in values:
+        table["rl_gain"] = _fields(paired_interval(values["after_rl"], values["before_rl"]))
+        table["plan_gain"] = _fields(paired_interval(values["before_rl"], values["in_context"]))
+    return table
+
+
+def _by_task(runs: Sequence[Sequence[Trial]], of_plans: Callable[[Sequence[float]], float]) -> list[float]:
+    """One value per task that the system never failed: the mean over runs of what its trials make together."""
+    tasks: dict[str, list[list[float | None]]] = {}
+    for run in runs:
+        own: dict[str, list[float | None]] = {}
+        for trial in run:
+            own.setdefault(trial.edit.task_id, []).append(solved(trial))
+        for task_id, values in own.items():
+            tasks.setdefault(task_id, []).append(values)
+    return [
+        fmean(of_plans([value or 0.0 for value in values]) for values in of_task)
+        for of_task in tasks.values()
+        if all(value is not None for values in of_task for value in values)
+    ]
+
+
+def _fields(interval: Interval) -> dict[str, Any]:
+    return asdict(interval)
+
+
+# Time
+
+
+def compare_time(config: Config, trials: Sequence[Trial], tasks: Sequence[Task], engine: Engine) -> dict[str, float]:
+    """Seconds per plan, trained and examined: SAMPLE plans together, and the same plans one after another."""
+    examiner, outer = make_examiner(config, engine), make_outer(config)
+    chosen = [Trial(trial.edit, member=trial.member) for trial in trials if not trial.failure][:SAMPLE]
+    began = time.monotonic()
+    _tried(chosen, tasks, BASE, examiner, outer)
+    together = time.monotonic() - began
+    began = time.monotonic()
+    for trial in chosen:
+        _tried([trial], tasks, BASE, examiner, outer)
+    alone = time.monotonic() - began
+    return {
+        "plans": len(chosen),
+        "seconds_per_plan_together": together / len(chosen),
+        "seconds_per_plan_alone": alone / len(chosen),
+        "times_as_fast": alone / together,
+    }
