@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1] / "src" / "selfedit"
 LAYERS = [
     {"types", "errors"},
-    {"protocols", "config", "prompts", "files"},
+    {"protocols", "config", "prompts", "grid_prompts", "files"},
     {
         "credit",
         "reward",
@@ -41,6 +41,7 @@ WITHIN_A_LAYER = {
     ("cli", "report"),
     ("graders", "asking"),
     ("proxies", "asking"),
+    ("formats", "domains"),
 }
 """(who, whom): the only imports between modules of one layer."""
 

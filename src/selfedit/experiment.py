@@ -187,8 +187,11 @@ def own_questions(
 ) -> tuple[list[Task], list[Task]]:
     """(reward half, report half): the tasks with questions that the model wrote itself. Kept in `questions.json`.
 
-    A task is in a half only if it has questions there.
+    A task is in a half only if it has questions there. A domain that can make exams of the tasks has a first half only.
     """
+    made = examiner.domain.own_exams(tasks)
+    if made is not None:
+        return made, []
     path = run.path / "questions.json"
     if not path.exists():
         progress("questions", 0, len(tasks), "")

@@ -54,14 +54,18 @@ class Format(Protocol):
 class Compact:
     """A character per cell, a line per row; `I` stands before an input, `O` before an output.
 
-    After the demonstrations `P` asks for a plan and `W` for a wide one. Compact().output([[0, 1], [2, 3]]) -> "01\\n23\\n"
+    After the demonstrations `P` asks for a plan and `W` for a wide one.
+
+    Compact().output(array([[0, 1], [2, 3]])) -> "01\\n23\\n"
     """
 
     def question(self, shown: Sequence[Pair], grid: Grid) -> str:
         return f"{self._pairs(shown)}I{self.output(grid)}O"
 
     def output(self, grid: Grid) -> str:
-        return "".join("".join(map(str, row)) + "\n" for row in grid.tolist())
+        codes = np.full((grid.shape[0], grid.shape[1] + 1), ord("\n"), dtype=np.uint8)
+        codes[:, :-1] = grid + ord("0")
+        return codes.tobytes().decode("ascii")
 
     def whole(self, shown: Sequence[Pair], pair: Pair) -> str:
         return self._pairs([*shown, pair])

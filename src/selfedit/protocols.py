@@ -44,8 +44,8 @@ class Domain(Protocol):
         """One answer of what came back in each view, in the order of the prompts."""
         ...
 
-    def own_exam(self, task: Task) -> Task | None:
-        """The task with an exam that is made of what it shows; None where it shows too little, or a model writes one."""
+    def own_exams(self, tasks: Sequence[Task]) -> list[Task] | None:
+        """Those of the tasks that show enough, with exams made of that; None where a model has to write exams."""
         ...
 
     def targets(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:

@@ -30,6 +30,7 @@ from selfedit.domains.passages import read_tasks
 from selfedit.errors import InputError, Refused
 from selfedit.evaluate import accuracy
 from selfedit.experiment import Result, run_experiment
+from selfedit.formats.arc import read_arc, seal_tasks
 from selfedit.store import Run
 from selfedit.types import Task
 
@@ -139,6 +140,10 @@ def _show_example(result: Result, tasks: list[Task]) -> None:
 
 def read_data(config: Config) -> dict[str, list[Task]]:
     """The passages to train and to evaluate on. Raises Refused where some are both: their gain would mean nothing."""
+    if config.domain == "arc" and "almanac" in (config.data.train, config.data.eval):
+        raise InputError(
+            "domain arc learns from grids, and the almanac has none; set data.train and data.eval to files"
+        )
     tasks = {"train": train_tasks(config), "eval": eval_tasks(config)}
     seen = {task.context for task in tasks["train"]}
     both = [task.title for task in tasks["eval"] if task.context in seen]
@@ -155,7 +160,7 @@ def train_tasks(config: Config) -> list[Task]:
     needed = config.outer.rounds * config.outer.passages_per_round
     if config.data.train == "almanac":
         return world.tasks("practice", needed, config.seed)
-    tasks = read_tasks(Path(config.data.train))
+    tasks = read_file(config, Path(config.data.train))
     return tasks if config.outer.questions == "own" else _examined(tasks, config.data.train)
 
 
@@ -165,8 +170,16 @@ def eval_tasks(config: Config) -> list[Task]:
         return []
     if config.data.eval == "almanac":
         return world.tasks("exam", count or ALMANAC_PASSAGES)
-    tasks = _examined(read_tasks(Path(config.data.eval)), config.data.eval)
+    tasks = _examined(read_file(config, Path(config.data.eval)), config.data.eval)
     return tasks[: count or len(tasks)]
+
+
+def read_file(config: Config, path: Path) -> list[Task]:
+    """The tasks in a file, or for grids in a folder, of the config's domain."""
+    if config.domain == "knowledge":
+        return read_tasks(path)
+    tasks = read_arc(path)
+    return tasks if config.arc.tasks == "all" else seal_tasks(tasks, truncated=config.arc.tasks == "seal-truncated")
 
 
 def _examined(tasks: list[Task], source: str) -> list[Task]:

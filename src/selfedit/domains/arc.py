@@ -123,13 +123,13 @@ class Arc:
         output = to_grid(json.loads(question.target))
         return [self.format.output(VIEWS[view.name][0](output)) for view in self._asked(task, question, edit)]
 
-    def own_exam(self, task: Task) -> Task | None:
-        """The task without its last demonstration, which is asked instead: a reward that needs no labels.
+    def own_exams(self, tasks: Sequence[Task]) -> list[Task] | None:
+        """The tasks without their last demonstration, which is asked instead: a reward that needs no labels.
 
         Two demonstrations must be left to train on.
         """
-        *shown, asked = demonstrations(task)
-        return to_task(task.id, shown, [asked]) if len(shown) > 1 else None
+        shown = [(task.id, demonstrations(task)) for task in tasks]
+        return [to_task(name, pairs[:-1], pairs[-1:]) for name, pairs in shown if len(pairs) > 2]
 
     # Views
 

@@ -81,7 +81,7 @@ class Knowledge:
         (text,) = texts
         return text
 
-    def own_exam(self, task: Task) -> Task | None:
+    def own_exams(self, tasks: Sequence[Task]) -> list[Task] | None:
         return None
 
     def targets(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:

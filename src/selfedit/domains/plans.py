@@ -1,4 +1,4 @@
-"""Plans: the self-edit of the domain `arc`. What a policy may choose, checked, and the recipe that it makes (spec 3.2)."""
+"""Plans, the self-edits of the domain `arc`: what a policy may choose, checked, and the recipe it makes (spec 3.2)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Plan(_Table):
 
 
 class WideDataGeneration(DataGeneration):
-    copies: int = Field(ge=1, le=16)
+    copies: int = Field(ge=1, le=8)
 
 
 class WideTraining(_Training):

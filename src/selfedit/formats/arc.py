@@ -141,7 +141,7 @@ def write_submission(path: Path, submission: Submission) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionScore:
-    """Right ones of all. Kaggle's public score is that of the grids, a task's own that all of its grids are right."""
+    """How many are right, of how many. The official score is the share of the tasks."""
 
     tasks: int
     tasks_right: int
