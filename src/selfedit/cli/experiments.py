@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from selfedit.almanac import world
+from selfedit.almanac import world as almanac
 from selfedit.cli import adapt, screen
 from selfedit.cli.common import (
     Json,
@@ -31,11 +31,15 @@ from selfedit.errors import InputError, Refused
 from selfedit.evaluate import accuracy
 from selfedit.experiment import Result, run_experiment
 from selfedit.formats.arc import read_arc, seal_tasks
+from selfedit.mosaic import world as mosaic
 from selfedit.store import Run
 from selfedit.types import Task
 
-ALMANAC_PASSAGES = 60
-"""How many unseen almanac passages are evaluated where the config does not say."""
+WORLDS = {"almanac": almanac, "mosaic": mosaic}
+"""Where generated tasks come from, by the name that data.train and data.eval have for it."""
+
+EXAM_TASKS = {"almanac": 60, "mosaic": 48}
+"""How many unseen tasks of a world are evaluated on where the config does not say."""
 
 ConfigFile = Annotated[
     Path | None, typer.Argument(help="a TOML file; `selfedit init` writes one", metavar="CONFIG.toml")
@@ -140,10 +144,9 @@ def _show_example(result: Result, tasks: list[Task]) -> None:
 
 def read_data(config: Config) -> dict[str, list[Task]]:
     """The passages to train and to evaluate on. Raises Refused where some are both: their gain would mean nothing."""
-    if config.domain == "arc" and "almanac" in (config.data.train, config.data.eval):
-        raise InputError(
-            "domain arc learns from grids, and the almanac has none; set data.train and data.eval to files"
-        )
+    other = "mosaic" if config.domain == "knowledge" else "almanac"
+    if other in (config.data.train, config.data.eval):
+        raise InputError(f"domain {config.domain} has no use for {other}; set data.train and data.eval to files")
     tasks = {"train": train_tasks(config), "eval": eval_tasks(config)}
     seen = {task.context for task in tasks["train"]}
     both = [task.title for task in tasks["eval"] if task.context in seen]
@@ -158,8 +161,8 @@ def read_data(config: Config) -> dict[str, list[Task]]:
 def train_tasks(config: Config) -> list[Task]:
     """The passages of the outer loop; every one has questions, unless the model writes its own."""
     needed = config.outer.rounds * config.outer.passages_per_round
-    if config.data.train == "almanac":
-        return world.tasks("practice", needed, config.seed)
+    if config.data.train in WORLDS:
+        return WORLDS[config.data.train].tasks("practice", needed, config.seed)
     tasks = read_file(config, Path(config.data.train))
     return tasks if config.outer.questions == "own" else _examined(tasks, config.data.train)
 
@@ -168,8 +171,8 @@ def eval_tasks(config: Config) -> list[Task]:
     count = config.data.eval_passages
     if not config.data.eval:
         return []
-    if config.data.eval == "almanac":
-        return world.tasks("exam", count or ALMANAC_PASSAGES)
+    if config.data.eval in WORLDS:
+        return WORLDS[config.data.eval].tasks("exam", count or EXAM_TASKS[config.data.eval])
     tasks = _examined(read_file(config, Path(config.data.eval)), config.data.eval)
     return tasks[: count or len(tasks)]
 

@@ -25,13 +25,15 @@ from selfedit.cli.common import (
     resumable,
     start_run,
     update_folder,
+    write_report,
 )
-from selfedit.cli.experiments import ALMANAC_PASSAGES, read_data, run_and_report
+from selfedit.cli.experiments import EXAM_TASKS, read_data, run_and_report
 from selfedit.config import Config, load_config, merge
 from selfedit.errors import InputError
 from selfedit.evaluate import across_seeds
 from selfedit.experiment import Result, run_experiment
 from selfedit.protocols import Engine
+from selfedit.reproduce.arc import compare_time, fits, run_arc, summarise_arc
 from selfedit.reproduce.grader import grader
 from selfedit.reproduce.plan import Plan, read_plan, summarise_arms
 from selfedit.reproduce.proxy import proxy
@@ -52,6 +54,7 @@ class Asked:
     overrides: list[str]
     model: str | None
     data: Path | None
+    tasks: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -59,7 +62,8 @@ class Asked:
 
     def again(self, folder: Path) -> list[object]:
         """The command that goes on."""
-        named = ["--model", self.model] if self.model else []
+        options = {"--model": self.model, "--data": self.data, "--tasks": self.tasks}
+        named = [word for name, value in options.items() if value for word in (name, value)]
         sets = [word for text in self.overrides for word in ("--set", text)]
         return ["reproduce", self.name, *named, "--output", folder, *sets]
 
@@ -108,7 +112,7 @@ def _teacher(plan: Plan, folder: Path, asked: Asked) -> dict[str, Any]:
         return {}
     path = folder / "teacher.json"
     folder.mkdir(parents=True, exist_ok=True)
-    write_teacher(path, config.data.eval_passages or ALMANAC_PASSAGES, config.documents.edits)
+    write_teacher(path, config.data.eval_passages or EXAM_TASKS["almanac"], config.documents.edits)
     return {"teacher": {"completions": str(path)}}
 
 
@@ -151,6 +155,44 @@ def _run(config: Config, path: Path, engine: Engine, progress: screen.Bars) -> t
     return result, rounds
 
 
+def arc(asked: Asked) -> dict[str, Any]:
+    """Plans for learning grids, before and after reinforcement, on families never trained on; or on ARC's files."""
+    folder, runs = asked.folder, list[Mapping[str, list[Trial]]]()
+    with resumable(*asked.again(folder)), ExitStack() as stack:
+        progress = stack.enter_context(screen.bars())
+        config = _arc_config(asked, 0)
+        engine = stack.enter_context(engine_for_many(config, progress))
+        for seed in range(SEEDS if config.outer.rounds else 1):
+            config = _arc_config(asked, seed)
+            given = read_data(config)
+            tasks = {**given, "eval": [task for task in given["eval"] if fits(task, config.arc)]}
+            progress.forget()
+            with start_run("reproduce", folder / f"seed-{seed}", config, tasks) as run:
+                runs.append(run_arc(run, config, tasks["train"], tasks["eval"], engine, progress))
+                seconds = {name.removeprefix("exam/"): time for name, time in run.seconds().items()}
+                summary = {**summarise_arc(runs), "given": len(given["eval"])}
+                run.write_metrics()
+                write_report(run, summary, [*tasks["train"], *tasks["eval"]])
+        clock = compare_time(config, runs[-1]["oracle"], tasks["eval"], engine)
+    for name, trials in runs[-1].items():
+        summary[name]["seconds_per_trial"] = seconds[name] / len(trials)
+        summary[name]["seconds_per_task"] = seconds[name] / len(tasks["eval"])
+    return {**summary, "time": clock}
+
+
+def _arc_config(asked: Asked, seed: int) -> Config:
+    """The embedded grid model's recipe, or SEAL's for another model; ARC's files instead of generated tasks."""
+    model = asked.model or "mosaic"
+    tree: dict[str, Any] = {"domain": "arc", "seed": seed, "data": {"train": "mosaic", "eval": "mosaic"}}
+    if model != "mosaic":
+        tree["arc"] = {"format": "seal"}
+    if asked.tasks:
+        tree["data"] = {"train": str(asked.data or "mosaic"), "eval": str(asked.tasks)}
+        tree["outer"] = {} if asked.data else {"rounds": 0}
+    base = merge(merge(embedded.recipe(model), tree), {"model": {"name": model}})
+    return load_config(None, asked.overrides, base)
+
+
 def from_data(asked: Asked) -> dict[str, Any]:
     """A table made from SEAL's released files, without any model."""
     if asked.data is None:
@@ -174,6 +216,7 @@ TABLES: dict[str, Table] = {
     **dict.fromkeys(FROM_DATA, from_data),
     **dict.fromkeys(("single-passage", "cpt", "prompts", "rewards", "credit"), arms),
     "self-questions": self_questions,
+    "arc": arc,
 }
 """By name. Those that `arms` makes have a plan of the same name in `reproduce/recipes`."""
 
@@ -182,7 +225,13 @@ def reproduce(
     name: Annotated[str, typer.Argument(help=f"which table: {', '.join(TABLES)}")],
     model: Model = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="the folder of SEAL's released data, for the tables made from it")
+        Path | None,
+        typer.Option(
+            "--data", help="the folder of SEAL's released data, for the tables made from it; arc: practice tasks"
+        ),
+    ] = None,
+    tasks: Annotated[
+        Path | None, typer.Option("--tasks", help="arc: a challenges file or a folder of tasks to be examined on")
     ] = None,
     output: Output = None,
     overrides: Set = None,
@@ -196,12 +245,17 @@ def reproduce(
     """
     if name not in TABLES:
         raise InputError(f"there is no table {name!r}; the tables are {', '.join(TABLES)}")
-    summary = TABLES[name](Asked(name, output, overrides or [], model, data))
+    summary = TABLES[name](Asked(name, output, overrides or [], model, data, tasks))
     if json:
         print_json(summary)
     elif name in tables.OF_DATA:
         for table in tables.OF_DATA[name](summary):
             screen.out.print(table)
+    elif name == "arc":
+        for table in tables.arc(summary):
+            screen.out.print(table)
+        if "rl_gain" in summary:
+            screen.out.print(screen.gain(summary["rl_gain"]))
     elif "arms" in summary:
         for table in tables.arms(summary, read_plan(name).about):
             screen.out.print(table)

@@ -125,3 +125,36 @@ def _ranking(summary: Mapping[str, Any]) -> list[Table]:
 def _difference(interval: Mapping[str, float]) -> str:
     mean, low, high = (round(100 * interval[key], 1) + 0.0 for key in ("mean", "low", "high"))
     return f"{mean:+.1f}\n({low:+.1f} to {high:+.1f})"
+
+
+ARC_ROWS = {
+    "in_context": "Demonstrations in the prompt",
+    "before_rl": "Trained by its own plans",
+    "after_rl": "… after reinforcement",
+    "oracle": "Best plan made by hand, in hindsight",
+}
+
+
+def arc(summary: Mapping[str, Any]) -> list[Table]:
+    """Solved trials of every row, and what a plan costs."""
+    scores = narrow_table(
+        f"Tasks solved in two attempts ({summary['in_context']['n']} of {summary['given']} tasks fit the model)",
+        "row", "solved", "interval\n(95 %)", "unreadable", "tokens\nper trial", "s per\ntrial", "s per\ntask",
+    )  # fmt: skip
+    for name, label in ARC_ROWS.items():
+        if row := summary.get(name):
+            scores.add_row(
+                label,
+                percent(row["mean"]),
+                f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
+                percent(row["unreadable"]),
+                f"{row['tokens']:,}",
+                f"{row['seconds_per_trial']:.2f}",
+                f"{row['seconds_per_task']:.2f}",
+            )
+    clock = summary["time"]
+    scores.caption = (
+        f"{clock['plans']} plans together {clock['seconds_per_plan_together']:.2f} s each, one after another "
+        f"{clock['seconds_per_plan_alone']:.2f} s: {clock['times_as_fast']:.1f} times as fast"
+    )
+    return [scores]

@@ -10,7 +10,9 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from selfedit.config import Config
+from selfedit.config import ArcConfig, Config
+from selfedit.domains.arc import demonstrations
+from selfedit.domains.grids import to_grid
 from selfedit.evaluate import Condition, run_conditions
 from selfedit.experiment import make_examiner, make_outer
 from selfedit.inner import Examiner, derive_seed, run_inner
@@ -91,6 +93,19 @@ def _tried(
 ) -> list[Trial]:
     seeds = [derive_seed(outer.seed, "exam", trial.edit.task_id, trial.member) for trial in written]
     return run_inner(written, {task.id: task for task in tasks}, parent, examiner, outer.reward, seeds)
+
+
+def fits(task: Task, options: ArcConfig) -> bool:
+    """Whether a model with so much context can be shown the task as it is, with room for an output as large as those.
+
+    In the compact format; sides are those of the grids that are shown.
+    """
+    shown = demonstrations(task)
+    grids = [grid for pair in shown for grid in pair]
+    grids += [to_grid(json.loads(question.text)) for question in task.questions]
+    cells = [grid.size + grid.shape[0] + 1 for grid in grids]
+    room = sum(cells[: 2 * len(shown)]) + max(cells[2 * len(shown) :]) + max(cells)
+    return max(max(grid.shape) for grid in grids) <= options.most_side and room <= options.most_tokens
 
 
 # The table
