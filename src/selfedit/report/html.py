@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from selfedit.report import plots
+from selfedit.report import grids, plots
 from selfedit.report.contents import Condition, Stage, conditions, stages
 from selfedit.reward import REWARDS
 from selfedit.store import Run
@@ -31,7 +31,7 @@ def write_report(run: Run, summary: Mapping[str, Any], tasks: Mapping[str, Task]
     parts = stages(run.waves(), tasks)
     rows = conditions(summary)
     rounds = [stage for stage in parts if stage.is_round]
-    page = _template().render(
+    page = _template(_setting(run.config, "domain")).render(
         headline=_headline(rows, parts),
         facts=_facts(run.config, summary, parts),
         conditions=rows,
@@ -47,10 +47,11 @@ def write_report(run: Run, summary: Mapping[str, Any], tasks: Mapping[str, Task]
     return run.path / "report.html"
 
 
-def _template() -> Any:
+def _template(domain: str) -> Any:
+    """`drawn` in it makes pictures of grids and plans; other domains' texts stay as they are."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    shown = {form.__name__: form for form in (percent, signed, points, number, duration, counted)}
-    environment.filters |= shown
+    shown: dict[str, Any] = {form.__name__: form for form in (percent, signed, points, number, duration, counted)}
+    environment.filters |= shown | {"drawn": grids.picture if domain == "arc" else str}
     environment.globals |= shown
     return environment.from_string(resources.files(__package__).joinpath("report.html.jinja").read_text("utf-8"))
 
