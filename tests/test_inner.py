@@ -204,7 +204,7 @@ class Twice(Knowledge):
         return [f"{way} {prompt}" for way in ["First:", "Then:"] + ["Last:"] * (edit is not None)]
 
     def answer(self, task, question, texts):
-        return " | ".join(texts)
+        return " | ".join(text for (text,) in texts)
 
     def targets(self, task, question, edit=None):
         return [question.target for _ in self.exam(task, question, edit)]

@@ -99,6 +99,15 @@ class ArcConfig(_Table):
     orders: int = Field(2, ge=0, description="further orders of the demonstrations in which a test grid is asked")
     transformed: int = Field(5, ge=0, le=5, description="views of a test grid that are turned or mirrored")
     views: int = Field(0, ge=0, description="views of a test grid at most, where the plan does not say; 0: all")
+    scoring: Literal["votes", "product"] = Field(
+        "votes", description="attempts by SEAL's voting, or by the product of their probabilities over the views"
+    )
+    search: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="every answer of at least this probability is a candidate (0.09 is usual); 0: greedy",
+    )
     tasks: Literal["all", "seal", "seal-truncated"] = Field(
         "all", description="of the files: all, SEAL's 12 + 10, or those of them that its scripts did not drop"
     )

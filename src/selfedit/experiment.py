@@ -11,6 +11,7 @@ from typing import Any
 from selfedit.config import Config, lookup
 from selfedit.credit import CREDITS
 from selfedit.domains import DOMAINS
+from selfedit.domains.arc import Arc
 from selfedit.endpoints import make_judge, make_rubric, make_sampler
 from selfedit.errors import InputError
 from selfedit.evaluate import (
@@ -49,13 +50,17 @@ def make_examiner(config: Config, engine: Engine, tasks: Sequence[Task] = (), fo
 
     `folder` is the run's, where a judge's verdicts are kept; without one they are asked for each time.
     """
+    domain = make_domain(config)
+    grids = domain if isinstance(domain, Arc) else None
     return Examiner(
         engine,
-        make_domain(config),
+        domain,
         make_grader(config, folder),
         config.exam.max_new_tokens,
         likelihood=config.outer.reward == "likelihood",
         control=tuple(tasks[: CONTROLS + 1]) if config.outer.forgetting else (),
+        search=config.arc.search if grids else 0.0,
+        weighing=grids if config.arc.scoring == "product" else None,
     )
 
 

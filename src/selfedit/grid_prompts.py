@@ -22,10 +22,11 @@ Pair = tuple[Grid, Grid]
 def to_task(name: str, shown: Sequence[Pair], asked: Sequence[Pair]) -> Task:
     """A task of the domain: the demonstrations as its context, and one question per test grid."""
     context = json.dumps([{"input": grid.tolist(), "output": output.tolist()} for grid, output in shown])
-    return Task(name, name, context, tuple(Question(_json(grid), _json(output)) for grid, output in asked))
+    return Task(name, name, context, tuple(Question(grid_json(grid), grid_json(output)) for grid, output in asked))
 
 
-def _json(grid: Grid) -> str:
+def grid_json(grid: Grid) -> str:
+    """As ARC's files have it: a list of rows."""
     return json.dumps(grid.tolist())
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from statistics import fmean
 from typing import TypeVar
 
-from selfedit.protocols import Domain, Engine, Grader, Reward
+from selfedit.protocols import Domain, Engine, Grader, Reward, Weighing
 from selfedit.reward import FLOOR
 from selfedit.types import BASE, Failure, Job, Question, Reading, Request, Score, SelfEdit, Task, Trial, Update
 
@@ -42,6 +42,9 @@ class Examiner:
 
     With `likelihood` it also measures how likely the right answers are. `control` are other tasks, whose passages' own
     likelihood shows what an update made the model forget.
+
+    With `search` every text of at least that probability is an answer, not only the likeliest. With `weighing` the
+    answers to all views are candidates, and the most probable of them over all views count (arXiv 2505.07859).
     """
 
     engine: Engine
@@ -50,6 +53,8 @@ class Examiner:
     max_new_tokens: int = 64
     likelihood: bool = False
     control: tuple[Task, ...] = ()
+    search: float = 0.0
+    weighing: Weighing | None = None
     _right: dict[Question, str] = field(default_factory=dict, compare=False, repr=False)
 
     def score(
@@ -84,14 +89,44 @@ class Examiner:
             [Request(of.update, prompt, max_new_tokens=self.max_new_tokens) for prompt in prompts]
             for of, prompts in zip(asked, views, strict=True)
         ]
-        texts = _grouped(requests, self.engine.sample)
-        return [self._answer(of, of_views) for of, of_views in zip(asked, texts, strict=True)]
+        texts = [_whole(of_views) for of_views in _grouped(requests, self._say)]
+        if self.weighing:
+            return self._weighed(self.weighing, asked, texts)
+        return [
+            said if isinstance(said, Failure) else domain.answer(of.task, of.question, said)
+            for of, said in zip(asked, texts, strict=True)
+        ]
 
-    def _answer(self, of: Asked, texts: Sequence[str | Failure]) -> str | Failure:
-        """A question is answered only if it was answered in every view."""
-        answered = [text for text in texts if isinstance(text, str)]
-        failed = [text for text in texts if isinstance(text, Failure)]
-        return failed[0] if failed else self.domain.answer(of.task, of.question, answered)
+    def _say(self, requests: Sequence[Request]) -> list[list[str] | Failure]:
+        if self.search:
+            return self.engine.search(requests, self.search)
+        return [text if isinstance(text, Failure) else [text] for text in self.engine.sample(requests)]
+
+    def _weighed(
+        self, weighing: Weighing, asked: Sequence[Asked], texts: Sequence[list[list[str]] | Failure]
+    ) -> list[str | Failure]:
+        """The answers made of the candidates, the most probable first."""
+        found = [
+            [] if isinstance(said, Failure) else weighing.candidates(of.task, of.question, said)
+            for of, said in zip(asked, texts, strict=True)
+        ]
+        readings = [
+            self._readings(of, candidate)
+            for of, of_question in zip(asked, found, strict=True)
+            for candidate in of_question
+        ]
+        read = iter(zip(readings, _grouped(readings, self.engine.likelihood), strict=True))
+        weights = [[_log_probability(*next(read)) for _ in of_question] for of_question in found]
+        return [
+            said if isinstance(said, Failure) else _best_first(weighing, candidates, of_question)
+            for said, candidates, of_question in zip(texts, found, weights, strict=True)
+        ]
+
+    def _readings(self, of: Asked, answer: str) -> list[Reading]:
+        """An answer in every view of its question."""
+        prompts = self.domain.exam(of.task, of.question, of.edit)
+        targets = self.domain.targets(of.task, replace(of.question, target=answer), of.edit)
+        return [Reading(of.update, prompt, target) for prompt, target in zip(prompts, targets, strict=True)]
 
     def grades(self, questions: Sequence[Question], answers: Sequence[str | Failure]) -> list[float | Failure]:
         """Grades of the answers; an answer that failed is its own grade."""
@@ -144,6 +179,27 @@ def _grouped(groups: Sequence[Sequence[Item]], do: Callable[[Sequence[Item]], Se
     items = [item for group in groups for item in group]
     values = iter([value for _, value in zip(items, do(items), strict=True)])
     return [list(islice(values, len(group))) for group in groups]
+
+
+def _whole(texts: Sequence[list[str] | Failure]) -> list[list[str]] | Failure:
+    """A question is answered only if it was answered in every view."""
+    failed = [text for text in texts if isinstance(text, Failure)]
+    return failed[0] if failed else [text for text in texts if not isinstance(text, Failure)]
+
+
+def _log_probability(readings: Sequence[Reading], values: Sequence[float | Failure]) -> float | Failure:
+    """Of one answer in all views together. Likelihoods are per token; characters stand for the number of tokens."""
+    failed = [value for value in values if isinstance(value, Failure)]
+    weighed = [len(r.target) * v for r, v in zip(readings, values, strict=True) if not isinstance(v, Failure)]
+    return failed[0] if failed else sum(weighed)
+
+
+def _best_first(weighing: Weighing, candidates: Sequence[str], weights: Sequence[float | Failure]) -> str | Failure:
+    failed = [weight for weight in weights if isinstance(weight, Failure)]
+    if failed:
+        return failed[0]
+    ranked = sorted(zip(candidates, weights, strict=True), key=lambda pair: -pair[1])  # type: ignore[operator]
+    return weighing.attempts([candidate for candidate, _ in ranked])
 
 
 def _mean(values: Sequence[float | Failure]) -> float | Failure:

@@ -40,8 +40,8 @@ class Domain(Protocol):
         """The prompts of the same question with the context in them."""
         ...
 
-    def answer(self, task: Task, question: Question, texts: Sequence[str]) -> str:
-        """One answer of what came back in each view, in the order of the prompts."""
+    def answer(self, task: Task, question: Question, texts: Sequence[Sequence[str]]) -> str:
+        """One answer of what came back in each view, in the prompts' order: a text, or several, the likeliest first."""
         ...
 
     def own_exams(self, tasks: Sequence[Task]) -> list[Task] | None:
@@ -50,6 +50,18 @@ class Domain(Protocol):
 
     def targets(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:
         """The right answer as it follows each prompt of `exam`; none where every model says it in its own way."""
+        ...
+
+
+class Weighing(Protocol):
+    """What a domain can do whose answers are weighed by how probable they are in all views together."""
+
+    def candidates(self, task: Task, question: Question, texts: Sequence[Sequence[str]]) -> list[str]:
+        """The different answers that came back, each in the form of a question's target."""
+        ...
+
+    def attempts(self, ranked: Sequence[str]) -> str:
+        """One answer of the candidates, the best first."""
         ...
 
 

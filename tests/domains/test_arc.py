@@ -9,9 +9,10 @@ import pytest
 from selfedit.config import ArcConfig, load_config
 from selfedit.credit import rest_em
 from selfedit.domains import DOMAINS
-from selfedit.domains.arc import Arc, demonstrations, to_task
+from selfedit.domains.arc import Arc, demonstrations
 from selfedit.errors import BadEdit
 from selfedit.graders.attempts import Attempts
+from selfedit.grid_prompts import to_task
 from selfedit.inner import Examiner
 from selfedit.outer import Outer, Writing, run_wave
 from selfedit.reward import FLOOR, solved
@@ -143,7 +144,7 @@ def test_the_plan_says_in_how_many_views_and_else_the_config():
     assert WIDE.exam(made, made.questions[0], edit) == narrow.exam(made, made.questions[0], edit) == every[:6]
     assert narrow.exam(made, made.questions[0]) == every[:2]
     assert len(narrow.targets(made, made.questions[0], edit)) == 6
-    assert json.loads(narrow.answer(made, made.questions[0], ["12\n34"] * 6))
+    assert json.loads(narrow.answer(made, made.questions[0], [["12\n34"]] * 6))
 
 
 def test_one_demonstration_is_asked_about_as_it_is_and_transformed():
@@ -159,7 +160,7 @@ def test_the_right_answer_in_every_view_is_voted_to_be_the_first_attempt(form):
         question = made.questions[0]
         texts = domain.targets(made, question)
         assert len(texts) == len(domain.exam(made, question))
-        assert json.loads(domain.answer(made, question, texts))[0] == json.loads(question.target)
+        assert json.loads(domain.answer(made, question, [[text] for text in texts]))[0] == json.loads(question.target)
 
 
 def test_an_answer_that_is_no_grid_has_no_vote_and_without_votes_there_is_no_attempt():
@@ -167,8 +168,8 @@ def test_an_answer_that_is_no_grid_has_no_vote_and_without_votes_there_is_no_att
     question = made.questions[0]
     texts = PLAIN.targets(made, question)
     broken = ["12\n3", "no grid", "", "1" * 31, "I12\nO", *texts[5:]]
-    assert json.loads(PLAIN.answer(made, question, broken))[0] == json.loads(question.target)
-    assert PLAIN.answer(made, question, ["ragged\n1"] * len(texts)) == "[]"
+    assert json.loads(PLAIN.answer(made, question, [[text] for text in broken]))[0] == json.loads(question.target)
+    assert PLAIN.answer(made, question, [["ragged\n1"]] * len(texts)) == "[]"
     assert Attempts().grade([(question, "[]")]) == [0.0]
 
 
@@ -259,3 +260,34 @@ def test_the_config_makes_the_domain():
     config = load_config(None, ["domain=arc", "arc.format=seal", "seed=5", "inner.rank=4"])
     domain = DOMAINS["arc"](config)
     assert (domain.seed, domain.recipe.rank, domain.recipe.batch_size, domain.options.format) == (5, 4, 2, "seal")
+
+
+# Candidates
+
+
+class Sure:
+    """Says the wrong grid in every view but the last, and finds the right one likelier."""
+
+    def __init__(self, wrong, right):
+        self.wrong, self.right = wrong, right
+
+    def sample(self, requests):
+        return [self.wrong[place % len(self.wrong)] for place in range(len(requests) - 1)] + [self.right[-1]]
+
+    def search(self, requests, least):
+        return [[text] for text in self.sample(requests)]
+
+    def likelihood(self, readings):
+        return [-0.1 if reading.target in self.right else -1.0 for reading in readings]
+
+
+@pytest.mark.parametrize("search", [0.0, 0.09])
+def test_the_answer_most_probable_in_all_views_is_the_first_attempt_whatever_the_votes_say(search):
+    made = task(3)
+    question = made.questions[0]
+    wrong = replace(question, target="[[0, 0], [0, 1]]")
+    engine = Sure(PLAIN.targets(made, wrong), PLAIN.targets(made, question))
+    voted = Examiner(engine, PLAIN, Attempts(), search=search)
+    weighed = replace(voted, weighing=PLAIN)
+    first = [json.loads(examiner.score([(BASE, made)])[0].answers[0])[0] for examiner in (voted, weighed)]
+    assert first == [json.loads(wrong.target), json.loads(question.target)]

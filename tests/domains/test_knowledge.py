@@ -130,7 +130,7 @@ def test_an_open_book_question_is_the_closed_one_after_the_passage(tasks):
 
 def test_the_answer_is_what_came_back_and_every_model_has_its_own_way_to_say_it(tasks):
     domain, question = Knowledge(), tasks[0].questions[0]
-    assert domain.answer(tasks[0], question, [" It is 1969.\n"]) == " It is 1969.\n"
+    assert domain.answer(tasks[0], question, [[" It is 1969.\n"]]) == " It is 1969.\n"
     assert domain.targets(tasks[0], question) == []
 
 

@@ -11,9 +11,9 @@ from itertools import zip_longest
 from selfedit.config import ArcConfig, Config
 from selfedit.domains.grids import VIEWS, Rng, Row, capped, leave_out, reordered, to_grid, training_rows, unique
 from selfedit.domains.plans import read_plan
-from selfedit.domains.voting import vote
+from selfedit.domains.voting import ATTEMPTS, vote
 from selfedit.errors import BadEdit
-from selfedit.grid_prompts import FORMATS, LATER, STRATEGIES, Format, Grid, Pair, to_task
+from selfedit.grid_prompts import FORMATS, LATER, STRATEGIES, Format, Grid, Pair, grid_json, to_task
 from selfedit.types import Example, Question, Recipe, SelfEdit, Task
 
 Count = Callable[[str], int]
@@ -104,14 +104,27 @@ class Arc:
     def open_book(self, task: Task, question: Question) -> list[str]:
         return self.exam(task, question)
 
-    def answer(self, task: Task, question: Question, texts: Sequence[str]) -> str:
+    def answer(self, task: Task, question: Question, texts: Sequence[Sequence[str]]) -> str:
         """At most two attempts as JSON, a list of grids, voted over the views; what is no grid has no vote."""
         buckets: dict[str, list[Grid]] = {}
-        for view, text in zip(self._views(task, question)[: len(texts)], texts, strict=True):
-            grid = self._read(text)
-            if grid is not None:
-                buckets.setdefault(view.name, []).append(VIEWS[view.name][1](grid))
+        for name, grid in self._turned_back(task, question, texts):
+            buckets.setdefault(name, []).append(grid)
         return json.dumps([grid.tolist() for grid in vote(buckets)])
+
+    def candidates(self, task: Task, question: Question, texts: Sequence[Sequence[str]]) -> list[str]:
+        return list(dict.fromkeys(grid_json(grid) for _, grid in self._turned_back(task, question, texts)))
+
+    def attempts(self, ranked: Sequence[str]) -> str:
+        return json.dumps([json.loads(grid) for grid in ranked[:ATTEMPTS]])
+
+    def _turned_back(
+        self, task: Task, question: Question, texts: Sequence[Sequence[str]]
+    ) -> Iterator[tuple[str, Grid]]:
+        """The grids that were answered in each view, as they are in the task, with the view's name."""
+        for view, of_view in zip(self._views(task, question)[: len(texts)], texts, strict=True):
+            for grid in map(self._read, of_view):
+                if grid is not None:
+                    yield view.name, VIEWS[view.name][1](grid)
 
     def _read(self, text: str) -> Grid | None:
         try:

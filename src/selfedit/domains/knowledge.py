@@ -77,8 +77,8 @@ class Knowledge:
     def open_book(self, task: Task, question: Question) -> list[str]:
         return [prompts.open_book(task, question.text)]
 
-    def answer(self, task: Task, question: Question, texts: Sequence[str]) -> str:
-        (text,) = texts
+    def answer(self, task: Task, question: Question, texts: Sequence[Sequence[str]]) -> str:
+        ((text,),) = texts
         return text
 
     def own_exams(self, tasks: Sequence[Task]) -> list[Task] | None:
