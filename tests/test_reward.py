@@ -68,3 +68,9 @@ def test_forgetting_and_trained_tokens_are_charged():
 
 def test_a_reward_without_costs_is_the_reward_itself():
     assert with_costs(gain, 0, 0) is gain
+
+
+def test_a_task_is_solved_when_every_question_is_right():
+    for grades, reward in [((1.0, 1.0), 1.0), ((1.0, 0.0), 0.0)]:
+        after = Score(("a", "b"), grades)
+        assert REWARDS["solved"](Trial(SelfEdit("task", "prompt"), Update("u"), after, after)) == reward

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from selfedit.cli.experiments import read_data
+from selfedit.config import load_config
+from selfedit.errors import InputError
+
 CONDITIONS = ["base", "passage_only", "own_edits", "after_rl", "in_context"]
 OTHERS = [
     {"title": "Ulmira", "context": "SS Ulmira carried cork.", "questions": [{"question": "Cargo?", "answer": "cork"}]}
@@ -261,3 +265,15 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_space(for
     done = forks(tmp_path, "demo", "-o", "run", *MANY_WAVES)
     assert done["code"] == 0, done["err"]
     assert trials(tmp_path / "run") == trials(whole)
+
+
+def test_the_domain_arc_reads_grids_and_refuses_the_almanac(tmp_path):
+    pair = {"input": [[1]], "output": [[2]]}
+    for name in ("67e8384a", "5bd6f4ac", "other"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"train": [pair, pair], "test": [pair]}))
+    named = ["domain=arc", f"data.train={tmp_path}"]
+    counts = [len(read_data(load_config(None, [*named, f"arc.tasks={kind}"]))["train"]) for kind in ("all", "seal")]
+    assert counts == [3, 2]
+    assert len(read_data(load_config(None, [*named, "arc.tasks=seal-truncated"]))["train"]) == 1
+    with pytest.raises(InputError, match="domain arc learns from grids"):
+        read_data(load_config(None, ["domain=arc"]))

@@ -11,6 +11,7 @@ from selfedit.credit import rest_em
 from selfedit.domains import DOMAINS
 from selfedit.domains.arc import Arc, demonstrations
 from selfedit.errors import BadEdit
+from selfedit.experiment import own_questions
 from selfedit.graders.attempts import Attempts
 from selfedit.grid_prompts import to_task
 from selfedit.inner import Examiner
@@ -190,6 +191,14 @@ def test_its_own_exam_asks_for_the_last_demonstration_and_shows_the_others():
     grid, output = demonstrations(made)[-1]
     assert len(demonstrations(own)) == 2 and own.id == made.id
     assert [(json.loads(q.text), json.loads(q.target)) for q in own.questions] == [(grid.tolist(), output.tolist())]
+
+
+def test_own_questions_are_the_held_out_demonstrations():
+    examiner = Examiner(Solver([]), PLAIN, Attempts())
+    made = [task(3), task(1), task(4, name="other")]
+    reward, report = own_questions(None, made, examiner, OUTER)
+    assert [of_task.id for of_task in reward] == ["flip", "other"] and report == []
+    assert [len(demonstrations(of_task)) for of_task in reward] == [2, 3]
 
 
 # The loop
