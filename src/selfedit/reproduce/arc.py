@@ -18,9 +18,10 @@ from selfedit.experiment import make_examiner, make_outer
 from selfedit.inner import Examiner, derive_seed, run_inner
 from selfedit.outer import Outer, propose, read, run_outer
 from selfedit.protocols import Engine, Progress, silent
+from selfedit.reward import solved
 from selfedit.statistics import Interval, mean_interval, paired_interval
 from selfedit.store import Run
-from selfedit.types import BASE, Failure, SelfEdit, Task, Trial, Update
+from selfedit.types import BASE, SelfEdit, Task, Trial, Update
 
 PLANS = 5
 """Plans that a policy writes for every task (spec 3.2)."""
@@ -111,12 +112,11 @@ def fits(task: Task, options: ArcConfig) -> bool:
 # The table
 
 
-def solved(trial: Trial) -> float | None:
+def outcome(trial: Trial) -> float | None:
     """1 if every test grid of the task is right, 0 where the plan was no plan; None where the system failed."""
     if trial.failure:
         return 0.0 if trial.failure.blame == "policy" else None
-    grades = [grade for grade in trial.after.grades if not isinstance(grade, Failure)] if trial.after else []
-    return float(min(grades) == 1.0) if trial.after and len(grades) == len(trial.after.grades) else None
+    return solved(trial) if trial.after and trial.after.whole else None
 
 
 Rows = Mapping[str, Sequence[Trial]]
@@ -145,7 +145,7 @@ def _by_task(runs: Sequence[Sequence[Trial]], of_plans: Callable[[Sequence[float
     for run in runs:
         own: dict[str, list[float | None]] = {}
         for trial in run:
-            own.setdefault(trial.edit.task_id, []).append(solved(trial))
+            own.setdefault(trial.edit.task_id, []).append(outcome(trial))
         for task_id, values in own.items():
             tasks.setdefault(task_id, []).append(values)
     return [
