@@ -62,8 +62,16 @@ class Engine(Sampler, Trainer, Scorer, Protocol):
         """Write the update with its parents, whole or not at all: as a PEFT adapter, or as a model if `full`."""
         ...
 
-    def load(self, folder: Path) -> Update:
-        """Read a saved update; it can then be sampled from and be the parent of jobs."""
+    def load(self, folder: Path, worn: bool = False) -> Update:
+        """Read a saved update; it can then be sampled from and be the parent of jobs.
+
+        With `worn` it stands beside the weights, so that many such updates work in one batch; otherwise it may be put
+        into them, which is faster for one that all share.
+        """
+        ...
+
+    def scale(self, update: Update, factor: float) -> Update:
+        """A new update: `factor` times what this one, which was trained here, adds to its parent."""
         ...
 
     def release(self, updates: Sequence[Update]) -> None:

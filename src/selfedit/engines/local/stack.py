@@ -43,6 +43,11 @@ class Adapter:
     rank: int
     alpha: float
 
+    @property
+    def numbers(self) -> int:
+        """How many it consists of."""
+        return sum(a.numel() + b.numel() for a, b in self.weights.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Full:
@@ -90,6 +95,13 @@ class Layout:
         for target, part in zip(own.targets, parts, strict=True):
             weights[target.name][0][0, : own.rank] = part.view(own.rank, target.inputs) / target.inputs**0.5
         return flat
+
+    def put(self, flat: Tensor, adapter: Adapter) -> None:
+        """Write an adapter of any rank and layers that fit into a flat one [size]; the rest of it becomes zero."""
+        views = self.views(flat.zero_()[None])
+        for name, (a, b) in adapter.weights.items():
+            views[name][0][0, : adapter.rank] = a
+            views[name][1][0, :, : adapter.rank] = b * (adapter.alpha / adapter.rank)
 
     def take(self, flat: Tensor, own: Layout) -> dict[str, Pair]:
         """The weights of a job with layout `own` out of a flat adapter [size]; copies."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -70,6 +70,7 @@ class _Slots:
         shape, dtype = (4, count, self.layout.size), adapter_dtype(model)
         self.weights, self.gradients, self.means, self.squares = torch.zeros(shape, dtype=dtype, device=model.device)
         self.views, self.slopes = self.layout.views(self.weights), self.layout.views(self.gradients)
+        self.below = _below(model, courses, count)
         self.steps = [torch.zeros((), device=model.device) for _ in range(count)]
         self.indices = [0] * count
         self.free = list(range(count))[::-1]
@@ -79,6 +80,8 @@ class _Slots:
         """Begin with a new adapter in a free slot."""
         slot = self.free.pop()
         self.weights[slot] = self.layout.initial(self.layouts[course.recipe], course.seed)
+        if self.below:
+            self.below.put(slot, course)
         for state in (self.means[slot], self.squares[slot], self.steps[slot]):
             state.zero_()
         self.taken[slot], self.indices[slot] = course, index
@@ -122,7 +125,8 @@ class _Slots:
         }
         scales = self.weights.new_tensor([course.recipe.alpha / course.recipe.rank for course in courses])
         dropout = _dropout(courses, batch) if any(course.recipe.dropout for course in courses) else None
-        with attached(self.model, leaves, scales, dropout), prefix.skipped(batch) if prefix else nullcontext():
+        below = self.below.worn(rows) if self.below else nullcontext()
+        with below, attached(self.model, leaves, scales, dropout), prefix.skipped(batch) if prefix else nullcontext():
             losses, found = gradients(self.model, [weight for pair in leaves.values() for weight in pair], batch)
         into = [slope for name, pair in self.slopes.items() for slope in pair if name in used]
         if len(used) < len(self.slopes):
@@ -148,6 +152,31 @@ class _Slots:
             eps=1e-8,
             maximize=False,
         )
+
+
+class _Below:
+    """The frozen adapters that stand below those in training: row k of `weights` [slots, size] is that of slot k."""
+
+    def __init__(self, model: PreTrainedModel, layout: Layout, count: int) -> None:
+        self.model, self.layout = model, layout
+        self.weights = torch.zeros(count, layout.size, dtype=adapter_dtype(model), device=model.device)
+
+    def put(self, slot: int, course: Course) -> None:
+        self.layout.put(self.weights[slot], course.below or Adapter({}, 0, 0.0))
+
+    def worn(self, rows: Tensor) -> AbstractContextManager[None]:
+        """Within this block the model wears those of these slots."""
+        return attached(self.model, self.layout.views(self.weights[rows]), self.weights.new_ones(len(rows)))
+
+
+def _below(model: PreTrainedModel, courses: Sequence[Course], count: int) -> _Below | None:
+    """Room for the largest; None if no course stands on one."""
+    found = [course.below for course in courses if course.below]
+    if not found:
+        return None
+    names = {name for adapter in found for name in adapter.weights}
+    targets = tuple(target for target in find_targets(model) if target.name in names)
+    return _Below(model, Layout(targets, max(adapter.rank for adapter in found)), count)
 
 
 def layout(model: PreTrainedModel, recipes: Sequence[Recipe]) -> Layout:
