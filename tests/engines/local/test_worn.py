@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from selfedit.errors import EngineError  # noqa: E402
+from selfedit.errors import EngineError, InputError  # noqa: E402
 from selfedit.types import BASE, Example, Job, Reading, Recipe, Request, Update  # noqa: E402
 
 RECIPE = Recipe(rank=4, alpha=8.0, epochs=3, learning_rate=1e-2)
@@ -138,3 +138,65 @@ def test_a_parent_that_was_released_is_an_engine_error(make_engine):
     assert engine.likelihood([Reading(child, "", TEXTS[1])])  # its own weights hold all it needs
     with pytest.raises(EngineError, match="not known here"):
         engine.sample([Request(Update("never"), "Who?")])
+
+
+def test_orthogonal_adapters_read_nothing_that_their_parent_reads(make_engine, architecture):
+    engine, recipe = make_engine(architecture), Recipe(4, 8.0, 3, 1e-2, orthogonal=True)
+    parent = stream(engine, TEXTS[:2], recipe)
+    (update,) = engine.train([job(parent, TEXTS[2], 3, recipe)])
+    below, own = engine._trained[parent.id].whole, engine._trained[update.id].own
+    for name, (a, b) in own.weights.items():
+        assert float((a @ below.weights[name][0].T).abs().max()) <= 1e-12
+        assert float(b.abs().max()) > 0
+    before, after = engine.likelihood([Reading(u, "", TEXTS[2]) for u in (parent, update)])
+    assert after > before
+
+
+def test_a_stream_that_has_used_up_every_direction_learns_nothing_more(make_engine):
+    engine, recipe = make_engine(), Recipe(16, 8.0, 1, 1e-2, orthogonal=True)
+    parent = stream(engine, TEXTS[:2], recipe)  # 32 directions, the width of the model
+    (update,) = engine.train([job(parent, TEXTS[2], 3, recipe)])
+    narrow = [name for name, (a, _) in engine._trained[parent.id].whole.weights.items() if a.shape[1] == 32]
+    assert narrow and all(float(engine._trained[update.id].own.weights[name][0].abs().max()) < 1e-12 for name in narrow)
+
+
+def test_ewc_goes_on_training_the_same_adapter_and_holds_it_back(make_engine, architecture):
+    engine = make_engine(architecture)
+    free, held, stuck = (Recipe(4, 8.0, 3, 1e-2, ewc=strength) for strength in (1e-9, 1e4, 1e12))
+    (first,) = engine.train([job(BASE, TEXTS[0], 1, free)])
+    start = engine._trained[first.id].own
+    assert start.importance and all(float(f.min()) >= 0 for pair in start.importance.values() for f in pair)
+    way = []
+    for recipe in (free, held, stuck):
+        (update,) = engine.train([job(first, TEXTS[1], 2, recipe)])
+        worn = engine._trained[update.id]
+        assert worn.own is worn.whole and worn.own.rank == 4
+        pairs = [zip(worn.own.weights[name], start.weights[name], start.importance[name], strict=True) for name in start.weights]
+        way.append(sum(float((f * (a - b) ** 2).sum()) for pair in pairs for a, b, f in pair))
+        grown = [new >= old for name in start.weights for new, old in zip(worn.own.importance[name], start.importance[name], strict=True)]
+        assert all(bool(more.all()) for more in grown)
+    assert way[0] > way[1] > way[2]
+
+
+def test_bound_jobs_together_equal_each_alone_and_survive_the_disk(make_engine, tmp_path):
+    engine = make_engine()
+    recipes = [Recipe(4, 8.0, 2, 1e-2, ewc=10.0), Recipe(4, 8.0, 3, 5e-3, ewc=1e3), Recipe(2, 8.0, 2, 1e-2, orthogonal=True)]
+    parents = [stream(engine, TEXTS[:1], recipe) for recipe in recipes]
+    jobs = [job(parent, TEXTS[1], 4, recipe) for parent, recipe in zip(parents, recipes, strict=True)]
+    together = [(u, whole(engine, u), engine._trained[u.id].own.importance) for u in engine.train([*jobs, job(BASE, TEXTS[2], 1)])]
+    for number, (one, (update, found, _)) in enumerate(zip(jobs, together, strict=False)):
+        engine.save(update, tmp_path / str(number))
+        (alone,) = engine.train([one])
+        assert apart(found, whole(engine, alone)) <= 1e-9
+    back = engine.load(tmp_path / "0", worn=True)
+    stored = engine._trained[back.id].own.importance
+    assert all(torch.equal(a, b) for name in stored for a, b in zip(stored[name], together[0][2][name], strict=True))
+
+
+def test_ewc_cannot_go_on_with_a_stack_or_another_rank(make_engine):
+    engine = make_engine()
+    recipe = Recipe(4, 8.0, 1, 1e-2, ewc=1.0)
+    with pytest.raises(InputError, match="rank"):
+        engine.train([job(stream(engine, TEXTS[:2]), TEXTS[2], 1, recipe)])
+    with pytest.raises(InputError, match="rank"):
+        engine.train([job(stream(engine, TEXTS[:1], Recipe(2, 8.0, 1, 1e-2)), TEXTS[2], 1, recipe)])

@@ -31,7 +31,7 @@ from selfedit.engines.local.sampling import Ask, decode_together
 from selfedit.engines.local.stack import Adapter, Full, Layout, find_targets
 from selfedit.engines.local.text import Row, Text
 from selfedit.engines.local.training import Trained, layout, train_together
-from selfedit.engines.local.worn import Worn, scaled_down, wear
+from selfedit.engines.local.worn import Worn, check_goes_on, go_on, scaled_down, wear
 from selfedit.errors import EngineError, InputError
 from selfedit.protocols import Progress, silent
 from selfedit.types import BASE, Failure, Job, Reading, Recipe, Request, Update
@@ -126,6 +126,7 @@ class LocalEngine:
             else:
                 kind = self._kind(job)
                 below = self._trained.get(job.parent.id) if kind[0] != job.parent.id else None
+                check_goes_on(job.recipe, below)
                 groups[kind][index] = Course(rows, job.recipe, job.seed, below.whole if below else None)
         for (merged, method, *_), courses in groups.items():
             self._merge(merged)
@@ -204,7 +205,8 @@ class LocalEngine:
         if isinstance(trained.weights, Full):
             self._loaded[name] = trained.weights
         else:
-            self._trained[name] = wear(update, trained.weights, self._trained.get(job.parent.id))
+            parent = self._trained.get(job.parent.id)
+            self._trained[name] = (go_on if job.recipe.ewc else wear)(update, trained.weights, parent)
         return update
 
     def _kind(self, job: Job) -> Kind:

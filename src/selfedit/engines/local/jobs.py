@@ -29,7 +29,7 @@ class Course:
     """One job's way through its rows: every epoch from the longest to the shortest, `batch_size` rows a step.
 
     The order is the job's own, so what a job learns does not depend on who trains beside it. `below` is the parent, where
-    it is not merged into the weights.
+    it is not merged into the weights; with `recipe.ewc` it is the adapter that goes on being trained.
     """
 
     def __init__(self, rows: Sequence[Row], recipe: Recipe, seed: int, below: Adapter | None = None) -> None:
@@ -47,6 +47,11 @@ class Course:
     def afresh(self) -> Course:
         """The same course from its beginning."""
         return Course(self.rows, self.recipe, self.seed, self.below)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it trains the adapter below it instead of a new one on top."""
+        return bool(self.recipe.ewc) and self.below is not None
 
     @property
     def left(self) -> int:

@@ -37,11 +37,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """One trained adapter: (A, B) per layer name, and alpha; it adds B · A · alpha / rank to a layer's weight."""
+    """One trained adapter: (A, B) per layer name, and alpha; it adds B · A · alpha / rank to a layer's weight.
+
+    `importance`, of the same shapes, is how much each number matters to what was learned so far, if that was measured.
+    """
 
     weights: dict[str, Pair]
     rank: int
     alpha: float
+    importance: dict[str, Pair] | None = None
 
     @property
     def numbers(self) -> int:
@@ -96,12 +100,12 @@ class Layout:
             weights[target.name][0][0, : own.rank] = part.view(own.rank, target.inputs) / target.inputs**0.5
         return flat
 
-    def put(self, flat: Tensor, adapter: Adapter) -> None:
-        """Write an adapter of any rank and layers that fit into a flat one [size]; the rest of it becomes zero."""
+    def put(self, flat: Tensor, weights: Mapping[str, Pair], scale: float = 1.0) -> None:
+        """Write an adapter that fits, B times `scale`, into a flat one [size]; the rest of that becomes zero."""
         views = self.views(flat.zero_()[None])
-        for name, (a, b) in adapter.weights.items():
-            views[name][0][0, : adapter.rank] = a
-            views[name][1][0, :, : adapter.rank] = b * (adapter.alpha / adapter.rank)
+        for name, (a, b) in weights.items():
+            views[name][0][0, : a.shape[0]] = a
+            views[name][1][0, :, : b.shape[1]] = b * scale
 
     def take(self, flat: Tensor, own: Layout) -> dict[str, Pair]:
         """The weights of a job with layout `own` out of a flat adapter [size]; copies."""

@@ -13,10 +13,11 @@ from torch.optim.adamw import adamw
 from transformers import PreTrainedModel
 
 from selfedit.engines.local.batch import Batch, lay_out, logits_at
+from selfedit.engines.local.bounds import Bounds, is_bound
 from selfedit.engines.local.jobs import Course, Limits, choose
 from selfedit.engines.local.objective import anchored
 from selfedit.engines.local.prefix import Prefix
-from selfedit.engines.local.stack import Adapter, Dropout, Full, Layout, adapter_dtype, attached, find_targets
+from selfedit.engines.local.stack import Adapter, Dropout, Full, Layout, adapter_dtype, attached, find_targets, scaled
 from selfedit.types import Recipe
 
 OnStep = Callable[[int, float], None]
@@ -71,6 +72,7 @@ class _Slots:
         self.weights, self.gradients, self.means, self.squares = torch.zeros(shape, dtype=dtype, device=model.device)
         self.views, self.slopes = self.layout.views(self.weights), self.layout.views(self.gradients)
         self.below = _below(model, courses, count)
+        self.bounds = Bounds(self.layout, self.weights) if any(is_bound(course) for course in courses) else None
         self.steps = [torch.zeros((), device=model.device) for _ in range(count)]
         self.indices = [0] * count
         self.free = list(range(count))[::-1]
@@ -82,6 +84,8 @@ class _Slots:
         self.weights[slot] = self.layout.initial(self.layouts[course.recipe], course.seed)
         if self.below:
             self.below.put(slot, course)
+        if self.bounds:
+            self.bounds.begin(slot, course)
         for state in (self.means[slot], self.squares[slot], self.steps[slot]):
             state.zero_()
         self.taken[slot], self.indices[slot] = course, index
@@ -92,7 +96,8 @@ class _Slots:
         self.free.append(slot)
         if not course.failed and bool(self.weights[slot].isfinite().all()):
             weights = self.layout.take(self.weights[slot], self.layouts[course.recipe])
-            adapter = Adapter(weights, course.recipe.rank, course.recipe.alpha)
+            importance = self.bounds.importance(slot, course, self.layouts[course.recipe]) if self.bounds else None
+            adapter = Adapter(weights, course.recipe.rank, course.recipe.alpha, importance)
         return self.indices[slot], Trained(adapter, course.loss, course.tokens)
 
     def step(self, chosen: Sequence[int], prefix: Prefix | None) -> list[float]:
@@ -101,6 +106,8 @@ class _Slots:
         batch = lay_out([course.next for course in courses], self.model.device)
         losses: list[float] = self._backward(chosen, courses, batch, prefix).tolist()
         gradients = self.gradients[: len(chosen)]
+        if self.bounds:
+            self.bounds.pull(chosen, courses, gradients)
         norms = gradients.norm(dim=1)
         clips = norms.new_tensor([course.recipe.clip or float("inf") for course in courses])
         gradients *= (clips / (norms + 1e-6)).clamp(max=1.0)[:, None]
@@ -109,6 +116,8 @@ class _Slots:
             is_sound = sound[k] and math.isfinite(losses[k])
             if is_sound:
                 self._update(slot, gradients[k], course)
+                if self.bounds:
+                    self.bounds.push_out(slot)
             course.advance(losses[k], is_sound)
         return losses
 
@@ -162,7 +171,8 @@ class _Below:
         self.weights = torch.zeros(count, layout.size, dtype=adapter_dtype(model), device=model.device)
 
     def put(self, slot: int, course: Course) -> None:
-        self.layout.put(self.weights[slot], course.below or Adapter({}, 0, 0.0))
+        below = None if course.goes_on else course.below
+        self.layout.put(self.weights[slot], scaled(below) if below else {})
 
     def worn(self, rows: Tensor) -> AbstractContextManager[None]:
         """Within this block the model wears those of these slots."""
@@ -171,7 +181,7 @@ class _Below:
 
 def _below(model: PreTrainedModel, courses: Sequence[Course], count: int) -> _Below | None:
     """Room for the largest; None if no course stands on one."""
-    found = [course.below for course in courses if course.below]
+    found = [course.below for course in courses if course.below and not course.goes_on]
     if not found:
         return None
     names = {name for adapter in found for name in adapter.weights}

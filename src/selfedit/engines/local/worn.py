@@ -10,8 +10,8 @@ from torch import Tensor
 
 from selfedit.engines.local.files import join
 from selfedit.engines.local.stack import Adapter, Pair
-from selfedit.errors import EngineError
-from selfedit.types import BASE, Update
+from selfedit.errors import EngineError, InputError
+from selfedit.types import BASE, Recipe, Update
 
 
 class Worn(NamedTuple):
@@ -31,6 +31,21 @@ def wear(update: Update, own: Adapter, parent: Worn | None) -> Worn:
     """What `own` makes of a parent that is worn, or of one that is merged."""
     below = parent.whole if parent else None
     return Worn(update, own, below, on_top(below, own), parent.root if parent else update.parent or BASE.id)
+
+
+def go_on(update: Update, own: Adapter, parent: Worn | None) -> Worn:
+    """What training the parent's own adapter further made of it: it stands in the parent's place, not on top."""
+    return Worn(update, own, None, own, parent.root if parent else update.parent or BASE.id)
+
+
+def check_goes_on(recipe: Recipe, parent: Worn | None) -> None:
+    """Raises InputError where the parent is no single adapter of this recipe's rank."""
+    if recipe.ewc and parent and (parent.below or parent.own.rank != recipe.rank):
+        raise InputError(
+            f"ewc goes on training the adapter of the last edit, at rank {recipe.rank}, and that is no single adapter of "
+            "this rank; leave inner.rank as it was when the stream began, and do not combine ewc with other keepers "
+            "that stack adapters"
+        )
 
 
 def on_top(below: Adapter | None, own: Adapter) -> Adapter:
