@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from selfedit.config import Config
 from selfedit.continual import Means, make_keeper
 from selfedit.continual.bank import routed_home
-from selfedit.continual.memory import tokens
 from selfedit.continual.remarks import remarks
-from selfedit.continual.stream import Continual, Cut, Streams, run_streams
+from selfedit.continual.stream import Continual, Cut, Streams, drop_others, run_streams
 from selfedit.continual.summary import fields, matrix, records, summarise
-from selfedit.continual.watch import READING, Watch
+from selfedit.continual.watch import Watch
 from selfedit.errors import InputError
-from selfedit.experiment import make_examiner, make_outer
+from selfedit.experiment import make_domain, make_examiner, make_outer
 from selfedit.protocols import Engine, Progress, silent
 from selfedit.statistics import mean_interval
 from selfedit.store import Run
-from selfedit.types import BASE, Step, Task, Trial, Update
+from selfedit.types import BASE, Question, SelfEdit, Step, Task, Trial, Update
 
 STREAM = "stream-"
 """What the streams are called among a run's tasks; the other groups are control tasks, and NEUTRAL texts."""
@@ -52,13 +51,19 @@ def run_continual(
     progress: Progress = silent,
     begun: Begun = Begun(),
     cut: Cut = lambda task: [task],
+    questions: Mapping[str, tuple[Question, ...]] | None = None,
 ) -> dict[str, Any]:
-    """Learn the run's streams, and write `summary.json` and `matrix.json`. Resumes what the run already holds."""
-    how = make_continual(run, config, tasks, engine, progress, cut)
+    """Learn the run's streams, and write `summary.json` and `matrix.json`. Resumes what the run already holds.
+
+    `questions`, by task, are some that the model wrote and the exams do not ask: keepers may look at these.
+    """
+    how = make_continual(run, config, tasks, engine, progress, cut, questions or {})
     streams = Streams(streams_of(tasks), begun.start, run.updates, [begun.past for _ in streams_of(tasks)])
+    heal(run, streams.tasks)
     pasts = run_streams(streams, how, run.remember)
     waves = waves_of(run)
-    found = records(waves) if all(task.questions for stream in streams.tasks for task in stream) else []
+    found = records(waves)
+    drop_others(run.updates, {step.trial.update.id for past in pasts for step in past if step.trial.update})
     summary = {
         **(summarise(found) if found else {}),
         **costs(run, streams, how, waves),
@@ -66,7 +71,9 @@ def run_continual(
         "remarks": remarks(streams.tasks, pasts, waves),
     }
     if how.keeper.bank and found:
-        summary["routing"] = fields(mean_interval(routed_home(how.keeper.bank, begun.start, pasts, streams.tasks, how.examiner.domain)))
+        summary["routing"] = fields(
+            mean_interval(routed_home(how.keeper.bank, begun.start, pasts, streams.tasks, how.examiner.domain))
+        )
     if found:
         run.write_json("matrix.json", matrix(found, _dataset(run), config.model.name))
     run.write_json("summary.json", summary)
@@ -81,6 +88,7 @@ def make_continual(
     engine: Engine,
     progress: Progress = silent,
     cut: Cut = lambda task: [task],
+    questions: Mapping[str, tuple[Question, ...]] = {},
 ) -> Continual:
     """How the config says that streams are learned and watched."""
     examiner, outer, continual = make_examiner(config, engine, folder=run.path), make_outer(config), config.continual
@@ -99,8 +107,60 @@ def make_continual(
         Watch(control, neutral, doubling=continual.exams == "doubling"),
         continual.keep == "all",
         cut,
+        questions,
         progress,
     )
+
+
+LEARNING, WATCHING = ("write", "ask", "learn"), ("seen", "neutral")
+"""Stages with a wave per step: what led to the models, and what was seen of them (`control/…` too)."""
+
+
+def heal(run: Run, streams: Sequence[Sequence[Task]]) -> None:
+    """Cut off what the store holds from the first step on that learned another document than stands there now.
+
+    So the list of documents alone says what a run is: one that is taken out is forgotten by going on without it.
+    """
+    for number, trials in sorted(waves_of(run).get("learn", {}).items()):
+        now = [tasks[number].id for tasks in streams if number < len(tasks)]
+        if [trial.edit.task_id for trial in trials] != now:
+            return cut_from(run, number)
+
+
+def cut_from(run: Run, step: int) -> None:
+    """Forget all steps from this one on."""
+    run.cut([*LEARNING, "before"], step)
+    _cut_watching(run, step)
+
+
+def forget_step(run: Run, config: Config, step: int) -> None:
+    """Forget one step. Adapters of a bank have never seen each other: the others stay. Else all later steps go too."""
+    run.cut(["before"], step, step)
+    run.cut(LEARNING, step, step if tuple(config.continual.keepers) == ("bank",) else None)
+    _cut_watching(run, step)
+
+
+def _cut_watching(run: Run, step: int) -> None:
+    """Forget what was seen of the models from this step on, and of what had been forgotten before."""
+    run.cut([*WATCHING, *(stage for stage in waves_of(run) if stage.startswith("control/"))], step)
+    run.cut(["before/forgotten", "control/forgotten"], 0)
+
+
+def stands_on(run: Run, config: Config, documents: Sequence[Task], engine: Engine, cut: Cut) -> Begun:
+    """What `adapt` left in the run: its adapter, and a step for each of the documents that it holds."""
+    notes: dict[str, list[Trial]] = {}
+    for trials in waves_of(run).get("notes", {}).values():
+        for trial in trials:
+            notes.setdefault(trial.edit.task_id, []).append(trial)
+    domain, steps = make_domain(config), list[Step]()
+    for document in documents:
+        parts = cut(document)
+        trials = [t for part in parts for t in notes.get(part.id, []) if t.failure is None]
+        learned = [*(t.edit.examples for t in trials), *(domain.without_edit(part).examples for part in parts)]
+        examples = tuple(dict.fromkeys(example for of_one in learned for example in of_one))
+        text = "\n\n".join(trial.edit.text for trial in trials)
+        steps.append(Step(replace(document, questions=()), Trial(SelfEdit(document.id, "", text, examples))))
+    return Begun(engine.load(run.updates / "adapter"), tuple(steps))
 
 
 def waves_of(run: Run) -> dict[str, dict[int, list[Trial]]]:
@@ -118,6 +178,7 @@ def costs(
 
     Seconds are those of writing, asking and learning a step of all streams, shared out among these: they were done side
     by side. Bytes are what must be kept to answer and to go on: adapters, and the texts that keepers look back at.
+    `memory` is the most that this process took, in bytes: it depends on how many streams there are and is not stored.
     """
     edits = max(1, sum(len(tasks) for tasks in streams.tasks))
     seconds: dict[int, float] = {}
@@ -125,11 +186,14 @@ def costs(
         if wave.stage in ("write", "ask", "learn"):
             seconds[wave.number] = seconds.get(wave.number, 0.0) + wave.seconds / len(wave.trials)
     learned = waves.get("learn", {})
-    trained = {number: sum(t.update.tokens for t in trials if t.update) / len(trials) for number, trials in learned.items()}
+    trained = {
+        number: sum(t.update.tokens for t in trials if t.update) / len(trials) for number, trials in learned.items()
+    }
     return {
         "seconds": sum(seconds[number] * len(learned[number]) for number in learned) / edits,
         "tokens": sum(trained[number] * len(learned[number]) for number in learned) / edits,
         "bytes": stored_bytes(streams, how) / edits,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "by_step": {"seconds": [seconds[n] for n in sorted(learned)], "tokens": [trained[n] for n in sorted(learned)]},
     }
 
@@ -137,12 +201,12 @@ def costs(
 def stored_bytes(streams: Streams, how: Continual) -> int:
     """Bytes of the updates in use and of the texts of all steps."""
     total = 0
-    for stream, past in enumerate(streams.past):
+    for past in streams.past:
         needed = {update.id for update in how.keeper.held(streams.start, past)}
-        for number, step in enumerate(past):
+        for step in past:
             total += len(step.task.context.encode()) + len(step.trial.edit.text.encode())
             if step.trial.update and step.trial.update.id in needed:
-                total += sum(file.stat().st_size for file in streams.at(stream, number).iterdir())
+                total += sum(file.stat().st_size for file in streams.at(step.trial.update).iterdir())
     return total
 
 

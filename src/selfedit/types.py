@@ -227,7 +227,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The next edit of a stream: the model it began from, the steps so far, the new one, and the job that teaches it."""
+    """The next edit of a stream: the model it began from, the steps so far, the new one, and the job to teach it."""
 
     stream: int
     start: Update

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from selfedit.almanac import world
-from selfedit.cli import adapt, screen
+from selfedit.cli import adapt, continual, screen
 from selfedit.cli.common import (
     Json,
     Memory,
@@ -31,6 +31,7 @@ from selfedit.errors import InputError, Refused
 from selfedit.evaluate import accuracy
 from selfedit.experiment import Result, run_experiment
 from selfedit.store import Run
+from selfedit.streaming import STREAM
 from selfedit.types import Task
 
 ALMANAC_PASSAGES = 60
@@ -84,7 +85,9 @@ def resume(run: Annotated[Path, typer.Argument(help="the run's folder", metavar=
     """
     with Run.resume(run) as opened:
         tasks = tasks_of(opened)
-        if "documents" in tasks:
+        if f"{STREAM}00" in tasks or (run / continual.DOCUMENTS).exists():
+            continual.go_on(opened, tasks, json)
+        elif "documents" in tasks:
             adapt.go_on(opened, tasks, json)
         else:
             _finish(opened, config_of(opened), tasks, json)

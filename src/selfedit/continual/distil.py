@@ -49,7 +49,9 @@ class Distil(Merge):
         """What the start model says to some prompts about each document."""
         prompts = [self._prompts(step) for _, step in steps]
         requests = [
-            Request(turn.start, prompt, derive_seed(self.seed, "distil", prompt), 1.0, 1.0, 2 * self.examiner.max_new_tokens)
+            Request(
+                turn.start, prompt, derive_seed(self.seed, "distil", prompt), 1.0, 1.0, 2 * self.examiner.max_new_tokens
+            )
             for (turn, _), own in zip(steps, prompts, strict=True)
             for prompt in own
         ]

@@ -1,4 +1,4 @@
-"""Elastic weight consolidation (arXiv 1612.00796), online: one adapter goes on being trained, and is held where it matters."""
+"""Elastic weight consolidation (arXiv 1612.00796), online: one adapter, trained on and held where it matters."""
 
 from __future__ import annotations
 

@@ -15,40 +15,48 @@ def remarks(
     """Documents that came twice or contradict each other, and edits that did not stand."""
     said: list[str] = []
     for number, (tasks, past) in enumerate(zip(streams, pasts, strict=True)):
-        new = past[len(past) - len(tasks) :]
-        said += _twice(tasks, new)
-        said += _changed(number, tasks, waves)
-        said += _failed(new)
+        said += _twice(tasks)
+        said += [
+            f"Step {place + 1} changed the answer to {question!r}: {was!r} became {now!r}."
+            for place, question, was, now in changed_answers(number, tasks, waves)
+        ]
+        said += _failed(past)
     return said
 
 
-def _twice(tasks: Sequence[Task], steps: Sequence[Step]) -> list[str]:
+def _twice(tasks: Sequence[Task]) -> list[str]:
     said = []
     for place, task in enumerate(tasks):
-        for earlier in range(place):
-            other = tasks[earlier]
+        for earlier, other in enumerate(tasks[:place]):
             if other.title == task.title:
-                same = "is the same as" if other.context == task.context else "corrects"
+                same = "is the same as" if other.context == task.context else "has the title of"
                 said.append(f"Step {place + 1}, {task.title!r}, {same} step {earlier + 1}; the later one stands.")
     return said
 
 
-def _changed(stream: int, tasks: Sequence[Task], waves: Mapping[str, Mapping[int, Sequence[Trial]]]) -> list[str]:
-    """Answers to an earlier document's questions that a later one of the same title changed."""
+def changed_answers(
+    stream: int, tasks: Sequence[Task], waves: Mapping[str, Mapping[int, Sequence[Trial]]]
+) -> list[tuple[int, str, str, str]]:
+    """(place of a document, question about an earlier one of the same title, answer before it, answer after it)."""
     answers = {
         (number, trial.repeat): trial.after.answers
-        for number, trials in waves.get("exam", {}).items()
+        for number, trials in waves.get("seen", {}).items()
         for trial in trials
         if trial.member == stream and trial.after
     }
-    said = []
-    for place, task in enumerate(tasks):
-        for earlier in (e for e in range(place) if tasks[e].title == task.title):
-            before, after = answers.get((place - 1, earlier)), answers.get((place, earlier))
-            for question, was, now in zip(tasks[earlier].questions, before or (), after or (), strict=False):
-                if was != now:
-                    said.append(f"Step {place + 1} changed the answer to {question.text!r}: {was!r} became {now!r}.")
-    return said
+    return [
+        (place, question.text, str(was), str(now))
+        for place, task in enumerate(tasks)
+        for earlier in range(place)
+        if tasks[earlier].title == task.title
+        for question, was, now in zip(
+            tasks[earlier].questions,
+            answers.get((place - 1, earlier), ()),
+            answers.get((place, earlier), ()),
+            strict=False,
+        )
+        if was != now
+    ]
 
 
 def _failed(steps: Sequence[Step]) -> list[str]:

@@ -18,10 +18,8 @@ class Replay(Merge):
 
     def prepare(self, turns: Sequence[Turn]) -> list[Turn]:
         return [
-            with_more(turn, [example for step in _earlier(turn, self.budget) for example in documents(step)])
-            for turn in turns
+            with_more(turn, [example for step in self._earlier(turn) for example in documents(step)]) for turn in turns
         ]
 
-
-def _earlier(turn: Turn, budget: int) -> list[Step]:
-    return rehearsed(turn.past, turn.step.task.title, budget)
+    def _earlier(self, turn: Turn) -> list[Step]:
+        return rehearsed(turn.past, turn.step.task.title, self.budget)

@@ -1,12 +1,12 @@
 """The loop over streams of tasks: write, train, let the keeper decide, and again; all streams side by side.
 
 A step of all streams is written, trained and examined in one wave, so that many small models share every batch. What a
-step left is in the store and in `updates/stream-00/step-000`: a run that was killed goes on with the step in flight.
+step left is in the store and in `updates/<id>`: a run that was killed goes on with the step in flight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import rmtree
@@ -38,7 +38,10 @@ Cut = Callable[[Task], list[Task]]
 
 @dataclass(frozen=True)
 class Continual:
-    """How streams are learned. `keep_all` keeps the updates of every step, for rollback; else those in use."""
+    """How streams are learned. `keep_all` keeps the updates of every step, for rollback; else those in use.
+
+    `questions`, by task: those that the model wrote before; about other tasks it writes some where a keeper asks.
+    """
 
     keeper: Chain
     examiner: Examiner
@@ -48,6 +51,7 @@ class Continual:
     watch: Watch
     keep_all: bool = True
     cut: Cut = lambda task: [task]
+    questions: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)
     progress: Progress = silent
 
     @property
@@ -57,7 +61,10 @@ class Continual:
 
 @dataclass
 class Streams:
-    """Where the streams stand: `past[i]` are the steps of stream i, of which some may have been taken before this run."""
+    """Where the streams stand: `past[i]` are the steps of stream i.
+
+    The first tasks may have been learned before this run, in `start`; then all streams begin with as many such steps.
+    """
 
     tasks: Sequence[Sequence[Task]]
     start: Update
@@ -65,9 +72,9 @@ class Streams:
     past: list[tuple[Step, ...]]
     loaded: dict[str, Update] = field(default_factory=dict)
 
-    def at(self, stream: int, step: int) -> Path:
-        """Where the update of a step is kept."""
-        return self.folder / f"stream-{stream:02d}" / f"step-{step:03d}"
+    def at(self, update: Update) -> Path:
+        """Where an update is kept."""
+        return self.folder / update.id
 
 
 def run_streams(streams: Streams, how: Continual, remember: Remember) -> list[tuple[Step, ...]]:
@@ -75,7 +82,10 @@ def run_streams(streams: Streams, how: Continual, remember: Remember) -> list[tu
     watcher = Watcher(how.examiner, how.keeper, how.watch, streams.start, remember)
     watcher.before(streams.tasks)
     length = max(map(len, streams.tasks), default=0)
-    for number in range(length):
+    given = len(streams.past[0])
+    if given:
+        watcher.after(given - 1, length, range(len(streams.tasks)), streams.tasks, streams.past)
+    for number in range(given, length):
         live = [stream for stream, tasks in enumerate(streams.tasks) if number < len(tasks)]
         how.progress("edits", number, length, "")
         hold(streams, how)
@@ -87,9 +97,7 @@ def run_streams(streams: Streams, how: Continual, remember: Remember) -> list[tu
     return streams.past
 
 
-def take_step(
-    streams: Streams, live: Sequence[int], number: int, how: Continual, remember: Remember
-) -> list[Step]:
+def take_step(streams: Streams, live: Sequence[int], number: int, how: Continual, remember: Remember) -> list[Step]:
     """One edit of every live stream: written, trained, settled and saved."""
     tasks = [replace(streams.tasks[stream][number], questions=()) for stream in live]
     edits = remember("write", number, lambda: _write(streams, live, tasks, how))
@@ -113,7 +121,7 @@ def _write(streams: Streams, live: Sequence[int], tasks: Sequence[Task], how: Co
             Request(
                 model,
                 domain.prompt(passage),
-                derive_seed(how.seed, "write", stream, passage.id, len(streams.past[stream])),
+                derive_seed(how.seed, "write", stream, passage.id),
                 writing.temperature,
                 writing.top_p,
                 writing.max_new_tokens,
@@ -141,11 +149,12 @@ def _joined(task: Task, trials: Sequence[Trial]) -> Trial:
 
 def _ask(tasks: Sequence[Task], start: Update, how: Continual) -> list[Trial]:
     """Questions that the start model writes about each document and answers only with it; kept as examples."""
-    examiner = replace(how.examiner, likelihood=False, control=())
-    drafted = draft(tasks, start, examiner, how.writing, how.seed)
-    kept = sieve([replace(task, questions=own) for task, own in zip(tasks, drafted, strict=True)], start, examiner)
+    examiner, new = replace(how.examiner, likelihood=False, control=()), [t for t in tasks if t.id not in how.questions]
+    drafted = draft(new, start, examiner, how.writing, how.seed)
+    kept = sieve([replace(task, questions=own) for task, own in zip(new, drafted, strict=True)], start, examiner)
+    questions = {**how.questions, **{task.id: task.questions for task in kept}}
     return [
-        Trial(SelfEdit(task.id, "", "", tuple(Example(q.text, q.target) for q in task.questions))) for task in kept
+        Trial(SelfEdit(task.id, "", "", tuple(Example(q.text, q.target) for q in questions[task.id]))) for task in tasks
     ]
 
 
@@ -154,7 +163,7 @@ def _questions(trial: Trial) -> tuple[Question, ...]:
 
 
 def _learn(streams: Streams, live: Sequence[int], steps: Sequence[Step], how: Continual) -> list[Trial]:
-    """Train, let the keeper decide, and save what stands. An edit that could not be read leaves its stream as it was."""
+    """Train, let the keeper decide, and save what stands. An edit that could not be read changes nothing."""
     turns = [
         _turn(streams, stream, step, how)
         for stream, step in zip(live, steps, strict=True)
@@ -163,9 +172,9 @@ def _learn(streams: Streams, live: Sequence[int], steps: Sequence[Step], how: Co
     prepared = how.keeper.prepare(turns)
     trained = how.engine.train([turn.job for turn in prepared])
     settled = how.keeper.settle(prepared, trained)
-    for turn, update in zip(prepared, settled, strict=True):
+    for update in settled:
         if isinstance(update, Update):
-            how.engine.save(update, streams.at(turn.stream, len(turn.past)))
+            how.engine.save(update, streams.at(update))
     how.engine.release([u for u in (*trained, *settled) if isinstance(u, Update) and u.id not in streams.loaded])
     outcomes = {turn.stream: outcome for turn, outcome in zip(prepared, settled, strict=True)}
     return [_settled(step.trial, outcomes.get(stream)) for stream, step in zip(live, steps, strict=True)]
@@ -173,7 +182,7 @@ def _learn(streams: Streams, live: Sequence[int], steps: Sequence[Step], how: Co
 
 def _turn(streams: Streams, stream: int, step: Step, how: Continual) -> Turn:
     past = streams.past[stream]
-    seed = derive_seed(how.seed, "learn", stream, len(past))
+    seed = derive_seed(how.seed, "learn", stream, step.task.id)
     turn = Turn(stream, streams.start, past, step, Job(streams.start, step.trial.edit.examples, how.inner, seed))
     return replace(turn, job=replace(turn.job, parent=turn.now))
 
@@ -189,17 +198,19 @@ def hold(streams: Streams, how: Continual) -> None:
 
     They are always what the disk holds, so that a resumed run goes on as the unbroken one did.
     """
-    wanted: dict[str, Path] = {}
-    for stream, past in enumerate(streams.past):
-        needed = {update.id for update in how.keeper.held(streams.start, past)}
-        wanted |= {
-            step.trial.update.id: streams.at(stream, number)
-            for number, step in enumerate(past)
-            if step.trial.update and step.trial.update.id in needed
-        }
+    needed = (how.keeper.held(streams.start, past) for past in streams.past)
+    wanted = {update.id: update for of_stream in needed for update in of_stream if update != streams.start}
     how.engine.release([update for name, update in streams.loaded.items() if name not in wanted])
-    kept = {name: update for name, update in streams.loaded.items() if name in wanted}
-    streams.loaded = kept | {n: how.engine.load(path, worn=True) for n, path in wanted.items() if n not in kept}
-    for folder in [] if how.keep_all else streams.folder.glob("stream-*/step-*"):
-        if folder not in wanted.values():
-            rmtree(folder)
+    for name, update in wanted.items():
+        if name not in streams.loaded:
+            streams.loaded[name] = how.engine.load(streams.at(update), worn=True)
+    streams.loaded = {name: streams.loaded[name] for name in wanted}
+    if not how.keep_all:
+        drop_others(streams.folder, wanted)
+
+
+def drop_others(folder: Path, kept: Collection[str]) -> None:
+    """Remove the updates of steps that are not among these ids; a policy's rounds and `adapter` stay."""
+    for path in folder.glob("[0-9a-f]" * 16):
+        if path.name not in kept:
+            rmtree(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
 from typing import Any
 
@@ -21,7 +21,10 @@ Cells = dict[tuple[int, int], float]
 
 @dataclass(frozen=True)
 class Record:
-    """The accuracies of one stream, and how it did on what is not its own, by step."""
+    """The accuracies of one stream, and how it did on what is not its own, by step.
+
+    Tasks without questions have no cells.
+    """
 
     cells: Cells
     control: dict[int, dict[str, float]]
@@ -30,39 +33,55 @@ class Record:
     length: int
 
     def just_edited(self, count: int) -> float:
-        """Mean accuracy on each of the first tasks right after its edit."""
-        return fmean(self.cells[place + 1, place] for place in range(count))
+        """Mean accuracy on each of the first tasks when it was examined first after its edit."""
+        first: dict[int, int] = {}
+        for done, place in sorted(self.cells):
+            if place < min(count, done):
+                first.setdefault(place, done)
+        return fmean(self.cells[done, place] for place, done in first.items())
 
     def seen(self, done: int) -> float:
         """Mean accuracy on the first tasks once all of them were learned."""
-        return fmean(self.cells[done, place] for place in range(done))
+        return fmean(self.cells[done, place] for place in range(done) if (done, place) in self.cells)
+
+    @property
+    def before(self) -> float:
+        """Mean accuracy of the start model on all tasks."""
+        return fmean(value for (done, _), value in self.cells.items() if not done)
 
     @property
     def steps(self) -> list[int]:
-        """After how many edits everything was examined."""
-        return [done for done in range(1, self.length + 1) if (done, 0) in self.cells or done == 1]
+        """After how many edits all tasks so far were examined."""
+        asked = {place for _, place in self.cells}
+        return [
+            done
+            for done in range(1, self.length + 1)
+            if all((done, place) in self.cells for place in asked if place < done)
+            and any(place < done for place in asked)
+        ]
 
 
 def records(waves: Waves) -> list[Record]:
     """One per stream. Raises EngineError where the system failed a question: a hole is not a wrong answer."""
     found: dict[int, Record] = {}
-    for trial in waves["before"][0]:
-        _record(found, trial.member).cells[0, trial.repeat] = _value(trial)
-    for number, trials in waves.get("exam", {}).items():
+    exams = [(0, trials) for trials in waves.get("before", {}).values()]
+    exams += [(number + 1, trials) for number, trials in waves.get("seen", {}).items()]
+    for done, trials in exams:
         for trial in trials:
-            _record(found, trial.member).cells[number + 1, trial.repeat] = _value(trial)
+            if trial.after and trial.after.grades:
+                _record(found, trial.member).cells[done, trial.repeat] = _value(trial)
     for stage, by_step in waves.items():
         kind, _, group = stage.partition("/")
         if kind == "control":
             before = {trial.repeat: _value(trial) for trial in waves[f"before/{group}"][0]}
             for number, trials in by_step.items():
                 _control(found, trials, before, group, number + 1)
-    if "neutral" in waves:
-        (start,) = waves["before/neutral"][0]
-        for number, trials in waves["neutral"].items():
-            for trial in trials:
-                _neutral(found[trial.member], trial, start, number + 1)
-    return [Record(r.cells, r.control, r.bits, r.kl, max(d for d, _ in r.cells)) for _, r in sorted(found.items())]
+    for number, trials in waves.get("neutral", {}).items():
+        for trial in trials:
+            _neutral(_record(found, trial.member), trial, waves["before/neutral"][0][0], number + 1)
+    return [
+        replace(record, length=max(d for d, _ in record.cells)) for _, record in sorted(found.items()) if record.cells
+    ]
 
 
 def _record(found: dict[int, Record], stream: int) -> Record:
@@ -108,13 +127,13 @@ def summarise(found: Sequence[Record]) -> dict[str, Any]:
     `retention` is the accuracy on all tasks after so many edits, as a share of that right after each one's edit: a
     ratio of means over streams.
     """
-    length = min(record.length for record in found)
+    length = min(record.length for record in found)  # streams of documents may differ
     steps = [done for done in found[0].steps if done <= length]
     last = steps[-1] if steps else 0
     summary: dict[str, Any] = {
         "streams": len(found),
         "tasks": length,
-        "before": fields(mean_interval([fmean(r.cells[0, p] for p in range(length)) for r in found])),
+        "before": fields(mean_interval([record.before for record in found])),
     }
     if not last:
         return summary
@@ -135,7 +154,9 @@ def summarise(found: Sequence[Record]) -> dict[str, Any]:
     summary["curve"] = {
         "edits": steps,
         "seen": [fmean(record.seen(done) for record in found) for done in steps],
-        "just_edited": [fmean(record.cells[done, done - 1] for record in found) for done in range(1, length + 1)],
+        "just_edited": [
+            fmean(cells) if (cells := _cell(found, done, done - 1)) else None for done in range(1, length + 1)
+        ],
     }
     return summary
 
@@ -145,7 +166,7 @@ def fields(interval: Interval) -> dict[str, float]:
 
 
 def matrix(found: Sequence[Record], dataset: str, model: str) -> dict[str, Any]:
-    """SEAL's released format (spec 7): row r, column c is the accuracy on passage c after r edits; 0 where there is none."""
+    """SEAL's released format (spec 7): row r, column c is the accuracy on passage c after r edits, 0 where none is."""
     size = min(record.length for record in found)
 
     def cells(of: Any) -> list[list[float]]:

@@ -47,7 +47,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Examines streams, and remembers what came of it by stage: `before`, `exam`, `control/…`, `neutral`.
+    """Examines streams, and remembers what came of it by stage: `before`, `seen`, `control/…`, `neutral`.
 
     In a trial of these stages `member` is the stream and `repeat` the place of the task.
     """
@@ -60,9 +60,10 @@ class Watcher:
 
     def before(self, streams: Sequence[Sequence[Task]]) -> None:
         """The start model on everything."""
-        rows = [(stream, place, task) for stream, tasks in enumerate(streams) for place, task in enumerate(tasks)]
         nothing: Pasts = [()] * max(1, len(streams))
-        self.remember("before", 0, lambda: self._exam(rows, nothing))
+        for place in range(max(map(len, streams))):
+            rows = [(stream, place, tasks[place]) for stream, tasks in enumerate(streams) if place < len(tasks)]
+            self.remember("before", place, lambda rows=rows: self._exam(rows, nothing))  # type: ignore[misc]
         for group, tasks in self.watch.control.items():
             all_of_it = [(0, place, task) for place, task in enumerate(tasks)]
             self.remember(f"before/{group}", 0, lambda g=group, rows=all_of_it: self._exam(rows, nothing, g))  # type: ignore[misc]
@@ -80,7 +81,7 @@ class Watcher:
             for place, task in enumerate(streams[stream][: number + 1])
             if due or place == number
         ]
-        self.remember("exam", number, lambda: self._exam(rows, pasts))
+        self.remember("seen", number, lambda: self._exam(rows, pasts))
         for group in self.watch.control if due else ():
             of_group = [row for stream in live for row in self.watch.of_stream(group, stream)]
             self.remember(f"control/{group}", number, lambda g=group, rows=of_group: self._exam(rows, pasts, g))  # type: ignore[misc]
@@ -102,7 +103,10 @@ class Watcher:
         scores = iter(self.examiner.score(exams, open_book=group == READING))
         return [
             Trial(
-                SelfEdit(task.id, ""), after=_joined([next(scores) for _ in task.questions]), member=stream, repeat=place
+                SelfEdit(task.id, ""),
+                after=_joined([next(scores) for _ in task.questions]),
+                member=stream,
+                repeat=place,
             )
             for stream, place, task in rows
         ]
@@ -113,9 +117,7 @@ class Watcher:
     def _said_before(self) -> list[Trial]:
         """How likely the neutral texts are to the start model, and what it says itself after their first words."""
         opened = [_opening(text) for text in self.watch.neutral]
-        requests = [
-            Request(self.start, text, derive_seed("neutral", text), 1.0, 1.0, CONTINUED) for text in opened
-        ]
+        requests = [Request(self.start, text, derive_seed("neutral", text), 1.0, 1.0, CONTINUED) for text in opened]
         said = tuple(self.examiner.engine.sample(requests))
         texts, own = self._likelihoods([self.start] * len(said), said)
         return [Trial(SelfEdit("neutral", ""), after=Score(said, (), texts, own))]

@@ -82,7 +82,9 @@ def test_an_update_that_is_loaded_to_be_worn_is_the_same_bits(make_engine, tmp_p
     (after,), (again,) = engine.train([job(step, TEXTS[3], 8)]), other.train([job(back, TEXTS[3], 8)])
     assert after == again
     one, same = engine._trained[after.id].whole, other._trained[again.id].whole
-    assert all(torch.equal(a, b) for name in one.weights for a, b in zip(one.weights[name], same.weights[name], strict=True))
+    assert all(
+        torch.equal(a, b) for name in one.weights for a, b in zip(one.weights[name], same.weights[name], strict=True)
+    )
 
 
 def test_the_rank_of_a_long_stream_stays_within_the_width_and_nothing_is_lost(make_engine, architecture):
@@ -171,19 +173,33 @@ def test_ewc_goes_on_training_the_same_adapter_and_holds_it_back(make_engine, ar
         (update,) = engine.train([job(first, TEXTS[1], 2, recipe)])
         worn = engine._trained[update.id]
         assert worn.own is worn.whole and worn.own.rank == 4
-        pairs = [zip(worn.own.weights[name], start.weights[name], start.importance[name], strict=True) for name in start.weights]
+        pairs = [
+            zip(worn.own.weights[name], start.weights[name], start.importance[name], strict=True)
+            for name in start.weights
+        ]
         way.append(sum(float((f * (a - b) ** 2).sum()) for pair in pairs for a, b, f in pair))
-        grown = [new >= old for name in start.weights for new, old in zip(worn.own.importance[name], start.importance[name], strict=True)]
+        grown = [
+            new >= old
+            for name in start.weights
+            for new, old in zip(worn.own.importance[name], start.importance[name], strict=True)
+        ]
         assert all(bool(more.all()) for more in grown)
     assert way[0] > way[1] > way[2]
 
 
 def test_bound_jobs_together_equal_each_alone_and_survive_the_disk(make_engine, tmp_path):
     engine = make_engine()
-    recipes = [Recipe(4, 8.0, 2, 1e-2, ewc=10.0), Recipe(4, 8.0, 3, 5e-3, ewc=1e3), Recipe(2, 8.0, 2, 1e-2, orthogonal=True)]
+    recipes = [
+        Recipe(4, 8.0, 2, 1e-2, ewc=10.0),
+        Recipe(4, 8.0, 3, 5e-3, ewc=1e3),
+        Recipe(2, 8.0, 2, 1e-2, orthogonal=True),
+    ]
     parents = [stream(engine, TEXTS[:1], recipe) for recipe in recipes]
     jobs = [job(parent, TEXTS[1], 4, recipe) for parent, recipe in zip(parents, recipes, strict=True)]
-    together = [(u, whole(engine, u), engine._trained[u.id].own.importance) for u in engine.train([*jobs, job(BASE, TEXTS[2], 1)])]
+    together = [
+        (u, whole(engine, u), engine._trained[u.id].own.importance)
+        for u in engine.train([*jobs, job(BASE, TEXTS[2], 1)])
+    ]
     for number, (one, (update, found, _)) in enumerate(zip(jobs, together, strict=False)):
         engine.save(update, tmp_path / str(number))
         (alone,) = engine.train([one])

@@ -28,8 +28,8 @@ class Limits:
 class Course:
     """One job's way through its rows: every epoch from the longest to the shortest, `batch_size` rows a step.
 
-    The order is the job's own, so what a job learns does not depend on who trains beside it. `below` is the parent, where
-    it is not merged into the weights; with `recipe.ewc` it is the adapter that goes on being trained.
+    The order is the job's own, so what a job learns does not depend on who trains beside it. `below` is the parent,
+    where it is not merged into the weights; with `recipe.ewc` it is the adapter that goes on being trained.
     """
 
     def __init__(self, rows: Sequence[Row], recipe: Recipe, seed: int, below: Adapter | None = None) -> None:

@@ -42,8 +42,8 @@ def check_goes_on(recipe: Recipe, parent: Worn | None) -> None:
     """Raises InputError where the parent is no single adapter of this recipe's rank."""
     if recipe.ewc and parent and (parent.below or parent.own.rank != recipe.rank):
         raise InputError(
-            f"ewc goes on training the adapter of the last edit, at rank {recipe.rank}, and that is no single adapter of "
-            "this rank; leave inner.rank as it was when the stream began, and do not combine ewc with other keepers "
+            f"ewc goes on training the adapter of the last edit, at rank {recipe.rank}, and that is no single adapter "
+            "of this rank; leave inner.rank as it was when the stream began, and do not combine ewc with other keepers "
             "that stack adapters"
         )
 
