@@ -269,6 +269,29 @@ class TeacherConfig(_Table):
     endpoint: EndpointConfig = EndpointConfig()
 
 
+class ContinualConfig(_Table):
+    keepers: tuple[str, ...] = Field(
+        ("replay",), description="merge, replay, distil, ortho, ewc, gate, bank, consolidate; several work together"
+    )
+    streams: int = Field(1, ge=1, description="streams of the almanac, side by side; documents are one stream")
+    tasks: int = Field(8, ge=1, description="documents of each almanac stream")
+    exams: Literal["all", "doubling"] = Field(
+        "all", description="after which edits everything is examined; doubling: 1, 2, 4, 8, … and the last"
+    )
+    control: int = Field(40, ge=0, description="tasks that are never taught and examined all the same")
+    neutral: str = Field("", description="a JSON list of texts, or a text file; empty: the almanac's own")
+    neutral_texts: int = Field(30, ge=0, description="texts of it that are read after an edit")
+    keep: Literal["all", "last"] = Field("all", description="the updates of all steps, for rollback, or those in use")
+    budget: int = Field(800, ge=0, description="replay, distil: words of earlier documents per edit")
+    anchors: int = Field(2, ge=0, description="distil: samples of the start model per document")
+    rank: int = Field(2, ge=1, description="ortho: rank of each edit; a layer has room for its width")
+    strength: float = Field(1e4, gt=0, description="ewc: how hard the numbers are held that matter")
+    measure: str = Field("bits", description="gate: accuracy, bits or kl")
+    most: float = Field(0.08, description="gate: the largest drop that is let through (STABLE: 0.07, 0.08, 0.7)")
+    abstain: float = Field(0.1, ge=0, le=1, description="bank: below this likeness the start model answers")
+    every: int = Field(8, ge=1, description="consolidate: edits between times")
+
+
 class Config(_Table):
     """Everything a run depends on. Equal configs give equal runs."""
 
@@ -283,6 +306,7 @@ class Config(_Table):
     outer: OuterConfig = OuterConfig()
     exam: ExamConfig = ExamConfig()
     teacher: TeacherConfig = TeacherConfig()
+    continual: ContinualConfig = ContinualConfig()
 
     @model_validator(mode="before")
     @classmethod

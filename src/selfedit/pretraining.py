@@ -51,7 +51,8 @@ def orthogonal(matrix: Tensor) -> Tensor:
     for _ in range(5):
         square = x @ x.T
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    return x if wide else x.T
+    orthogonalised: Tensor = x if wide else x.T
+    return orthogonalised
 
 
 def adamw(weights: Iterable[nn.Parameter]) -> AdamW:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from selfedit.types import Failure, Job, Question, Reading, Request, SelfEdit, Task, Trial, Update
+from selfedit.types import Failure, Job, Question, Reading, Request, SelfEdit, Step, Task, Trial, Turn, Update
 
 
 class Domain(Protocol):
@@ -92,8 +92,16 @@ class Engine(Sampler, Trainer, Scorer, Searcher, Protocol):
         """Write the update with its parents, whole or not at all: as a PEFT adapter, or as a model if `full`."""
         ...
 
-    def load(self, folder: Path) -> Update:
-        """Read a saved update; it can then be sampled from and be the parent of jobs."""
+    def load(self, folder: Path, worn: bool = False) -> Update:
+        """Read a saved update; it can then be sampled from and be the parent of jobs.
+
+        With `worn` it stands beside the weights, so that many such updates work in one batch; otherwise it may be put
+        into them, which is faster for one that all share.
+        """
+        ...
+
+    def scale(self, update: Update, factor: float) -> Update:
+        """A new update: `factor` times what this one, which was trained here, adds to its parent."""
         ...
 
     def release(self, updates: Sequence[Update]) -> None:
@@ -109,6 +117,35 @@ class Proxy(Protocol):
 
 class Grader(Protocol):
     def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]: ...
+
+
+class Keeper(Protocol):
+    """A way to learn a stream of edits without forgetting the earlier ones.
+
+    Keepers that are combined work one after another: on the jobs that the one before left, then on the updates. They
+    keep nothing themselves: all they know is in the turns. No question of an exam that is reported is among that.
+    """
+
+    @property
+    def asks(self) -> bool:
+        """Whether it needs questions that the model writes itself about every document."""
+        ...
+
+    def prepare(self, turns: Sequence[Turn]) -> list[Turn]:
+        """Before training: the turns, their jobs changed."""
+        ...
+
+    def settle(self, turns: Sequence[Turn], outcomes: Sequence[Update | Failure]) -> list[Update | Failure]:
+        """After training: what becomes the model of each stream. A Failure says why it stays what it was."""
+        ...
+
+    def held(self, start: Update, past: Sequence[Step]) -> list[Update]:
+        """The updates that a stream needs after these steps, to answer and to go on; the first writes its next edit."""
+        ...
+
+    def route(self, start: Update, past: Sequence[Step], asked: Sequence[str]) -> list[Update]:
+        """Which update answers each of these questions, after these steps."""
+        ...
 
 
 Reward = Callable[[Trial], float]

@@ -56,6 +56,20 @@ def paired_interval(after: Sequence[float], before: Sequence[float]) -> Interval
     return mean_interval([new - old for new, old in zip(after, before, strict=True)])
 
 
+def ratio_interval(above: Sequence[float], below: Sequence[float]) -> Interval:
+    """The ratio of two means over the same clusters with its 95 % interval, by linearization (the delta method).
+
+    Raises ValueError where the mean below is 0. Not covered: few clusters with a mean below that is near 0.
+    """
+    mean = math.fsum(below) / max(1, len(below))
+    if not mean:
+        raise ValueError("a ratio needs something to be a share of")
+    ratio = math.fsum(above) / len(above) / mean
+    around = mean_interval([(a - ratio * b) / mean for a, b in zip(above, below, strict=True)])
+    half = (around.high - around.low) / 2
+    return Interval(ratio, ratio - half, ratio + half, around.n)
+
+
 def _t_quantile(freedom: int) -> float:
     """The 97.5 % point of Student's t: 5 % are left out, half of them on each side."""
     from scipy.special import stdtrit  # slow to import, and needed only here

@@ -19,7 +19,7 @@ import os
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -111,6 +111,17 @@ class Run:
             known = self._database.execute("select 1 from waves where stage = ? and wave = ?", (stage, wave)).fetchone()
             rows = self._database.execute(query, (stage, wave)).fetchall()
         return [parse(text) for (text,) in rows] if known else None
+
+    def cut(self, stages: Collection[str], first: int, last: int | None = None) -> None:
+        """Forget the waves `first` to `last` of these stages (None: to the end); later ones move up, all or none."""
+        for_stages = f"stage in ({', '.join('?' * len(stages))})"
+        end = 2**31 if last is None else last
+        with _disk(self.path), self._database:
+            for table in ("trials", "waves"):
+                where = f"delete from {table} where {for_stages} and wave between ? and ?"
+                self._database.execute(where, (*stages, first, end))
+                later = f"update {table} set wave = wave - ? where {for_stages} and wave > ?"
+                self._database.execute(later, (end - first + 1, *stages, end))
 
     def waves(self) -> list[Wave]:
         """Everything that was tried so far, in the order in which it was."""

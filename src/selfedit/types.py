@@ -77,6 +77,10 @@ class Recipe:
     With weights that are advantages: `ratio_clip` bounds how far the probability of a token may move from what it was
     under the parent, `kl` is the weight of the divergence from the base (GRPO, arXiv 2402.03300). 0 is off.
 
+    Of an adapter whose parent is worn beside the weights: `orthogonal` keeps the rows of A orthogonal to the parent's
+    (O-LoRA, arXiv 2310.14152). `ewc` goes on training the parent's adapter instead of a new one, and holds its numbers
+    by so much times their importance, which the adapter carries along (online EWC, arXiv 1612.00796).
+
     Options that change the recipe's cost: `pack` takes all examples in one step per epoch, `top_layers` adapts only the
     upper half of the layers, `early_stop` ends training after an epoch with a mean loss below it (0: never).
     """
@@ -99,6 +103,8 @@ class Recipe:
     ratio_clip: float = 0.0
     kl: float = 0.0
     method: Literal["lora", "full"] = "lora"
+    orthogonal: bool = False
+    ewc: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +211,36 @@ class Job:
     examples: tuple[Example, ...]
     recipe: Recipe
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One edit of a stream: the task without its questions, the trial, and questions that the model wrote itself.
+
+    The trial's update is the stream's model from here on; none where the edit failed or was rejected.
+    """
+
+    task: Task
+    trial: Trial
+    questions: tuple[Question, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The next edit of a stream: the model it began from, the steps so far, the new one, and the job to teach it."""
+
+    stream: int
+    start: Update
+    past: tuple[Step, ...]
+    step: Step
+    job: Job
+
+    @property
+    def now(self) -> Update:
+        """The stream's model before this edit."""
+        return model_of(self.start, self.past)
+
+
+def model_of(start: Update, past: tuple[Step, ...]) -> Update:
+    """What a stream's model is after these steps: its last update that stood."""
+    return next((step.trial.update for step in reversed(past) if step.trial.update), start)

@@ -26,9 +26,12 @@ from selfedit.cli.common import (
     update_folder,
     write_report,
 )
+from selfedit.cli.continual import learn_into
+from selfedit.cli.cutting import passages as passages_of
 from selfedit.config import Config
-from selfedit.domains.passages import add_questions, read_documents, split
-from selfedit.experiment import make_domain, make_examiner, make_outer, own_questions
+from selfedit.domains.passages import add_questions, read_documents
+from selfedit.errors import InputError
+from selfedit.experiment import make_examiner, make_outer, own_questions
 from selfedit.outer import run_outer
 from selfedit.protocols import Progress
 from selfedit.store import Run
@@ -47,6 +50,9 @@ def adapt(
     reinforce: Annotated[
         int, typer.Option("--reinforce", min=0, help="rounds of reinforcement by questions that the model writes")
     ] = 0,
+    into: Annotated[
+        Path | None, typer.Option("--into", help="the run that goes on learning: these documents come after its own")
+    ] = None,
     overrides: Set = None,
     memory: Memory = None,
     output: Output = None,
@@ -58,11 +64,17 @@ def adapt(
     examined on half of them; the other half is for --reinforce, and no report sees it.
 
     Example: selfedit adapt handbook.md --model path/to/model --questions handbook_questions.json -o runs/handbook
+
+    Example: selfedit adapt appendix.md --into runs/handbook
     """
-    config = make_config(model, overrides, memory=memory)
     taught = read_documents(documents)
     if questions:
         taught = add_questions(taught, questions)
+    if into:
+        if model or policy or reinforce or overrides or output:
+            raise InputError("--into goes on under the settings of that run; leave out the other options")
+        return learn_into(into, taught, json)
+    config = make_config(model, overrides, memory=memory)
     folder = str(update_folder(policy)) if policy else ""
     with start_run("adapt", output, config, {"documents": taught}, policy=folder, reinforce=str(reinforce)) as run:
         go_on(run, tasks_of(run), json)
@@ -74,7 +86,7 @@ def go_on(run: Run, tasks: dict[str, list[Task]], json: bool) -> None:
     with resumable("resume", run.path):
         with screen.bars() as progress:
             engine = make_engine(config, progress)
-            passages = _passages(documents, config, engine)
+            passages = passages_of(documents, config, engine)
             policy = load_update(engine, run.config.get("policy"))
             if not any(document.questions for document in documents):
                 documents, policy = _by_itself(run, config, passages, policy, engine, progress)
@@ -97,23 +109,6 @@ def _by_itself(
     if practice and outer.rounds:
         policy = run_outer(practice, examiner, outer, run.remember, run.updates, progress, policy)
     return report, policy
-
-
-def _passages(documents: list[Task], config: Config, engine: LocalEngine) -> list[Task]:
-    """The documents, those cut up that would not leave room for notes in the model's context."""
-    domain = make_domain(config)
-    room = engine.text.context - min(config.outer.writing.max_new_tokens, engine.text.context // 2)
-
-    def fits(title: str, text: str) -> bool:
-        return len(engine.text.prompt(domain.prompt(Task("", title, text)))) <= room
-
-    passages = []
-    for document in documents:
-        parts = split(replace(document, questions=()), fits)
-        if len(parts) > 1:
-            screen.err.print(f"{document.title!r} is longer than the model's context: split into {len(parts)} passages")
-        passages += parts
-    return passages
 
 
 def _show(run: Run, lesson: Lesson, documents: list[Task], report: Path) -> None:

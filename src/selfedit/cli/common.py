@@ -107,28 +107,40 @@ def tasks_of(run: Run) -> dict[str, list[Task]]:
         raise InputError(f"{run.path} has no tasks.json: it was killed before it began; start it again")
     stored = read_json(path)
     try:
-        return {name: [_task(row) for row in rows] for name, rows in stored.items()}
+        return {name: [as_task(row) for row in rows] for name, rows in stored.items()}
     except (AttributeError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged: {error}; restore it, or choose another folder") from None
 
 
-def _task(row: dict[str, Any]) -> Task:
+def as_task(row: dict[str, Any]) -> Task:
+    """The inverse of `asdict`."""
     return Task(**{**row, "questions": tuple(Question(**question) for question in row["questions"])})
 
 
-def load_update(engine: LocalEngine, folder: str | Path | None) -> Update:
+def load_update(engine: Engine, folder: str | Path | None) -> Update:
     """The update in a folder, or the base model where none is named."""
     return engine.load(Path(folder)) if folder else BASE
 
 
 def update_folder(path: Path) -> Path:
-    """The adapter that a person means by a run or an adapter folder: the run's adapter, or its last policy."""
+    """The adapter that a person means by a run or an adapter folder.
+
+    The last update of its stream, if it has one; the run's adapter, or its last policy.
+    """
     rounds = (path / "updates").glob("round-*[0-9]")  # a kill may leave a round-0.partial
     latest = sorted(rounds, key=lambda folder: int(folder.name.removeprefix("round-")), reverse=True)
-    for folder in [path, path / "updates" / "adapter", *latest]:
+    for folder in [path, *_of_stream(path), path / "updates" / "adapter", *latest]:
         if (folder / "adapter_config.json").is_file() or (folder / "card.json").is_file():
             return folder.resolve()
     raise InputError(f"{path} holds no adapter: name a PEFT directory, or a run that has finished training")
+
+
+def _of_stream(path: Path) -> list[Path]:
+    if not (path / "trials.sqlite").is_file():
+        return []
+    with Run.open(path) as run:
+        learned = [trial.update for wave in run.waves() if wave.stage == "learn" for trial in wave.trials]
+    return [path / "updates" / update.id for update in learned[::-1] if update]
 
 
 def write_report(run: Run, summary: dict[str, Any], tasks: list[Task]) -> Path:

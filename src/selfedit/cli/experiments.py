@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json as json_module
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from selfedit.almanac import world as almanac
-from selfedit.cli import adapt, screen
+from selfedit.cli import adapt, continual, screen
 from selfedit.cli.common import (
     Json,
     Memory,
@@ -33,9 +34,10 @@ from selfedit.experiment import Result, run_experiment
 from selfedit.formats.arc import read_arc, seal_tasks
 from selfedit.mosaic import world as mosaic
 from selfedit.store import Run
+from selfedit.streaming import STREAM
 from selfedit.types import Task
 
-WORLDS = {"almanac": almanac, "mosaic": mosaic}
+WORLDS: dict[str, Callable[..., list[Task]]] = {"almanac": almanac.tasks, "mosaic": mosaic.tasks}
 """Where generated tasks come from, by the name that data.train and data.eval have for it."""
 
 EXAM_TASKS = {"almanac": 60, "mosaic": 48}
@@ -89,7 +91,9 @@ def resume(run: Annotated[Path, typer.Argument(help="the run's folder", metavar=
     """
     with Run.resume(run) as opened:
         tasks = tasks_of(opened)
-        if "documents" in tasks:
+        if f"{STREAM}00" in tasks or (run / continual.DOCUMENTS).exists():
+            continual.go_on(opened, tasks, json)
+        elif "documents" in tasks:
             adapt.go_on(opened, tasks, json)
         else:
             _finish(opened, config_of(opened), tasks, json)
@@ -162,7 +166,7 @@ def train_tasks(config: Config) -> list[Task]:
     """The passages of the outer loop; every one has questions, unless the model writes its own."""
     needed = config.outer.rounds * config.outer.passages_per_round
     if config.data.train in WORLDS:
-        return WORLDS[config.data.train].tasks("practice", needed, config.seed)
+        return WORLDS[config.data.train]("practice", needed, config.seed)
     tasks = read_file(config, Path(config.data.train))
     return tasks if config.outer.questions == "own" else _examined(tasks, config.data.train)
 
@@ -172,7 +176,7 @@ def eval_tasks(config: Config) -> list[Task]:
     if not config.data.eval:
         return []
     if config.data.eval in WORLDS:
-        return WORLDS[config.data.eval].tasks("exam", count or EXAM_TASKS[config.data.eval])
+        return WORLDS[config.data.eval]("exam", count or EXAM_TASKS[config.data.eval])
     tasks = _examined(read_file(config, Path(config.data.eval)), config.data.eval)
     return tasks[: count or len(tasks)]
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from selfedit import __version__
-from selfedit.cli import adapt, bench, experiments, reproduce, runs, screen, setup, updates
+from selfedit.cli import adapt, bench, continual, experiments, reproduce, runs, screen, setup, updates
 from selfedit.errors import SelfEditError
 
 app = typer.Typer(
@@ -25,6 +25,9 @@ app = typer.Typer(
 )
 app.command("demo")(experiments.demo)
 app.command("adapt")(adapt.adapt)
+app.command("continual")(continual.continual)
+app.command("rollback")(continual.rollback)
+app.command("forget")(continual.forget)
 app.command("train")(experiments.train)
 app.command("eval")(updates.evaluate)
 app.command("ask")(updates.ask)

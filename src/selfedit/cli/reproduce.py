@@ -27,19 +27,23 @@ from selfedit.cli.common import (
     update_folder,
     write_report,
 )
+from selfedit.cli.continual import almanac_tasks
 from selfedit.cli.experiments import EXAM_TASKS, read_data, run_and_report
 from selfedit.config import Config, load_config, merge
+from selfedit.continual.summary import Record, records
 from selfedit.errors import InputError
 from selfedit.evaluate import across_seeds
 from selfedit.experiment import Result, run_experiment
 from selfedit.protocols import Engine
 from selfedit.reproduce.arc import compare_time, fits, run_arc, summarise_arc
+from selfedit.reproduce.continual import Runs, read_keeper_plan, summarise_keepers
 from selfedit.reproduce.grader import grader
 from selfedit.reproduce.plan import Plan, read_plan, summarise_arms
 from selfedit.reproduce.proxy import proxy
 from selfedit.reproduce.released import released
 from selfedit.reproduce.self_questions import Ranking, rank_edits, summarise_ranking
 from selfedit.reproduce.teacher import write_teacher
+from selfedit.streaming import run_continual, waves_of
 from selfedit.types import Trial
 
 SEEDS, PASSAGES, ROUNDS, PER_ROUND = 3, 200, 3, 100
@@ -193,6 +197,31 @@ def _arc_config(asked: Asked, seed: int) -> Config:
     return load_config(None, asked.overrides, base)
 
 
+def keepers(asked: Asked) -> dict[str, Any]:
+    """Every keeper of `recipes/continual.toml` on streams of both lengths."""
+    plan, folder, began = read_keeper_plan(), asked.folder, time.monotonic()
+    found: dict[str, dict[str, Runs]] = {}
+    with resumable(*asked.again(folder)), ExitStack() as stack:
+        progress = stack.enter_context(screen.bars())
+        engine = stack.enter_context(engine_for_many(_config(plan.common, asked), progress))
+        for keeper in plan.keepers:
+            for length in plan.lengths:
+                configs = [_config(plan.tree(keeper, length, seed), asked) for seed in range(plan.seeds)]
+                paths = [folder / slug(keeper) / slug(length) / f"seed-{seed}" for seed in range(plan.seeds)]
+                runs = [_stream(*row, engine, progress) for row in zip(configs, paths, strict=True)]
+                found.setdefault(keeper, {})[length] = Runs([r for r, _ in runs], [s for _, s in runs])
+    return {**summarise_keepers(plan, found), "wall_seconds": round(time.monotonic() - began, 1)}
+
+
+def _stream(config: Config, path: Path, engine: Engine, progress: screen.Bars) -> tuple[list[Record], dict[str, Any]]:
+    """One run of streams: its records, and its summary."""
+    tasks = almanac_tasks(config)
+    progress.forget()
+    with start_run("reproduce", path, config, tasks) as run:
+        summary = run_continual(run, config, tasks, engine, progress)
+        return records(waves_of(run)), summary
+
+
 def from_data(asked: Asked) -> dict[str, Any]:
     """A table made from SEAL's released files, without any model."""
     if asked.data is None:
@@ -217,6 +246,7 @@ TABLES: dict[str, Table] = {
     **dict.fromkeys(("single-passage", "cpt", "prompts", "rewards", "credit"), arms),
     "self-questions": self_questions,
     "arc": arc,
+    "continual": keepers,
 }
 """By name. Those that `arms` makes have a plan of the same name in `reproduce/recipes`."""
 
@@ -248,6 +278,9 @@ def reproduce(
     summary = TABLES[name](Asked(name, output, overrides or [], model, data, tasks))
     if json:
         print_json(summary)
+    elif "keepers" in summary:
+        for table in tables.keepers(summary):
+            screen.out.print(table)
     elif name in tables.OF_DATA:
         for table in tables.OF_DATA[name](summary):
             screen.out.print(table)

@@ -158,3 +158,51 @@ def arc(summary: Mapping[str, Any]) -> list[Table]:
         f"{clock['seconds_per_plan_alone']:.2f} s: {clock['times_as_fast']:.1f} times as fast"
     )
     return [scores]
+
+
+def continual(summary: Mapping[str, Any]) -> list[Table]:
+    """A stream, or streams of one keeper: how much was kept, what else changed, and what an edit cost."""
+    table = narrow_table(f"Keeper: {', '.join(summary['keepers'])}", "", "mean", "interval\n(95 %)")
+    rows = {"before the first edit": "before", "just edited": "just_edited", "after the last edit": "after"}
+    for label, key in rows.items():
+        if key in summary:
+            _interval_row(table, label, summary[key])
+    for edits, share in summary.get("retention", {}).items():
+        _interval_row(table, f"kept after {edits} edits", share)
+    for group, change in summary.get("control", {}).items():
+        _interval_row(table, f"change of control: {group}", change)
+    if "bits" in summary:
+        _interval_row(table, "neutral text, bits of the start", summary["bits"])
+    if "routing" in summary:
+        _interval_row(table, "questions sent to their document", summary["routing"])
+    table.add_row("seconds per edit", f"{summary['seconds']:.2f}", "")
+    table.add_row("bytes kept per edit", f"{summary['bytes']:,.0f}", "")
+    return [table]
+
+
+def _interval_row(table: Table, label: str, cells: Mapping[str, float]) -> None:
+    known = cells["low"] < cells["high"]
+    interval = f"{100 * cells['low']:.1f} to {100 * cells['high']:.1f}" if known else ""
+    table.add_row(label, percent(cells["mean"]), interval)
+
+
+def keepers(summary: Mapping[str, Any]) -> list[Table]:
+    """The table of `reproduce continual`: one row per keeper, in percent; control in points, bits against the start."""
+    columns = ("just\nedited", "kept\nafter 8", "kept\nafter 64", "control", "known", "bits", "s", "kB")
+    table = narrow_table("Streams of self-edits", "keeper", *columns)
+    for name, row in summary["keepers"].items():
+        kept = [f"{100 * row[key]['mean']:.0f}" if row.get(key) else "-" for key in ("retention_8", "retention_64")]
+        points = [
+            f"{100 * row['controls'][group]['mean']:+.1f}" if group in row["controls"] else "-"
+            for group in ("control", "known")
+        ]
+        table.add_row(
+            f"{name} *" if name == summary["best_name"] else name,
+            f"{100 * row['just_edited']['mean']:.1f}",
+            *kept,
+            *points,
+            f"{100 * row['bits']['mean']:.1f}" if row["bits"] else "-",
+            f"{row['seconds']:.2f}",
+            f"{row['bytes'] / 1000:.0f}",
+        )
+    return [table]

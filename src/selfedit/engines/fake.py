@@ -14,7 +14,7 @@ import random
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from selfedit.engines.checks import check_weights
@@ -29,13 +29,11 @@ class FakeEngine:
     """`needed`: how many documents must hold an answer before it is known; with 2 the passage alone teaches nothing.
 
     In `notes`, {title} and {answers} stand for those of the task whose passage is in the prompt.
-    As with a real engine, an update can be the parent of a job only once it was saved and loaded.
     """
 
     def __init__(self, tasks: Sequence[Task], notes: Sequence[str] = NOTES, needed: int = 1) -> None:
         self.tasks, self.notes, self.needed = tasks, notes, needed
         self._learned: dict[str, tuple[Example, ...]] = {BASE.id: ()}
-        self._loaded = {BASE.id}
 
     # Training
 
@@ -44,11 +42,9 @@ class FakeEngine:
 
     def _train(self, job: Job) -> Update:
         check_weights(job)
-        if job.parent.id not in self._loaded:
-            raise EngineError(f"update {job.parent.id} is not loaded here; save it, then load it")
         name = hashlib.sha256(repr(job).encode()).hexdigest()[:16]
         words = sum(len(example.target.split()) for example in job.examples)
-        self._learned[name] = self._learned[job.parent.id] + job.examples
+        self._learned[name] = self._rows(job.parent) + job.examples
         return Update(name, job.parent.id, words * job.recipe.epochs, 1 / (1 + job.recipe.epochs))
 
     # Sampling
@@ -114,24 +110,30 @@ class FakeEngine:
         except OSError as error:
             raise InputError(f"cannot write the update to {folder}: {error}") from error
 
-    def load(self, folder: Path) -> Update:
+    def load(self, folder: Path, worn: bool = False) -> Update:
         try:
             content = json.loads((folder / "update.json").read_text())
         except (OSError, json.JSONDecodeError) as error:
             raise InputError(f"{folder} holds no update that can be read: {error}") from None
         update = Update(**content["update"])
         self._learned[update.id] = tuple(Example(**row) for row in content["examples"])
-        self._loaded.add(update.id)
         return update
+
+    def scale(self, update: Update, factor: float) -> Update:
+        """Of what it was trained on it keeps the first part, rounded down."""
+        parent = Update(update.parent or BASE.id)
+        below, rows = self._rows(parent), self._rows(update)
+        name = hashlib.sha256(f"{update.id} times {factor!r}".encode()).hexdigest()[:16]
+        self._learned[name] = rows[: len(below) + int(factor * (len(rows) - len(below)))]
+        return replace(update, id=name)
 
     def release(self, updates: Sequence[Update]) -> None:
         for name in {update.id for update in updates} - {BASE.id}:
             self._learned.pop(name, None)
-            self._loaded.discard(name)
 
     def _rows(self, update: Update) -> tuple[Example, ...]:
         if update.id not in self._learned:
-            raise EngineError(f"update {update.id} is not loaded here; save it, then load it")
+            raise EngineError(f"update {update.id} is not known here; it was released, or never trained or loaded")
         return self._learned[update.id]
 
 

@@ -63,10 +63,16 @@ class Pool:
     def save(self, update: Update, folder: Path) -> None:
         self._call({self._owners.get(update.id, 0): ("save", update, folder)})
 
-    def load(self, folder: Path) -> Update:
-        update: Update = self._everywhere("load", folder)[0]
+    def load(self, folder: Path, worn: bool = False) -> Update:
+        update: Update = self._everywhere("load", folder, worn)[0]
         self._owners.pop(update.id, None)
         return update
+
+    def scale(self, update: Update, factor: float) -> Update:
+        worker = self._owners.get(update.id, 0)
+        scaled: Update = self._call({worker: ("scale", update, factor)})[worker]
+        self._owners[scaled.id] = worker
+        return scaled
 
     def release(self, updates: Sequence[Update]) -> None:
         self._everywhere("release", list(updates))

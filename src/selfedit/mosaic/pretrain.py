@@ -69,13 +69,13 @@ def config(tokenizer: PreTrainedTokenizerFast) -> GPT2Config:
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        position_stops=tokens.stops(tokenizer),
+        position_stops=tokens.stops(tokenizer),  # type: ignore[call-arg]  # kept by the config, read by the engine
     )
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
     model = GPT2LMHeadModel(config(tokenizer))
-    model.transformer.wpe = Canvas(WIDTH)
+    model.transformer.wpe = Canvas(WIDTH)  # type: ignore[assignment]  # called alike
     model.transformer.wpe.apply(model._init_weights)
     return model
 
@@ -131,7 +131,7 @@ def draw_pool(rng: Random, progress: float, encode: tokens.Encode) -> list[list[
 
 def loss_of(model: GPT2LMHeadModel, places: Places, rows: list[Row]) -> torch.Tensor:
     """The weighted mean of the cross-entropy, in nats."""
-    ids, weights = pretraining.padded(rows, model.config.pad_token_id)
+    ids, weights = pretraining.padded(rows, int(model.config.pad_token_id or 0))
     seen = torch.ones_like(ids)  # without it transformers takes places that jump for the edges of packed texts
     logits = model(input_ids=ids, attention_mask=seen, position_ids=places.of(ids, seen), use_cache=False).logits[
         :, :-1
@@ -171,7 +171,7 @@ def pretrain(output: Path, steps: int, seed: int) -> None:
         """As the tokenizer does it; grids, letter by letter, in a hundredth of the time."""
         if text[0] in "IO0123456789":
             return [vocabulary[letter] for letter in text]
-        return tokenizer.encode(text, add_special_tokens=False)
+        return list(tokenizer.encode(text, add_special_tokens=False))
 
     def batches() -> Iterator[list[Row]]:
         for index in count():

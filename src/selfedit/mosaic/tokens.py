@@ -38,7 +38,7 @@ _Slot = tuple[str, tuple[str, ...]]
 def _plan(wide: bool) -> list[_Slot]:
     booleans = ("true", "false")
     switches = [f'"use_{name}_augmentations": ' for name in SWITCHES]
-    slots = [('{"data_generation": {' + switches[0], booleans)]
+    slots: list[_Slot] = [('{"data_generation": {' + switches[0], booleans)]
     slots += [(", " + switch, booleans) for switch in switches[1:]]
     slots += [(', "copies": ', COPIES)] if wide else []
     slots += [('}, "training": {"strategy": "', (*STRATEGIES, LATER) if wide else STRATEGIES)]

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from selfedit.report import grids, plots
 from selfedit.report.contents import Condition, Stage, conditions, stages
 from selfedit.reward import REWARDS
-from selfedit.store import Run
+from selfedit.store import Run, read_json
 from selfedit.types import Task
 
 _THIN, _MINUS = "\N{NARROW NO-BREAK SPACE}", "\N{MINUS SIGN}"
@@ -32,7 +32,7 @@ def write_report(run: Run, summary: Mapping[str, Any], tasks: Mapping[str, Task]
     rows = conditions(summary)
     rounds = [stage for stage in parts if stage.is_round]
     page = _template(_setting(run.config, "domain")).render(
-        headline=_headline(rows, parts),
+        headline=_headline(rows, parts, summary),
         facts=_facts(run.config, summary, parts),
         conditions=rows,
         scores=Markup(plots.draw_scores(rows)) if rows else "",
@@ -41,10 +41,35 @@ def write_report(run: Run, summary: Mapping[str, Any], tasks: Mapping[str, Task]
         rewards=Markup(plots.draw_rewards(rounds)) if any(stage.reward for stage in rounds) else "",
         reward=_reward(run.config),
         stages=parts,
+        stream=_stream(run, summary),
         config=json.dumps(run.config, indent=2, sort_keys=True),
     )
     run.write_text("report.html", page)
     return run.path / "report.html"
+
+
+def _stream(run: Run, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a stream of edits adds: its plots and its table; empty for other runs."""
+    path = run.path / "matrix.json"
+    if "curve" not in summary or not path.exists():
+        return {}
+    curve = summary["curve"]
+    rows = [("Before the first edit", summary["before"]), ("Just edited", summary["just_edited"])]
+    rows += [("After the last edit", summary["after"])]
+    rows += [(f"Kept after {edits} edits, of just edited", share) for edits, share in summary["retention"].items()]
+    rows += [(f"Change on control tasks: {group}", change) for group, change in summary["control"].items()]
+    rows += [("Neutral text, bits per token against the start", summary["bits"])] if "bits" in summary else []
+    rows += [("Questions sent to their document", summary["routing"])] if "routing" in summary else []
+    return {
+        "matrix": Markup(plots.draw_matrix(read_json(path)["mean_over_sequences"])),
+        "curve": Markup(
+            plots.draw_curve(curve["edits"], curve["seen"], curve["just_edited"], summary["before"]["mean"])
+        ),
+        "rows": rows,
+        "kl": summary.get("kl"),
+        "steps": list(zip(summary["by_step"]["seconds"], summary["by_step"]["tokens"], strict=True)),
+        **{key: summary[key] for key in ("streams", "keepers", "remarks", "bytes", "seconds", "memory")},
+    }
 
 
 def _template(domain: str) -> Any:
@@ -56,11 +81,20 @@ def _template(domain: str) -> Any:
     return environment.from_string(resources.files(__package__).joinpath("report.html.jinja").read_text("utf-8"))
 
 
-def _headline(rows: Sequence[Condition], parts: Sequence[Stage]) -> Markup:
+def _stream_headline(summary: Mapping[str, Any]) -> Markup:
+    """How much of what was learned is still there in the end."""
+    sentence = "Right after its edit <b>{}</b> of a document's questions are answered; after {} edits <b>{}</b> of all."
+    just, after = percent(summary["just_edited"]["mean"], 0), percent(summary["after"]["mean"], 0)
+    return Markup(sentence).format(just, summary["tasks"], after)
+
+
+def _headline(rows: Sequence[Condition], parts: Sequence[Stage], summary: Mapping[str, Any]) -> Markup:
     """The one sentence to take away: how much is answered closed book, after and before."""
     found = {row.key: Markup("<b>{}</b>").format(percent(row.mean, 0)) for row in rows}
     learned = found.get("own_edits") or found.get("after")
     before = found.get("base") or found.get("before")
+    if not learned and "curve" in summary:
+        return _stream_headline(summary)
     if not learned:
         return _plain_headline(rows, parts)
     claims = [Markup("{} of questions after learning from its own notes").format(learned)]
@@ -116,6 +150,7 @@ def _kind(parts: Sequence[Stage]) -> str:
         f"reinforcement ({counted(rounds, 'round')})" if rounds else "",
         f"exam ({counted(exams, 'condition')})" if exams else "",
         "adaptation" if any(stage.name == "adapt" for stage in parts) else "",
+        "stream of edits" if any(stage.name == "learn" for stage in parts) else "",
     ]
     return ", ".join(part for part in told if part).capitalize()
 

@@ -127,6 +127,49 @@ def _failure_bars(axes: Axes, rounds: Sequence[Stage]) -> None:
     axes.spines[["left"]].set_visible(False)
 
 
+def draw_matrix(matrix: Sequence[Sequence[float]]) -> str:
+    """A heat map of the lower triangle: a row per edit, a column per task, row 0 the model before; darker is better."""
+    size = len(matrix[0])
+    with _figure(height=_WIDTH * 0.86) as figure:
+        axes = figure.add_axes((0.1, 0.12, 0.88, 0.86))
+        for row, cells in enumerate(matrix):
+            for column, value in enumerate(cells):
+                if row == 0 or column < row:
+                    axes.add_patch(_cell(column, row, value))
+                    if size <= 10:
+                        axes.text(
+                            column + 0.5, row + 0.54, f"{100 * value:.0f}", ha="center", va="center", fontsize=8.5
+                        )
+        axes.set(xlim=(0, size), ylim=(size + 1, 0), xlabel="Document", ylabel="Edits done")
+        shown = range(0, size + 1, max(1, size // 8))
+        axes.set_yticks([row + 0.5 for row in shown], [str(row) for row in shown])
+        axes.set_xticks([column + 0.5 for column in shown if column < size], [str(c + 1) for c in shown if c < size])
+        axes.spines[["left", "bottom"]].set_visible(False)
+        return _svg(figure)
+
+
+def _cell(column: int, row: int, value: float) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((column, row), 1, 1, facecolor=ACCENT, alpha=0.06 + 0.74 * value, edgecolor=RULE, linewidth=0.4)
+
+
+def draw_curve(edits: Sequence[int], seen: Sequence[float], just: Sequence[float | None], before: float) -> str:
+    """Accuracy on all tasks so far, and on the newest right after its edit; the start model's for scale."""
+    with _figure(height=230.0) as figure:
+        axes = figure.add_axes((0.1, 0.18, 0.89, 0.7))
+        known = [(place, value) for place, value in enumerate(just, start=1) if value is not None]
+        axes.plot(*zip(*known, strict=True), "o-", color=MUTED, markersize=3, linewidth=1, label="the newest")
+        axes.plot(edits, seen, "o-", color=ACCENT, linewidth=2, label="all so far")
+        axes.axhline(before, color=NEUTRAL, linewidth=1.2, linestyle="--", label="before any edit")
+        axes.set(ylim=(0, 1), xlabel="Edits done")
+        axes.set_yticks((0, 0.5, 1), ("0", _percent(0.5), _percent(1)))
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=3, fontsize=9.5)
+        axes.grid(axis="y")
+        axes.spines[["left"]].set_visible(False)
+        return _svg(figure)
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.0f}\N{NARROW NO-BREAK SPACE}%"
 

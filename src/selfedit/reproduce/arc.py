@@ -106,7 +106,7 @@ def fits(task: Task, options: ArcConfig) -> bool:
     grids += [to_grid(json.loads(question.text)) for question in task.questions]
     cells = [grid.size + grid.shape[0] + 1 for grid in grids]
     room = sum(cells[: 2 * len(shown)]) + max(cells[2 * len(shown) :]) + max(cells)
-    return max(max(grid.shape) for grid in grids) <= options.most_side and room <= options.most_tokens
+    return bool(max(max(grid.shape) for grid in grids) <= options.most_side and room <= options.most_tokens)
 
 
 # The table

@@ -32,6 +32,7 @@ from selfedit.engines.local.search import search_together
 from selfedit.engines.local.stack import Adapter, Full, Layout, find_targets
 from selfedit.engines.local.text import Row, Text
 from selfedit.engines.local.training import Trained, layout, train_together
+from selfedit.engines.local.worn import Worn, check_goes_on, go_on, scaled_down, wear
 from selfedit.errors import EngineError, InputError
 from selfedit.protocols import Progress, silent
 from selfedit.types import BASE, Failure, Job, Reading, Recipe, Request, Update
@@ -43,7 +44,7 @@ Shape = tuple[int, tuple[str, ...]]
 """Rank and layer names: adapters of one shape can be stacked."""
 
 Kind = tuple[str, str, bool, str, bool]
-"""The parent of a job, and what else jobs must agree on to train side by side; see `_kind`."""
+"""What must be merged into the weights below a job, and what else jobs must agree on to train side by side."""
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +52,9 @@ log = logging.getLogger(__name__)
 class LocalEngine:
     """Sampler, trainer and scorer over one model. `wave` is the most adapters trained together; memory may allow fewer.
 
-    An adapter that was trained here is worn; one that was loaded is merged into the weights while it is sampled from or
-    trained on (SEAL merges its policy too), and so is one with all weights. Not covered: models that need
-    more than one device.
+    An adapter that was trained here is worn beside the weights, and so are its children; one that was loaded is merged
+    into the weights while it is sampled from or trained on (SEAL merges its policy too), unless it was loaded to be
+    worn. One with all weights is always merged. Not covered: models that need more than one device.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class LocalEngine:
         self.model, self.name, self.progress = model, config.name, progress
         self.wave, self.memory = wave, config.memory_bytes
         self.text = Text(model, tokenizer, config.template)
-        self._trained: dict[str, tuple[Update, Adapter]] = {}
+        self._trained: dict[str, Worn] = {}
         self._loaded: dict[str, Adapter | Full] = {}
         self._merged = Merged(model)
 
@@ -111,7 +112,11 @@ class LocalEngine:
     # Training
 
     def train(self, jobs: Sequence[Job]) -> list[Update | Failure]:
-        """One update or failure per job. Jobs with the same parent train side by side, whatever their recipes."""
+        """One update or failure per job.
+
+        Jobs train side by side, whatever their recipes, where the same weights are merged below them: parents that are
+        worn stand beside the weights, each job's its own.
+        """
         results: dict[int, Update | Failure] = {}
         groups: dict[Kind, dict[int, Course]] = defaultdict(dict)
         for index, job in enumerate(jobs):
@@ -120,9 +125,12 @@ class LocalEngine:
             if isinstance(rows, Failure):
                 results[index] = rows
             else:
-                groups[_kind(job)][index] = Course(rows, job.recipe, job.seed)
-        for (parent, method, *_), courses in groups.items():
-            self._merge(parent)
+                kind = self._kind(job)
+                below = self._trained.get(job.parent.id) if kind[0] != job.parent.id else None
+                check_goes_on(job.recipe, below)
+                groups[kind][index] = Course(rows, job.recipe, job.seed, below.whole if below else None)
+        for (merged, method, *_), courses in groups.items():
+            self._merge(merged)
             results |= (self._train_each if method == "full" else self._train_group)(jobs, courses)
         return [results[index] for index in range(len(jobs))]
 
@@ -130,7 +138,8 @@ class LocalEngine:
         """Out of memory halves the wave and goes on with what is not done; a job that fails even alone is a failure."""
         room = layout(self.model, [course.recipe for course in courses.values()])
         check_rank(room)
-        limits = fit(self.model, room, self.wave, self.memory)
+        frozen = max((course.below.numbers for course in courses.values() if course.below), default=0)
+        limits = fit(self.model, room, self.wave, self.memory, frozen)
         results: dict[int, Update | Failure] = {}
         on_step = self._report(courses.values())
         while left := [index for index in courses if index not in results]:
@@ -197,8 +206,16 @@ class LocalEngine:
         if isinstance(trained.weights, Full):
             self._loaded[name] = trained.weights
         else:
-            self._trained[name] = (update, trained.weights)
+            parent = self._trained.get(job.parent.id)
+            self._trained[name] = (go_on if job.recipe.ewc else wear)(update, trained.weights, parent)
         return update
+
+    def _kind(self, job: Job) -> Kind:
+        """A parent that is worn is merged all the same for jobs that need the weights themselves, or parts of them."""
+        recipe, below = job.recipe, self._trained.get(job.parent.id)
+        is_merged = below is None or recipe.method == "full" or recipe.top_layers
+        merged = job.parent.id if is_merged or below is None else below.root
+        return merged, recipe.method, recipe.top_layers, recipe.padding, has_anchors(recipe)
 
     # Sampling and reading
 
@@ -247,8 +264,8 @@ class LocalEngine:
         """Which update must be merged into the weights to wear this one, and the shape of its own adapter."""
         if update.id not in self._trained:
             return update.id, None
-        adapter = self._trained[update.id][1]
-        return update.parent or BASE.id, (adapter.rank, tuple(adapter.weights))
+        worn = self._trained[update.id]
+        return worn.root, (worn.whole.rank, tuple(worn.whole.weights))
 
     def _decode(self, batch: Asked[Ask]) -> dict[int, str]:
         order, groups = self._groups(batch)
@@ -274,7 +291,7 @@ class LocalEngine:
         groups: list[tuple[Adapter | None, list[ItemT]]] = []
         for owner, owned in owners.items():
             own = [batch[index][1] for index in owned]
-            groups += [(self._trained[owner][1], own)] if owner else [(None, [item]) for item in own]
+            groups += [(self._trained[owner].whole, own)] if owner else [(None, [item]) for item in own]
         return [index for owned in owners.values() for index in owned], groups
 
     def _ask(self, request: Request) -> Ask | Failure:
@@ -310,10 +327,11 @@ class LocalEngine:
         """What the update makes of the base, the parents it stands on included."""
         if update.id not in self._trained:
             return self._loaded[update.id]
-        own, below = self._trained[update.id][1], self._loaded.get(update.parent or "")
+        worn = self._trained[update.id]
+        below = self._loaded.get(worn.root)
         if isinstance(below, Full):
-            return merge(self.model, below, own)
-        return files.join([below, own] if below else [own])
+            return merge(self.model, below, worn.whole)
+        return files.join([below, worn.whole] if below else [worn.whole])
 
     def _write(self, weights: Adapter | Full, folder: Path) -> None:
         if isinstance(weights, Full):
@@ -322,7 +340,7 @@ class LocalEngine:
             conv1d = any(isinstance(self.model.get_submodule(name), Conv1D) for name in weights.weights)
             files.write_adapter(folder, weights, self.name, conv1d)
 
-    def load(self, folder: Path) -> Update:
+    def load(self, folder: Path, worn: bool = False) -> Update:
         """Read an update of this model, an adapter or all its weights. Raises InputError if it is for another."""
         weights, card = files.read(folder)
         if wrong := self._misfits(weights):
@@ -333,9 +351,21 @@ class LocalEngine:
             device = self.model.device
             moved = {name: (a.to(device), b.to(device)) for name, (a, b) in weights.weights.items()}
             weights = replace(weights, weights=moved)
-        self._loaded[update.id] = weights
-        self._trained.pop(update.id, None)
+        self.release([update])
+        if worn and isinstance(weights, Adapter):
+            self._trained[update.id] = Worn(update, weights, None, weights, BASE.id)
+        else:
+            self._loaded[update.id] = weights
         return update
+
+    def scale(self, update: Update, factor: float) -> Update:
+        """The update with what it adds to its parent times `factor`."""
+        worn = self._trained.get(update.id)
+        if worn is None:
+            raise EngineError(f"update {update.id} was not trained here, or has all weights: it cannot be scaled")
+        name = hashlib.sha256(f"{update.id} times {factor!r}".encode()).hexdigest()[:16]
+        self._trained[name] = scaled_down(worn, name, factor)
+        return self._trained[name].update
 
     def _misfits(self, weights: Adapter | Full) -> list[str]:
         """The names of weights that this model has no place for, or does not find."""
@@ -351,14 +381,12 @@ class LocalEngine:
             self._loaded.pop(update.id, None)
 
     def _merge(self, update_id: str) -> None:
-        if update_id != BASE.id and update_id not in self._loaded:
-            raise EngineError(f"update {update_id} is not loaded here; save it, then load it")
-        self._merged.put(update_id, self._loaded.get(update_id))
-
-
-def _kind(job: Job) -> Kind:
-    recipe = job.recipe
-    return job.parent.id, recipe.method, recipe.top_layers, recipe.padding, has_anchors(recipe)
+        if update_id in self._trained:
+            self._merged.put(update_id, self._whole(self._trained[update_id].update))
+        elif update_id == BASE.id or update_id in self._loaded:
+            self._merged.put(update_id, self._loaded.get(update_id))
+        else:
+            raise EngineError(f"update {update_id} is not known here; it was released, or never trained or loaded")
 
 
 def _shape(weights: Mapping[str, Tensor], name: str) -> torch.Size | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from selfedit.engines.local.stack import Adapter, Full
+from selfedit.engines.local.stack import Adapter, Full, Pair
 from selfedit.errors import InputError
 from selfedit.types import Update
 
 _PREFIX, _A, _B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 _FULL = "model.safetensors"
+_IMPORTANCE = "importance.safetensors"
+"""Beside an adapter that carries it; no other tool reads it."""
 
 
 def join(adapters: Sequence[Adapter]) -> Adapter:
@@ -70,10 +72,16 @@ def write_adapter(folder: Path, adapter: Adapter, base: str, fan_in_fan_out: boo
     )
     config.save_pretrained(str(folder))
     _sort_targets(folder / "adapter_config.json")
+    _write_pairs(folder / "adapter_model.safetensors", adapter.weights)
+    if adapter.importance:
+        _write_pairs(folder / _IMPORTANCE, adapter.importance)
+
+
+def _write_pairs(path: Path, pairs: Mapping[str, Pair]) -> None:
     tensors = {}
-    for name, (a, b) in adapter.weights.items():
+    for name, (a, b) in pairs.items():
         tensors[_PREFIX + name + _A], tensors[_PREFIX + name + _B] = a.cpu().contiguous(), b.cpu().contiguous()
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def write_full(folder: Path, full: Full, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -106,6 +114,10 @@ def read(folder: Path) -> tuple[Adapter | Full, dict[str, Any]]:
 def _adapter(folder: Path, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Adapter:
     if config.get("use_rslora") or config.get("use_dora") or config.get("rank_pattern") or config.get("alpha_pattern"):
         raise InputError(f"{folder} is not a plain LoRA adapter (it uses rsLoRA, DoRA or rank patterns)")
+    importance = _pairs(load_file(folder / _IMPORTANCE)) if (folder / _IMPORTANCE).exists() else None
+    return Adapter(_pairs(tensors), config["r"], config["lora_alpha"], importance)
+
+
+def _pairs(tensors: Mapping[str, torch.Tensor]) -> dict[str, Pair]:
     names = [key.removeprefix(_PREFIX).removesuffix(_A) for key in tensors if key.endswith(_A)]
-    weights = {name: (tensors[_PREFIX + name + _A], tensors[_PREFIX + name + _B]) for name in names}
-    return Adapter(weights, config["r"], config["lora_alpha"])
+    return {name: (tensors[_PREFIX + name + _A], tensors[_PREFIX + name + _B]) for name in names}

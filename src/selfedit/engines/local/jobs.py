@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfedit.engines.local.stack import Adapter
 from selfedit.engines.local.text import Row
 from selfedit.types import Recipe
 
@@ -27,14 +28,15 @@ class Limits:
 class Course:
     """One job's way through its rows: every epoch from the longest to the shortest, `batch_size` rows a step.
 
-    The order is the job's own, so what a job learns does not depend on who trains beside it.
+    The order is the job's own, so what a job learns does not depend on who trains beside it. `below` is the parent,
+    where it is not merged into the weights; with `recipe.ewc` it is the adapter that goes on being trained.
     """
 
-    def __init__(self, rows: Sequence[Row], recipe: Recipe, seed: int) -> None:
+    def __init__(self, rows: Sequence[Row], recipe: Recipe, seed: int, below: Adapter | None = None) -> None:
         size = len(rows) if recipe.pack else recipe.batch_size
         ordered = sorted(rows, key=lambda row: -len(row.ids))
         self.batches = [ordered[start : start + size] for start in range(0, len(ordered), size)]
-        self.rows, self.recipe, self.seed = rows, recipe, seed
+        self.rows, self.recipe, self.seed, self.below = rows, recipe, seed, below
         self.steps = recipe.epochs * len(self.batches)
         self.done = self.tokens = 0
         self.loss = math.nan
@@ -44,7 +46,12 @@ class Course:
 
     def afresh(self) -> Course:
         """The same course from its beginning."""
-        return Course(self.rows, self.recipe, self.seed)
+        return Course(self.rows, self.recipe, self.seed, self.below)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it trains the adapter below it instead of a new one on top."""
+        return bool(self.recipe.ewc) and self.below is not None
 
     @property
     def left(self) -> int:

@@ -27,13 +27,15 @@ SHARE = 0.8
 """Of the free memory that training may take: other programs grow too."""
 
 
-def fit(model: PreTrainedModel, layout: Layout, wave: int, cap: int) -> Limits:
+def fit(model: PreTrainedModel, layout: Layout, wave: int, cap: int, frozen: int = 0) -> Limits:
     """At most `wave` adapters, within the memory free on the device, or `cap` bytes for the whole process if not 0.
+
+    `frozen` counts the numbers of the largest adapter that stands below one of them; a step copies it.
 
     Raises InputError if not even one adapter fits.
     """
     free = free_memory(model.device, cap)
-    adapter = COPIES * layout.size * adapter_dtype(model).itemsize
+    adapter = (COPIES * layout.size + 2 * frozen) * adapter_dtype(model).itemsize
     token = BACKWARD * token_bytes(model, layout)
     most = GPU_TOKENS if model.device.type == "cuda" else CPU_TOKENS
     tokens = int(min(most, free / 2 / token))  # the other half is for adapters

@@ -37,11 +37,20 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """One trained adapter: (A, B) per layer name, and alpha; it adds B · A · alpha / rank to a layer's weight."""
+    """One trained adapter: (A, B) per layer name, and alpha; it adds B · A · alpha / rank to a layer's weight.
+
+    `importance`, of the same shapes, is how much each number matters to what was learned so far, if that was measured.
+    """
 
     weights: dict[str, Pair]
     rank: int
     alpha: float
+    importance: dict[str, Pair] | None = None
+
+    @property
+    def numbers(self) -> int:
+        """How many it consists of."""
+        return sum(a.numel() + b.numel() for a, b in self.weights.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,13 @@ class Layout:
         for target, part in zip(own.targets, parts, strict=True):
             weights[target.name][0][0, : own.rank] = part.view(own.rank, target.inputs) / target.inputs**0.5
         return flat
+
+    def put(self, flat: Tensor, weights: Mapping[str, Pair], scale: float = 1.0) -> None:
+        """Write an adapter that fits, B times `scale`, into a flat one [size]; the rest of that becomes zero."""
+        views = self.views(flat.zero_()[None])
+        for name, (a, b) in weights.items():
+            views[name][0][0, : a.shape[0]] = a
+            views[name][1][0, :, : b.shape[1]] = b * scale
 
     def take(self, flat: Tensor, own: Layout) -> dict[str, Pair]:
         """The weights of a job with layout `own` out of a flat adapter [size]; copies."""

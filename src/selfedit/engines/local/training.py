@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -13,10 +13,11 @@ from torch.optim.adamw import adamw
 from transformers import PreTrainedModel
 
 from selfedit.engines.local.batch import Batch, lay_out, logits_at
+from selfedit.engines.local.bounds import Bounds, is_bound
 from selfedit.engines.local.jobs import Course, Limits, choose
 from selfedit.engines.local.objective import anchored
 from selfedit.engines.local.prefix import Prefix
-from selfedit.engines.local.stack import Adapter, Dropout, Full, Layout, adapter_dtype, attached, find_targets
+from selfedit.engines.local.stack import Adapter, Dropout, Full, Layout, adapter_dtype, attached, find_targets, scaled
 from selfedit.types import Recipe
 
 OnStep = Callable[[int, float], None]
@@ -70,6 +71,8 @@ class _Slots:
         shape, dtype = (4, count, self.layout.size), adapter_dtype(model)
         self.weights, self.gradients, self.means, self.squares = torch.zeros(shape, dtype=dtype, device=model.device)
         self.views, self.slopes = self.layout.views(self.weights), self.layout.views(self.gradients)
+        self.below = _below(model, courses, count)
+        self.bounds = Bounds(self.layout, self.weights) if any(is_bound(course) for course in courses) else None
         self.steps = [torch.zeros((), device=model.device) for _ in range(count)]
         self.indices = [0] * count
         self.free = list(range(count))[::-1]
@@ -79,6 +82,10 @@ class _Slots:
         """Begin with a new adapter in a free slot."""
         slot = self.free.pop()
         self.weights[slot] = self.layout.initial(self.layouts[course.recipe], course.seed)
+        if self.below:
+            self.below.put(slot, course)
+        if self.bounds:
+            self.bounds.begin(slot, course)
         for state in (self.means[slot], self.squares[slot], self.steps[slot]):
             state.zero_()
         self.taken[slot], self.indices[slot] = course, index
@@ -89,7 +96,8 @@ class _Slots:
         self.free.append(slot)
         if not course.failed and bool(self.weights[slot].isfinite().all()):
             weights = self.layout.take(self.weights[slot], self.layouts[course.recipe])
-            adapter = Adapter(weights, course.recipe.rank, course.recipe.alpha)
+            importance = self.bounds.importance(slot, course, self.layouts[course.recipe]) if self.bounds else None
+            adapter = Adapter(weights, course.recipe.rank, course.recipe.alpha, importance)
         return self.indices[slot], Trained(adapter, course.loss, course.tokens)
 
     def step(self, chosen: Sequence[int], prefix: Prefix | None) -> list[float]:
@@ -98,6 +106,8 @@ class _Slots:
         batch = lay_out([course.next for course in courses], self.model)
         losses: list[float] = self._backward(chosen, courses, batch, prefix).tolist()
         gradients = self.gradients[: len(chosen)]
+        if self.bounds:
+            self.bounds.pull(chosen, courses, gradients)
         norms = gradients.norm(dim=1)
         clips = norms.new_tensor([course.recipe.clip or float("inf") for course in courses])
         gradients *= (clips / (norms + 1e-6)).clamp(max=1.0)[:, None]
@@ -106,6 +116,8 @@ class _Slots:
             is_sound = sound[k] and math.isfinite(losses[k])
             if is_sound:
                 self._update(slot, gradients[k], course)
+                if self.bounds:
+                    self.bounds.push_out(slot)
             course.advance(losses[k], is_sound)
         return losses
 
@@ -122,7 +134,8 @@ class _Slots:
         }
         scales = self.weights.new_tensor([course.recipe.alpha / course.recipe.rank for course in courses])
         dropout = _dropout(courses, batch) if any(course.recipe.dropout for course in courses) else None
-        with attached(self.model, leaves, scales, dropout), prefix.skipped(batch) if prefix else nullcontext():
+        below = self.below.worn(rows) if self.below else nullcontext()
+        with below, attached(self.model, leaves, scales, dropout), prefix.skipped(batch) if prefix else nullcontext():
             losses, found = gradients(self.model, [weight for pair in leaves.values() for weight in pair], batch)
         into = [slope for name, pair in self.slopes.items() for slope in pair if name in used]
         if len(used) < len(self.slopes):
@@ -148,6 +161,32 @@ class _Slots:
             eps=1e-8,
             maximize=False,
         )
+
+
+class _Below:
+    """The frozen adapters that stand below those in training: row k of `weights` [slots, size] is that of slot k."""
+
+    def __init__(self, model: PreTrainedModel, layout: Layout, count: int) -> None:
+        self.model, self.layout = model, layout
+        self.weights = torch.zeros(count, layout.size, dtype=adapter_dtype(model), device=model.device)
+
+    def put(self, slot: int, course: Course) -> None:
+        below = None if course.goes_on else course.below
+        self.layout.put(self.weights[slot], scaled(below) if below else {})
+
+    def worn(self, rows: Tensor) -> AbstractContextManager[None]:
+        """Within this block the model wears those of these slots."""
+        return attached(self.model, self.layout.views(self.weights[rows]), self.weights.new_ones(len(rows)))
+
+
+def _below(model: PreTrainedModel, courses: Sequence[Course], count: int) -> _Below | None:
+    """Room for the largest; None if no course stands on one."""
+    found = [course.below for course in courses if course.below and not course.goes_on]
+    if not found:
+        return None
+    names = {name for adapter in found for name in adapter.weights}
+    targets = tuple(target for target in find_targets(model) if target.name in names)
+    return _Below(model, Layout(targets, max(adapter.rank for adapter in found)), count)
 
 
 def layout(model: PreTrainedModel, recipes: Sequence[Recipe]) -> Layout:

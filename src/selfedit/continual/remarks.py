@@ -1,0 +1,67 @@
+"""What a person should be told about a stream in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from selfedit.types import Step, Task, Trial
+
+
+def remarks(
+    streams: Sequence[Sequence[Task]],
+    pasts: Sequence[tuple[Step, ...]],
+    waves: Mapping[str, Mapping[int, Sequence[Trial]]],
+) -> list[str]:
+    """Documents that came twice or contradict each other, and edits that did not stand."""
+    said: list[str] = []
+    for number, (tasks, past) in enumerate(zip(streams, pasts, strict=True)):
+        said += _twice(tasks)
+        said += [
+            f"Step {place + 1} changed the answer to {question!r}: {was!r} became {now!r}."
+            for place, question, was, now in changed_answers(number, tasks, waves)
+        ]
+        said += _failed(past)
+    return said
+
+
+def _twice(tasks: Sequence[Task]) -> list[str]:
+    said = []
+    for place, task in enumerate(tasks):
+        for earlier, other in enumerate(tasks[:place]):
+            if other.title == task.title:
+                same = "is the same as" if other.context == task.context else "has the title of"
+                said.append(f"Step {place + 1}, {task.title!r}, {same} step {earlier + 1}; the later one stands.")
+    return said
+
+
+def changed_answers(
+    stream: int, tasks: Sequence[Task], waves: Mapping[str, Mapping[int, Sequence[Trial]]]
+) -> list[tuple[int, str, str, str]]:
+    """(place of a document, question about an earlier one of the same title, answer before it, answer after it)."""
+    answers = {
+        (number, trial.repeat): trial.after.answers
+        for number, trials in waves.get("seen", {}).items()
+        for trial in trials
+        if trial.member == stream and trial.after
+    }
+    return [
+        (place, question.text, str(was), str(now))
+        for place, task in enumerate(tasks)
+        for earlier in range(place)
+        if tasks[earlier].title == task.title
+        for question, was, now in zip(
+            tasks[earlier].questions,
+            answers.get((place - 1, earlier), ()),
+            answers.get((place, earlier), ()),
+            strict=False,
+        )
+        if was != now
+    ]
+
+
+def _failed(steps: Sequence[Step]) -> list[str]:
+    failed = [(place, step.trial.failure) for place, step in enumerate(steps, start=1) if step.trial.failure]
+    if failed and len(failed) == len(steps):
+        reason = failed[0][1].message if failed[0][1] else ""
+        return [f"No edit stood, so the model is what it was at the start. The first: {reason}."]
+    return [f"Step {place} changed nothing: {failure.message}." for place, failure in failed if failure]
