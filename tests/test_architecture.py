@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1] / "src" / "selfedit"
 LAYERS = [
     {"types", "errors"},
-    {"protocols", "config", "prompts", "grid_prompts", "files"},
+    {"protocols", "config", "prompts", "grid_prompts", "files", "embedded", "toml"},
     {
         "credit",
         "reward",
@@ -24,10 +24,12 @@ LAYERS = [
         "proxies",
         "formats",
         "almanac",
+        "mosaic",
+        "pretraining",
         "asking",
     },
     {"outer", "evaluate", "questions", "endpoints", "continual", "audit"},
-    {"experiment", "teach", "bench", "reproduce"},
+    {"experiment", "streaming", "teach", "bench", "reproduce"},
     {"report", "server", "cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -42,11 +44,20 @@ WITHIN_A_LAYER = {
     ("graders", "asking"),
     ("proxies", "asking"),
     ("formats", "domains"),
+    ("embedded", "config"),
+    ("toml", "config"),
+    ("almanac", "pretraining"),
+    ("mosaic", "pretraining"),
+    ("mosaic", "engines"),
+    ("continual", "outer"),
+    ("continual", "questions"),
+    ("streaming", "experiment"),
+    ("reproduce", "streaming"),
 }
 """(who, whom): the only imports between modules of one layer."""
 
 PLUGINS = {"domains", "engines", "graders", "proxies", "almanac"}
-LOOPS = {"inner", "outer", "evaluate", "questions", "continual", "experiment", "teach"}
+LOOPS = {"inner", "outer", "evaluate", "questions", "continual", "experiment", "streaming", "teach"}
 HEAVY = {"torch", "transformers", "peft", "matplotlib", "scipy", "sklearn", "httpx2"}
 
 PATHS = sorted(ROOT.rglob("*.py"))

@@ -2,12 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfedit.config import Config, ModelConfig, OuterConfig, load_config, merge, resolve, to_toml
+from selfedit.config import Config, ModelConfig, OuterConfig, load_config, merge, resolve
 from selfedit.credit import CREDITS
 from selfedit.errors import InputError
 from selfedit.graders import GRADERS
 from selfedit.outer import Writing
 from selfedit.reward import REWARDS
+from selfedit.toml import to_toml
 from selfedit.types import Recipe
 
 

@@ -12,13 +12,14 @@ from rich.text import Text
 from selfedit.almanac import world
 from selfedit.cli import screen
 from selfedit.cli.common import Json, Model, Set, make_config, make_engine, print_json
-from selfedit.config import Config, to_toml
+from selfedit.config import Config
 from selfedit.domains.knowledge import build_documents
 from selfedit.domains.passages import read_documents
 from selfedit.endpoints import reached, used
 from selfedit.errors import InputError, Refused
 from selfedit.protocols import silent
 from selfedit.store import write_whole
+from selfedit.toml import to_toml
 from selfedit.types import BASE, Example, Job, Task, Update
 
 if TYPE_CHECKING:
