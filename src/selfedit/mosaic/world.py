@@ -15,7 +15,7 @@ Split = Literal["practice", "exam"]
 FAMILIES: dict[Split, dict[str, Family]] = {"practice": DEVELOPMENT, "exam": HELD_OUT}
 """Neither was seen in pre-training. Policies practise on the first, and settings are chosen on it."""
 
-SIDE, SHOWN = 4, (3, 4)
+SIDE, SHOWN = 3, (4,)
 """The longest side of an input, so that a plan costs seconds on a CPU; and how many demonstrations a task has."""
 
 
