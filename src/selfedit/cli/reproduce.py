@@ -161,7 +161,7 @@ def _run(config: Config, path: Path, engine: Engine, progress: screen.Bars) -> t
 
 def arc(asked: Asked) -> dict[str, Any]:
     """Plans for learning grids, before and after reinforcement, on families never trained on; or on ARC's files."""
-    folder, runs = asked.folder, list[Mapping[str, list[Trial]]]()
+    folder, runs, seconds = asked.folder, list[Mapping[str, list[Trial]]](), dict[str, float]()
     with resumable(*asked.again(folder)), ExitStack() as stack:
         progress = stack.enter_context(screen.bars())
         config = _arc_config(asked, 0)
@@ -173,12 +173,12 @@ def arc(asked: Asked) -> dict[str, Any]:
             progress.forget()
             with start_run("reproduce", folder / f"seed-{seed}", config, tasks) as run:
                 runs.append(run_arc(run, config, tasks["train"], tasks["eval"], engine, progress))
-                seconds = {name.removeprefix("exam/"): time for name, time in run.seconds().items()}
+                seconds = {**{name.removeprefix("exam/"): time for name, time in run.seconds().items()}, **seconds}
                 summary = {**summarise_arc(runs), "given": len(given["eval"])}
                 run.write_metrics()
                 write_report(run, summary, [*tasks["train"], *tasks["eval"]])
-        clock = compare_time(config, runs[-1]["oracle"], tasks["eval"], engine)
-    for name, trials in runs[-1].items():
+        clock = compare_time(config, list(runs[0].values())[-1], tasks["eval"], engine)
+    for name, trials in runs[0].items():
         summary[name]["seconds_per_trial"] = seconds[name] / len(trials)
         summary[name]["seconds_per_task"] = seconds[name] / len(tasks["eval"])
     return {**summary, "time": clock}

@@ -131,6 +131,7 @@ ARC_ROWS = {
     "in_context": "Demonstrations in the prompt",
     "before_rl": "Trained by its own plans",
     "after_rl": "… after reinforcement",
+    "by_hand": "Trained by a plan made by hand",
     "oracle": "Best plan made by hand, in hindsight",
 }
 

@@ -86,11 +86,17 @@ class Arc:
         return SelfEdit(task.id, "", "", self._examples(task, [], STRATEGIES[1], 1), self.recipe)
 
     def _examples(self, task: Task, groups: Sequence[str], strategy: str, copies: int) -> tuple[Example, ...]:
+        """At most `arc.most_rows`: each demonstration asked after the others stays, the rest is drawn by chance."""
         options, seed = self.options, _seed(self.seed, task.id, "rows")
         rows = training_rows(demonstrations(task), groups, seed, options.leave_two, copies, options.most_side)
         examples = dict.fromkeys(example for row in rows for example in LEARNED[strategy](self.format, row))
         short = [example for example in examples if self._tokens(example) <= options.most_tokens]
-        return tuple(capped(short, options.most_rows, seed))
+        plain = {
+            example for row in leave_out(demonstrations(task), 1) for example in LEARNED[strategy](self.format, row)
+        }
+        own = capped([example for example in short if example in plain], options.most_rows, seed)
+        rest = [example for example in short if example not in plain]
+        return (*own, *capped(rest, options.most_rows - len(own), seed))
 
     def _tokens(self, example: Example) -> int:
         return self.count(example.prompt) + self.count(example.target) + 1  # the end of the text

@@ -57,15 +57,19 @@ def run_arc(
 ) -> dict[str, list[Trial]]:
     """Reinforce the planning on `train`, then every row of the table on `evaluation`, with several trials per task.
 
-    Resumes what the run already holds. Without rounds there is no row after reinforcement, nor plans of its own.
+    Resumes what the run already holds. The oracle's plans come from no policy, so the run with seed 0 alone tries them.
+    Without rounds there are no plans of the model's own, and one made by hand stands for them.
     """
     examiner, outer = make_examiner(config, engine), make_outer(config, run.path)
     rows: dict[str, Condition] = {"in_context": partial(_in_context, examiner)}
-    if outer.rounds:
+    if not outer.rounds:
+        rows["by_hand"] = partial(_by_hand, examiner, outer, hand_made()[:1])
+    else:
         policy = run_outer(train, examiner, outer, run.remember, run.updates, progress)
         rows["before_rl"] = partial(_planned, examiner, outer, BASE)
         rows["after_rl"] = partial(_planned, examiner, outer, policy)
-    rows["oracle"] = partial(_by_hand, examiner, outer)
+    if outer.rounds and config.seed == 0:
+        rows["oracle"] = partial(_by_hand, examiner, outer, hand_made())
     return run_conditions(evaluation, rows, config.wave // PLANS, run.remember, progress)
 
 
@@ -82,9 +86,8 @@ def _planned(examiner: Examiner, outer: Outer, policy: Update, tasks: Sequence[T
     return _tried(written, tasks, policy, examiner, outer)
 
 
-def _by_hand(examiner: Examiner, outer: Outer, tasks: Sequence[Task]) -> list[Trial]:
-    plans = enumerate(hand_made())
-    written = [read(task, member, plan, examiner.domain) for member, plan in plans for task in tasks]
+def _by_hand(examiner: Examiner, outer: Outer, plans: Sequence[str], tasks: Sequence[Task]) -> list[Trial]:
+    written = [read(task, member, plan, examiner.domain) for member, plan in enumerate(plans) for task in tasks]
     return _tried(sorted(written, key=lambda trial: trial.edit.task_id), tasks, BASE, examiner, outer)
 
 
@@ -126,10 +129,11 @@ def summarise_arc(runs: Sequence[Rows]) -> dict[str, Any]:
 
     Of the oracle's plans for a task the best one counts. `n` counts tasks.
     """
-    values = {name: _by_task([run[name] for run in runs], max if name == "oracle" else fmean) for name in runs[0]}
+    rows = {name: [run[name] for run in runs if name in run] for name in runs[0]}
+    values = {name: _by_task(of_row, max if name == "oracle" else fmean) for name, of_row in rows.items()}
     table: dict[str, Any] = {name: _fields(mean_interval(of_row)) for name, of_row in values.items()}
     for name in values:
-        trials = [trial for run in runs for trial in run[name]]
+        trials = [trial for of_run in rows[name] for trial in of_run]
         table[name]["tokens"] = round(fmean([trial.update.tokens if trial.update else 0 for trial in trials]))
         table[name]["unreadable"] = fmean([bool(trial.failure and trial.failure.blame == "policy") for trial in trials])
     if "after_rl" in values:
