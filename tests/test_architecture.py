@@ -27,7 +27,7 @@ LAYERS = [
         "asking",
     },
     {"outer", "evaluate", "questions", "endpoints", "continual", "audit"},
-    {"experiment", "teach", "bench", "reproduce"},
+    {"experiment", "teach", "streaming", "bench", "reproduce"},
     {"report", "server", "cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -35,8 +35,11 @@ WITHIN_A_LAYER = {
     ("inner", "reward"),
     ("evaluate", "outer"),
     ("questions", "outer"),
+    ("continual", "outer"),
+    ("continual", "questions"),
     ("store", "statistics"),
     ("teach", "experiment"),
+    ("streaming", "experiment"),
     ("reproduce", "experiment"),
     ("cli", "report"),
     ("graders", "asking"),
@@ -45,7 +48,7 @@ WITHIN_A_LAYER = {
 """(who, whom): the only imports between modules of one layer."""
 
 PLUGINS = {"domains", "engines", "graders", "proxies", "almanac"}
-LOOPS = {"inner", "outer", "evaluate", "questions", "continual", "experiment", "teach"}
+LOOPS = {"inner", "outer", "evaluate", "questions", "continual", "experiment", "teach", "streaming"}
 HEAVY = {"torch", "transformers", "peft", "matplotlib", "scipy", "sklearn", "httpx2"}
 
 PATHS = sorted(ROOT.rglob("*.py"))
