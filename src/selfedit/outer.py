@@ -114,7 +114,7 @@ def run_waves(
     progress: Progress = silent,
     parent: Update | None = None,
 ) -> list[Trial]:
-    """Propose and try `group_size` edits per task, a wave of whole tasks at a time; tried on `parent`, or the policy."""
+    """Propose and try `group_size` edits per task, a wave of whole tasks at a time, on `parent` or the policy."""
     size = max(1, outer.wave // (outer.group_size * outer.repeats))
     probed = frozenset(task.id for task in tasks[: outer.probe])
     trials: list[Trial] = []

@@ -41,9 +41,7 @@ def lost(trial: Trial) -> float:
     return _mean(_whole(trial.before).earlier) - _mean(_whole(trial.after).earlier)
 
 
-def with_costs(
-    reward: Reward, forgetting_weight: float, token_weight: float, retention_weight: float = 0.0
-) -> Reward:
+def with_costs(reward: Reward, forgetting_weight: float, token_weight: float, retention_weight: float = 0.0) -> Reward:
     """The reward minus forgetting_weight * forgetting, minus token_weight for every thousand trained tokens, minus
     retention_weight * what was lost of earlier tasks.
     """

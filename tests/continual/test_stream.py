@@ -16,7 +16,7 @@ from selfedit.types import Question, Task
 def contents(path):
     """All that a run ends with, but seconds and memory."""
     with Run.open(path) as run:
-        trials = {stage: by_step for stage, by_step in waves_of(run).items()}
+        trials = dict(waves_of(run))
     matrix = json.loads((path / "matrix.json").read_text())
     updates = {f.relative_to(path): f.read_bytes() for f in sorted((path / "updates").rglob("*")) if f.is_file()}
     return trials, matrix, updates
@@ -44,7 +44,9 @@ def test_the_matrix_is_seals_format_and_lower_triangular(learn, forgetful):
 
 def test_replay_keeps_what_merge_forgets(learn, forgetful):
     """Where every edit costs all earlier ones, unless they are gone over again."""
-    kept = {keeper: learn(keeper, engine=forgetful(forgets=True), folder=keeper) for keeper in ("merge", "replay", "bank")}
+    kept = {
+        keeper: learn(keeper, engine=forgetful(forgets=True), folder=keeper) for keeper in ("merge", "replay", "bank")
+    }
     after = {keeper: summary["after"]["mean"] for keeper, summary in kept.items()}
     assert after["merge"] < after["replay"] == after["bank"] == 1
     assert kept["merge"]["retention"]["3"]["mean"] == pytest.approx(after["merge"])

@@ -34,7 +34,9 @@ def waves():
 
 def test_retention_is_a_share_of_what_was_just_learned(waves):
     summary = summarise(records(waves))
-    assert summary["just_edited"]["mean"] == 1 and summary["after"]["mean"] == summary["retention"]["2"]["mean"] == 0.875
+    assert (
+        summary["just_edited"]["mean"] == 1 and summary["after"]["mean"] == summary["retention"]["2"]["mean"] == 0.875
+    )
     assert summary["before"]["mean"] == 0.125 and summary["retention"]["1"]["mean"] == 1
     assert summary["control"]["control"]["mean"] == pytest.approx((-0.25 + 0.25) / 2)
     assert summary["bits"]["mean"] == pytest.approx(1.05)
