@@ -229,6 +229,10 @@ class OuterConfig(_Table):
     )
     forgetting: float = Field(0.0, ge=0, description="reward lost per nat per token lost on unrelated passages")
     cost: float = Field(0.0, ge=0, description="reward lost per thousand trained tokens")
+    retention: float = Field(
+        0.0, ge=0, description="reward lost per accuracy lost on passages learned before: for streams of edits"
+    )
+    earlier: int = Field(4, ge=1, description="how many passages that are, the first of data.train; used by retention")
     questions: Literal["given", "own"] = Field(
         "given", description="own: the model writes the questions that its edits are rewarded by"
     )

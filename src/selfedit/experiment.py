@@ -28,7 +28,7 @@ from selfedit.formats.passages import read_completions
 from selfedit.graders import GRADERS
 from selfedit.inner import CONTROLS, Examiner
 from selfedit.outer import Outer, Writing, read, run_outer
-from selfedit.protocols import Domain, Engine, Grader, Progress, Proxy, silent
+from selfedit.protocols import Domain, Engine, Grader, Progress, Proxy, Reward, silent
 from selfedit.proxies import PROXIES
 from selfedit.questions import self_exams
 from selfedit.reward import REWARDS, gain, with_costs
@@ -61,6 +61,7 @@ def make_examiner(config: Config, engine: Engine, tasks: Sequence[Task] = (), fo
         control=tuple(tasks[: CONTROLS + 1]) if config.outer.forgetting else (),
         search=config.arc.search if grids else 0.0,
         weighing=grids if config.arc.scoring == "product" else None,
+        earlier=tuple(tasks[: config.outer.earlier]) if config.outer.retention else (),
     )
 
 
@@ -78,9 +79,10 @@ def make_proxy(config: Config, folder: Path | None) -> Proxy | None:
     outer = config.outer
     if outer.reward in REWARDS:
         return None
-    if outer.forgetting or outer.cost:
+    if outer.forgetting or outer.cost or outer.retention:
         raise InputError(
-            f"outer.reward is {outer.reward}, which tries no edit: outer.forgetting and outer.cost cannot be charged"
+            f"outer.reward is {outer.reward}, which tries no edit: outer.forgetting, outer.cost and outer.retention "
+            "cannot be charged"
         )
     proxies: dict[str, Callable[[], Proxy]] = {**PROXIES, "rubric": lambda: make_rubric(config, folder)}
     return lookup({**REWARDS, **proxies}, outer.reward, "outer.reward") and proxies[outer.reward]()
@@ -96,13 +98,19 @@ def make_outer(config: Config, folder: Path | None = None) -> Outer:
         wave=config.wave,
         writing=Writing(**outer.writing.model_dump()),
         recipe=outer.recipe.recipe(),
-        reward=with_costs(REWARDS.get(outer.reward, gain), outer.forgetting, outer.cost),
+        reward=make_reward(config, outer.retention),
         credit=lookup(CREDITS, outer.credit, "outer.credit"),
         seed=config.seed,
         repeats=outer.repeats,
         probe=outer.probe,
         proxy=make_proxy(config, folder),
     )
+
+
+def make_reward(config: Config, retention: float) -> Reward:
+    """The reward that the config names, less its charges; `retention` in the place of that charge's weight."""
+    outer = config.outer
+    return with_costs(REWARDS.get(outer.reward, gain), outer.forgetting, outer.cost, retention)
 
 
 def make_exam(config: Config, tasks: int) -> Exam:
@@ -129,7 +137,11 @@ def run_experiment(
         used = train[: outer.rounds * outer.tasks_per_round]
         train, _ = own_questions(run, used, examiner, outer, progress)
     start = engine.load(Path(config.outer.policy)) if config.outer.policy else BASE
-    policy = run_outer(train, examiner, outer, run.remember, run.updates, progress, start)
+    outer = replace(outer, earlier=examiner.earlier)
+    practice = train[len(outer.earlier) :]
+    policy = run_outer(practice, examiner, outer, run.remember, run.updates, progress, start)
+    examiner = replace(examiner, earlier=())  # the final table's passages are learned alone: nothing comes before them
+    outer = replace(outer, earlier=(), reward=make_reward(config, retention=0.0))
     exam = make_exam(config, len(evaluation))
     teacher = make_teacher(config, examiner.domain, outer, run.path)
     rows = named_rows(config, conditions(policy, examiner, outer, exam, teacher)) if evaluation else {}

@@ -41,7 +41,7 @@ class Examiner:
     """Asks an update its tasks' questions without the context, and grades the answers.
 
     With `likelihood` it also measures how likely the right answers are. `control` are other tasks, whose passages' own
-    likelihood shows what an update made the model forget.
+    likelihood shows what an update made the model forget; `earlier` are tasks that it learned before, and is asked too.
 
     With `search` every text of at least that probability is an answer, not only the likeliest. With `weighing` the
     answers to all views are candidates, and the most probable of them over all views count (arXiv 2505.07859).
@@ -53,6 +53,7 @@ class Examiner:
     max_new_tokens: int = 64
     likelihood: bool = False
     control: tuple[Task, ...] = ()
+    earlier: tuple[Task, ...] = ()
     search: float = 0.0
     weighing: Weighing | None = None
     _right: dict[Question, str] = field(default_factory=dict, compare=False, repr=False)
@@ -73,11 +74,20 @@ class Examiner:
         grades = self.grades([of.question for of in asked], answers)
         likelihoods = self._likelihoods(asked) if self.likelihood and not open_book else []
         control = self._control(exams) if self.control and not open_book else []
-        rows, values, controls = iter(zip(answers, grades, strict=True)), iter(likelihoods), iter(control)
+        earlier = self._earlier(exams) if self.earlier and not open_book else []
+        rows, values = iter(zip(answers, grades, strict=True)), iter(likelihoods)
+        controls, kept = iter(control), iter(earlier)
         return [
-            _score([next(rows) for _ in q], tuple(islice(values, len(q))), next(controls, ()))
+            _score([next(rows) for _ in q], tuple(islice(values, len(q))), next(controls, ()), next(kept, ()))
             for q in (task.questions for _, task in exams)
         ]
+
+    def _earlier(self, exams: Sequence[tuple[Update, Task]]) -> list[tuple[float | Failure, ...]]:
+        updates = list(dict.fromkeys(update for update, _ in exams))
+        plain = replace(self, likelihood=False, control=(), earlier=())
+        scores = iter(plain.score([(update, task) for update in updates for task in self.earlier]))
+        kept = {update: tuple(g for _ in self.earlier for g in next(scores).grades) for update in updates}
+        return [kept[update] for update, _ in exams]
 
     def _answers(self, asked: Sequence[Asked], open_book: bool) -> list[str | Failure]:
         domain = self.domain
@@ -216,8 +226,9 @@ def _score(
     rows: Sequence[tuple[str | Failure, float | Failure]],
     likelihoods: tuple[float | Failure, ...],
     control: tuple[float | Failure, ...],
+    earlier: tuple[float | Failure, ...],
 ) -> Score:
-    return Score(tuple(answer for answer, _ in rows), tuple(grade for _, grade in rows), likelihoods, control)
+    return Score(tuple(answer for answer, _ in rows), tuple(grade for _, grade in rows), likelihoods, control, earlier)
 
 
 def run_inner(

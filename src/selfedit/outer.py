@@ -32,6 +32,7 @@ class Outer:
 
     Every edit is tried `repeats` times with different seeds, those of the first `probe` tasks of a round at least
     twice: that shows how reliable the reward is. With a `proxy` no edit is tried, and `reward` is used in exams only.
+    The tasks in `earlier` are learned at the beginning of each round, and its edits are tried on top of them.
     """
 
     rounds: int
@@ -46,6 +47,7 @@ class Outer:
     repeats: int = 1
     probe: int = 0
     proxy: Proxy | None = None
+    earlier: tuple[Task, ...] = ()
 
 
 def run_outer(
@@ -67,7 +69,8 @@ def run_outer(
         stage, folder = f"round-{number}", updates / f"round-{number}"
         if not folder.exists():
             of_round = chosen(tasks, outer, number)
-            trials = run_waves(stage, of_round, policy, examiner, outer, remember, progress)
+            parent = learn_earlier(stage, policy, examiner, outer, updates) if outer.earlier else policy
+            trials = run_waves(stage, of_round, policy, examiner, outer, remember, progress, parent)
             update = improve(policy, trials, outer, examiner.engine, derive_seed(outer.seed, stage, "policy"))
             if update is policy:
                 continue
@@ -75,6 +78,24 @@ def run_outer(
             examiner.engine.release([update])
         policy = examiner.engine.load(folder)
     return policy
+
+
+def learn_earlier(stage: str, policy: Update, examiner: Examiner, outer: Outer, updates: Path) -> Update:
+    """What the edits of a round are tried on where retention counts: the policy, once it has learned other tasks."""
+    folder = updates / f"{stage}-earlier"
+    if not folder.exists():
+        members = [(task, 0) for task in outer.earlier]
+        seeds = [derive_seed(outer.seed, stage, "earlier", task.id) for task in outer.earlier]
+        written = propose(policy, members, examiner.domain, examiner.engine, outer.writing, seeds)
+        examples = tuple(example for trial in written for example in trial.edit.examples)
+        recipe = examiner.domain.without_edit(outer.earlier[0]).recipe
+        job = Job(policy, examples, recipe, derive_seed(outer.seed, stage, "earlier"))
+        (update,) = examiner.engine.train([job])
+        if isinstance(update, Failure):
+            raise EngineError(f"the earlier tasks could not be learned: {update.message}")
+        examiner.engine.save(update, folder)
+        examiner.engine.release([update])
+    return examiner.engine.load(folder)
 
 
 def chosen(tasks: Sequence[Task], outer: Outer, number: int) -> list[Task]:
@@ -91,15 +112,20 @@ def run_waves(
     outer: Outer,
     remember: Remember,
     progress: Progress = silent,
+    parent: Update | None = None,
 ) -> list[Trial]:
-    """Propose and try `group_size` edits per task, a wave of whole tasks at a time."""
+    """Propose and try `group_size` edits per task, a wave of whole tasks at a time, on `parent` or the policy."""
     size = max(1, outer.wave // (outer.group_size * outer.repeats))
     probed = frozenset(task.id for task in tasks[: outer.probe])
     trials: list[Trial] = []
     for number, start in enumerate(range(0, len(tasks), size)):
         progress(stage, start * outer.group_size, len(tasks) * outer.group_size, _mean_reward(trials))
         wave = tasks[start : start + size]
-        trials += remember(stage, number, lambda wave=wave: run_wave(stage, wave, policy, examiner, outer, probed))  # type: ignore[misc]
+        trials += remember(
+            stage,
+            number,
+            lambda wave=wave: run_wave(stage, wave, policy, examiner, outer, probed, parent),  # type: ignore[misc]
+        )
     progress(stage, len(tasks) * outer.group_size, len(tasks) * outer.group_size, _mean_reward(trials))
     return trials
 
@@ -111,6 +137,7 @@ def run_wave(
     examiner: Examiner,
     outer: Outer,
     probed: frozenset[str] = frozenset(),
+    parent: Update | None = None,
 ) -> list[Trial]:
     """Every edit of these tasks, written and rewarded. Of the tasks in `probed` each is tried at least twice."""
     by_id = {task.id: task for task in tasks}
@@ -124,7 +151,8 @@ def run_wave(
         for trial in written
         for repeat in range(_tries(trial, outer, probed))
     ]
-    return run_inner([trial for trial, _ in tries], by_id, policy, examiner, outer.reward, [seed for _, seed in tries])
+    seeds_of_tries = [seed for _, seed in tries]
+    return run_inner([trial for trial, _ in tries], by_id, parent or policy, examiner, outer.reward, seeds_of_tries)
 
 
 def _tries(trial: Trial, outer: Outer, probed: frozenset[str]) -> int:

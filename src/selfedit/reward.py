@@ -41,15 +41,23 @@ def forgetting(trial: Trial) -> float:
     return _mean(_whole(trial.before).control) - _mean(_whole(trial.after).control)
 
 
-def with_costs(reward: Reward, forgetting_weight: float, token_weight: float) -> Reward:
-    """The reward minus forgetting_weight * forgetting, minus token_weight for every thousand trained tokens."""
+def lost(trial: Trial) -> float:
+    """What the update took from the accuracy on tasks that were learned before it."""
+    return _mean(_whole(trial.before).earlier) - _mean(_whole(trial.after).earlier)
+
+
+def with_costs(reward: Reward, forgetting_weight: float, token_weight: float, retention_weight: float = 0.0) -> Reward:
+    """The reward minus forgetting_weight * forgetting, minus token_weight for every thousand trained tokens, minus
+    retention_weight * what was lost of earlier tasks.
+    """
 
     def charged(trial: Trial) -> float:
         forgot = forgetting_weight * forgetting(trial) if forgetting_weight else 0.0
+        forgot += retention_weight * lost(trial) if retention_weight else 0.0
         tokens = trial.update.tokens if trial.update else 0
         return reward(trial) - forgot - token_weight * tokens / 1000
 
-    return charged if forgetting_weight or token_weight else reward
+    return charged if forgetting_weight or token_weight or retention_weight else reward
 
 
 def _value(score: Score | None) -> float:

@@ -135,7 +135,7 @@ def cut_from(run: Run, step: int) -> None:
 
 def forget_step(run: Run, config: Config, step: int) -> None:
     """Forget one step. Adapters of a bank have never seen each other: the others stay. Else all later steps go too."""
-    run.cut(["before"], step, step)
+    run.cut(["before"], step)
     run.cut(LEARNING, step, step if tuple(config.continual.keepers) == ("bank",) else None)
     _cut_watching(run, step)
 

@@ -139,13 +139,14 @@ class Score:
     """Answers and grades for one task's questions, in order. Ungraded is a Failure, never a 0.
 
     Where they were asked for: `likelihoods`, the log-likelihood of each right answer (nats per token), and `control`,
-    that of texts that have nothing to do with the task.
+    that of texts that have nothing to do with the task; `earlier`, the grades on tasks that were learned before it.
     """
 
     answers: tuple[str | Failure, ...]
     grades: tuple[float | Failure, ...]
     likelihoods: tuple[float | Failure, ...] = ()
     control: tuple[float | Failure, ...] = ()
+    earlier: tuple[float | Failure, ...] = ()
 
     @property
     def value(self) -> float | None:
@@ -156,7 +157,7 @@ class Score:
     @property
     def whole(self) -> bool:
         """Whether everything that was asked of it was measured."""
-        measured = (*self.grades, *self.likelihoods, *self.control)
+        measured = (*self.grades, *self.likelihoods, *self.control, *self.earlier)
         return bool(self.grades) and not any(isinstance(value, Failure) for value in measured)
 
     @property

@@ -75,7 +75,7 @@ class Scripted:
         self._check(update)
         folder.write_text(update.id)
 
-    def load(self, folder):
+    def load(self, folder, worn=False):
         update = Update(folder.read_text())
         self.knows.add(update.id)
         return update

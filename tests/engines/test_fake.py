@@ -146,17 +146,24 @@ def test_a_released_update_is_forgotten_but_the_base_never_is(engine, tasks):
     update = train(engine, APOLLO)
     engine.release([update, BASE])
     assert engine.sample([exam(BASE, tasks[0])]) == ["Nobody knows."]
-    with pytest.raises(EngineError, match="not loaded"):
+    with pytest.raises(EngineError, match="not known"):
         engine.sample([exam(update, tasks[0])])
 
 
 def test_a_released_update_is_no_parent(engine, tmp_path):
     update = saved_and_loaded(engine, train(engine, APOLLO), tmp_path / "update")
     engine.release([update])
-    with pytest.raises(EngineError, match="not loaded"):
+    with pytest.raises(EngineError, match="not known"):
         train(engine, APOLLO, parent=update)
 
 
-def test_an_update_that_was_not_loaded_is_no_parent(engine):
-    with pytest.raises(EngineError, match="save it, then load it"):
-        train(engine, APOLLO, parent=train(engine, APOLLO))
+def test_an_update_that_was_trained_here_is_a_parent(engine, tasks):
+    child = train(engine, APOLLO, parent=train(engine, Example("", "Torvik lies on the river Selx.")))
+    assert len(engine._rows(child)) == 2
+
+
+def test_an_update_is_scaled_to_a_part_of_what_it_was_trained_on(engine):
+    parent = train(engine, APOLLO)
+    (update,) = engine.train([Job(parent, (Example("", "one"), Example("", "two")), Recipe(), 0)])
+    rows = [len(engine._rows(engine.scale(update, factor))) for factor in (0.0, 0.5, 1.0)]
+    assert rows == [1, 2, 3]

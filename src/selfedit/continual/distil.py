@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
+from string import ascii_uppercase
 
 from selfedit.continual.memory import rehearsed, with_more
 from selfedit.continual.merge import Merge
 from selfedit.inner import Examiner, derive_seed
 from selfedit.types import Example, Request, Step, Turn
+
+OPENINGS = ascii_uppercase
+"""A letter to begin with is enough for a model to say what it would have said: what it was trained on, above all."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,8 @@ class Distil(Merge):
     """Learns its own questions with the answers that it gave when it could read: those of the new document, and of
     earlier ones within `budget` tokens of documents.
 
-    `anchors` samples per document keep the start model's ways: its notes, and answers with the passage in the prompt.
+    `anchors` samples of the start model keep its ways: half of them texts that it writes freely, and half answers with
+    the passage in the prompt.
     """
 
     examiner: Examiner
@@ -35,10 +41,10 @@ class Distil(Merge):
 
     def prepare(self, turns: Sequence[Turn]) -> list[Turn]:
         steps = [[turn.step, *rehearsed(turn.past, turn.step.task.title, self.budget)] for turn in turns]
-        kept = iter(self._samples([(turn, step) for turn, own in zip(turns, steps, strict=True) for step in own]))
+        kept = self._samples(turns, [self._openings(turn, own) for turn, own in zip(turns, steps, strict=True)])
         return [
-            with_more(turn, [example for step in own for example in (*self._closed_book(step), *next(kept))])
-            for turn, own in zip(turns, steps, strict=True)
+            with_more(turn, [*(example for step in own for example in self._closed_book(step)), *samples])
+            for turn, own, samples in zip(turns, steps, kept, strict=True)
         ]
 
     def _closed_book(self, step: Step) -> list[Example]:
@@ -47,24 +53,28 @@ class Distil(Merge):
             Example(text, f" {question.target}") for question in step.questions for text in exam(step.task, question)
         ]
 
-    def _samples(self, steps: Sequence[tuple[Turn, Step]]) -> list[list[Example]]:
-        """What the start model says to some prompts about each document."""
-        prompts = [self._prompts(step) for _, step in steps]
+    def _openings(self, turn: Turn, steps: Sequence[Step]) -> list[str]:
+        """What the start model goes on from: single letters, and questions below the passage that answers them."""
+        random = Random(derive_seed(self.seed, "distil", turn.stream, turn.step.task.id))
+        domain = self.examiner.domain
+        asked = [text for step in steps for q in step.questions for text in domain.open_book(step.task, q)]
+        reading = random.sample(asked, min(len(asked), self.anchors // 2))
+        return [*random.choices(OPENINGS, k=self.anchors - len(reading)), *reading]
+
+    def _samples(self, turns: Sequence[Turn], openings: Sequence[Sequence[str]]) -> list[list[Example]]:
+        """What the start model says: after a letter a text of its own, after a question its answer."""
+        length = 2 * self.examiner.max_new_tokens
         requests = [
-            Request(
-                turn.start, prompt, derive_seed(self.seed, "distil", prompt), 1.0, 1.0, 2 * self.examiner.max_new_tokens
-            )
-            for (turn, _), own in zip(steps, prompts, strict=True)
-            for prompt in own
+            Request(turn.start, text, derive_seed(self.seed, "distil", turn.step.task.id, place), 1.0, 1.0, length)
+            for turn, own in zip(turns, openings, strict=True)
+            for place, text in enumerate(own)
         ]
         texts = iter(self.examiner.engine.sample(requests) if requests else [])
         return [
-            [Example(prompt, f" {text}") for prompt in own if isinstance(text := next(texts), str) and text]
-            for own in prompts
+            [_sample(opening, text) for opening in own if isinstance(text := next(texts), str) and text]
+            for own in openings
         ]
 
-    def _prompts(self, step: Step) -> list[str]:
-        """Prompts with the passage in them."""
-        domain = self.examiner.domain
-        asked = [text for question in step.questions for text in domain.open_book(step.task, question)]
-        return asked[: self.anchors]
+
+def _sample(opening: str, text: str) -> Example:
+    return Example("", opening + text) if opening in OPENINGS else Example(opening, f" {text}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from selfedit.continual.chain import Chain
 from selfedit.inner import Examiner, derive_seed
 from selfedit.outer import Remember
-from selfedit.types import Failure, Reading, Request, Score, SelfEdit, Step, Task, Trial, Update
+from selfedit.types import Example, Reading, Request, Score, SelfEdit, Step, Task, Trial, Update
 
 OPENING, CONTINUED = 8, 32
 """Words of a neutral text that the start model goes on from, and tokens that it adds: what the KL is estimated on."""
@@ -119,35 +120,40 @@ class Watcher:
         """How likely the neutral texts are to the start model, and what it says itself after their first words."""
         opened = [_opening(text) for text in self.watch.neutral]
         requests = [Request(self.start, text, derive_seed("neutral", text), 1.0, 1.0, CONTINUED) for text in opened]
-        said = tuple(self.examiner.engine.sample(requests))
-        texts, own = self._likelihoods([self.start] * len(said), said)
-        return [Trial(SelfEdit("neutral", ""), after=Score(said, (), texts, own))]
+        texts = self.examiner.engine.sample(requests)
+        said = [Example(o, f" {text}") for o, text in zip(opened, texts, strict=True) if isinstance(text, str) and text]
+        (score,) = self._likelihoods([[self.start] * len(opened)], [self.start], said)
+        return [Trial(SelfEdit("neutral", "", "", tuple(said)), after=score)]
 
     def _said(self, live: Sequence[int], pasts: Pasts) -> list[Trial]:
         """The same texts and continuations to every stream's model: bits per token, and the KL from the start model."""
         (before,) = self.remember("before/neutral", 0, self._said_before)
-        said = before.after.answers if before.after else ()
         models = [self._route(pasts[stream], self.watch.neutral) for stream in live]
-        texts, own = self._likelihoods([model for of_stream in models for model in of_stream], said * len(live))
-        count = len(self.watch.neutral)
-        parts = [slice(start, start + count) for start in range(0, len(texts), count)]
+        writers = [self.keeper.held(self.start, pasts[stream])[0] for stream in live]
+        scores = self._likelihoods(models, writers, before.edit.examples)
         return [
-            Trial(SelfEdit("neutral", ""), after=Score((), (), texts[part], own[part]), member=stream)
-            for stream, part in zip(live, parts, strict=True)
+            Trial(SelfEdit("neutral", ""), after=score, member=stream)
+            for stream, score in zip(live, scores, strict=True)
         ]
 
     def _likelihoods(
-        self, models: Sequence[Update], said: Sequence[str | Failure]
-    ) -> tuple[tuple[float | Failure, ...], tuple[float | Failure, ...]]:
-        """Of the neutral texts, and of these continuations of them, to the model that stands in the same place."""
-        texts = list(self.watch.neutral) * (len(models) // max(1, len(self.watch.neutral)))
-        plain = [Reading(model, "", text) for model, text in zip(models, texts, strict=True)]
-        continued = [
-            Reading(model, _opening(text), f" {words}" if isinstance(words, str) else "")
-            for model, text, words in zip(models, texts, said, strict=True)
+        self, models: Sequence[Sequence[Update]], writers: Sequence[Update], said: Sequence[Example]
+    ) -> list[Score]:
+        """Of the neutral texts, each to the update that is asked about it, and of what the start model said to the one
+        that writes: a score for each stream.
+        """
+        readings = [
+            [
+                *(Reading(model, "", text) for model, text in zip(of_stream, self.watch.neutral, strict=True)),
+                *(Reading(writer, example.prompt, example.target) for example in said),
+            ]
+            for of_stream, writer in zip(models, writers, strict=True)
         ]
-        values = self.examiner.engine.likelihood([*plain, *continued])
-        return tuple(values[: len(plain)]), tuple(values[len(plain) :])
+        values = iter(self.examiner.engine.likelihood([reading for own in readings for reading in own]))
+        return [
+            Score((), (), tuple(islice(values, len(self.watch.neutral))), tuple(islice(values, len(said))))
+            for _ in readings
+        ]
 
 
 def _opening(text: str) -> str:

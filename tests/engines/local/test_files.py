@@ -97,8 +97,9 @@ def test_a_folder_without_an_adapter_is_refused(make_engine, tmp_path, content):
         make_engine().load(tmp_path)
 
 
-def test_a_parent_that_is_not_loaded_is_an_engine_error(make_engine):
+def test_a_parent_that_is_not_known_is_an_engine_error(make_engine):
     engine = make_engine()
     update = teach(engine, BASE, "Ada.")
-    with pytest.raises(EngineError, match="is not loaded"):
+    engine.release([update])
+    with pytest.raises(EngineError, match="is not known"):
         teach(engine, update, "More.")

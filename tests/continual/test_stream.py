@@ -1,0 +1,203 @@
+"""Streams of edits: the matrix, killed and resumed, taken back, forgotten, and what is said about odd ones."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from selfedit.continual import KEEPERS
+from selfedit.errors import InputError
+from selfedit.formats.results import ContinualSummary
+from selfedit.store import Run
+from selfedit.streaming import cut_from, forget_step, run_continual, waves_of
+from selfedit.types import Question, Task
+
+
+def contents(path):
+    """All that a run ends with, but seconds and memory."""
+    with Run.open(path) as run:
+        trials = dict(waves_of(run))
+    matrix = json.loads((path / "matrix.json").read_text())
+    updates = {f.relative_to(path): f.read_bytes() for f in sorted((path / "updates").rglob("*")) if f.is_file()}
+    return trials, matrix, updates
+
+
+@pytest.mark.parametrize("keeper", KEEPERS)
+def test_every_keeper_learns_a_stream_from_end_to_end(learn, keeper):
+    summary = learn(keeper, every=2)
+    assert summary["just_edited"]["mean"] == summary["after"]["mean"] == 1 and summary["before"]["mean"] == 0
+    assert summary["retention"]["3"]["mean"] == 1 and summary["control"]["control"]["mean"] == 0
+    assert summary["bits"]["mean"] == 1 and summary["kl"]["mean"] == 0
+    assert len(summary["by_step"]["tokens"]) == 3 and summary["bytes"] > 0 and summary["remarks"] == []
+
+
+def test_the_matrix_is_seals_format_and_lower_triangular(learn, forgetful):
+    learn("merge", engine=forgetful(forgets=True))
+    matrix = ContinualSummary.model_validate_json((learn.path / "matrix.json").read_text()).mean_over_sequences
+    assert [[bool(cell) for cell in row] for row in matrix] == [
+        [False, False, False],
+        [True, False, False],
+        [False, True, False],
+        [False, False, True],
+    ]
+
+
+def test_replay_keeps_what_merge_forgets(learn, forgetful):
+    """Where every edit costs all earlier ones, unless they are gone over again."""
+    kept = {
+        keeper: learn(keeper, engine=forgetful(forgets=True), folder=keeper) for keeper in ("merge", "replay", "bank")
+    }
+    after = {keeper: summary["after"]["mean"] for keeper, summary in kept.items()}
+    assert after["merge"] < after["replay"] == after["bank"] == 1
+    assert kept["merge"]["retention"]["3"]["mean"] == pytest.approx(after["merge"])
+
+
+@pytest.mark.parametrize("keepers", [("replay",), ("bank",), ("replay", "gate"), ("consolidate", "distil")])
+def test_a_run_stopped_anywhere_ends_as_one_that_was_not(learn, settings, groups, tasks, tmp_path, forgetful, keepers):
+    learn(*keepers, folder="whole", every=2)
+    config = settings(*keepers, every=2)
+
+    class Killed(Exception):
+        pass
+
+    for calls in range(1, 200):
+        engine, left = forgetful(), calls
+
+        def count(name, engine=engine):
+            real = getattr(engine, name)
+
+            def call(*arguments, **more):
+                nonlocal left
+                left -= 1
+                if left < 0:
+                    raise Killed
+                return real(*arguments, **more)
+
+            setattr(engine, name, call)
+
+        for name in ("sample", "train", "likelihood", "save", "load"):
+            count(name)
+        try:
+            with Run.create(tmp_path / "run", config.model_dump(mode="json")) as run:
+                run_continual(run, config, groups, engine)
+            break
+        except Killed:
+            pass
+    assert calls > 3
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("keeper", KEEPERS)
+def test_a_document_that_is_taken_out_leaves_what_a_run_without_it_has(
+    learn, settings, groups, tasks, tmp_path, forgetful, keeper
+):
+    one = {"stream-00": [*tasks]}
+    without = {"stream-00": [tasks[0], *tasks[2:]]}
+    learn(keeper, groups=one, every=2, folder="run")
+    learn(keeper, groups=without, every=2, folder="without")
+    config = settings(keeper, every=2)
+    with Run.create(tmp_path / "run", config.model_dump(mode="json")) as run:
+        forget_step(run, config, 1)
+        engine = forgetful()
+        run_continual(run, config, {**without, "forgotten": [replace(tasks[1], context="")]}, engine)
+    trials, matrix, updates = contents(tmp_path / "run")
+    assert all(trial.after.value == 0 for trial in trials.pop("control/forgotten")[2])
+    assert trials.pop("before/forgotten")
+    assert (trials, matrix, updates) == contents(tmp_path / "without")
+
+
+def test_a_bank_forgets_without_training_anything(learn, settings, tasks, tmp_path, forgetful):
+    learn("bank", groups={"stream-00": [*tasks]})
+    config, engine = settings("bank"), forgetful()
+    engine.train = None
+    with Run.create(tmp_path / "run", config.model_dump(mode="json")) as run:
+        forget_step(run, config, 1)
+        assert run_continual(run, config, {"stream-00": [tasks[0], *tasks[2:]]}, engine)["after"]["mean"] == 1
+    assert len(list((tmp_path / "run" / "updates").iterdir())) == 3
+
+
+def test_a_run_that_is_rolled_back_is_what_it_was_to_the_bit(learn, settings, tasks, tmp_path, forgetful):
+    learn("replay", groups={"stream-00": tasks[:2]}, folder="two")
+    learn("replay", groups={"stream-00": [*tasks]}, folder="run")
+    config = settings("replay")
+    with Run.create(tmp_path / "run", config.model_dump(mode="json")) as run:
+        cut_from(run, 2)
+        run_continual(run, config, {"stream-00": tasks[:2]}, forgetful())
+    assert contents(tmp_path / "run") == contents(tmp_path / "two")
+
+
+def test_a_changed_list_of_documents_is_learned_anew_from_the_first_that_differs(learn, tasks, forgetful):
+    learn("merge", groups={"stream-00": [*tasks]})
+    engine = forgetful()
+    trained = []
+    real = engine.train
+    engine.train = lambda jobs: trained.extend(jobs) or real(jobs)
+    learn("merge", groups={"stream-00": [tasks[0], tasks[1], tasks[3]]}, engine=engine)
+    assert len(trained) == 1
+
+
+def test_an_empty_stream_is_refused(learn):
+    with pytest.raises(InputError, match="stream is empty"):
+        learn("merge", groups={"stream-00": []})
+    with pytest.raises(InputError, match="stream is empty"):
+        learn("merge", groups={}, folder="other")
+
+
+def test_a_document_that_comes_twice_is_remarked_on(learn, tasks):
+    summary = learn("replay", groups={"stream-00": [tasks[0], tasks[1], replace(tasks[0], id="again")]})
+    assert summary["remarks"][0] == "Step 3, 'Apollo 11', is the same as step 1; the later one stands."
+    assert summary["after"]["mean"] == 1
+
+
+@pytest.mark.parametrize("keeper", ["replay", "bank"])
+def test_of_documents_that_contradict_each_other_the_later_stands(learn, tasks, keeper):
+    old, new = (
+        Task(year, "Fair", f"The fair is in {year}.", (Question(f"When is the {which} fair?", year),))
+        for which, year in (("old", "1990"), ("new", "2024"))
+    )
+    everything = [old, tasks[1], new]
+    from selfedit.engines.fake import FakeEngine
+
+    engine = FakeEngine(everything, ("To remember: {answers}.",), needed=1)
+    seen = []
+    real = engine.train
+    engine.train = lambda jobs: seen.append(jobs) or real(jobs)
+    summary = learn(keeper, groups={"stream-00": everything}, engine=engine)
+    assert "Step 3, 'Fair', has the title of step 1; the later one stands." in summary["remarks"]
+    assert not any("1990" in example.target for example in seen[-1][0].examples)  # it is not gone over again
+    if keeper == "bank":
+        assert "changed the answer to 'When is the old fair?'" in summary["remarks"][1]
+
+
+def test_edits_that_cannot_be_read_change_nothing_and_are_told(learn, forgetful, tasks):
+    summary = learn("merge", engine=forgetful(notes=("",)), groups={"stream-00": tasks[:2]})
+    assert summary["after"]["mean"] == 0 and "retention" in summary and summary["retention"] == {}
+    assert summary["remarks"] == [
+        "No edit stood, so the model is what it was at the start. The first: the notes are empty."
+    ]
+
+
+def test_documents_without_questions_are_learned_and_not_examined(learn, tasks, without_questions):
+    summary = learn("replay", groups={"stream-00": [without_questions(task) for task in tasks]})
+    assert "just_edited" not in summary and summary["tokens"] > 0
+    mixed = learn("replay", groups={"stream-00": [without_questions(tasks[0]), *tasks[1:]]}, folder="mixed")
+    assert mixed["just_edited"]["mean"] == 1 and list(mixed["retention"]) == ["2", "3", "4"]
+
+
+def test_with_doubling_everything_is_examined_after_1_2_4_and_the_last(learn, tasks):
+    many = {"stream-00": [replace(tasks[n % 4], id=str(n), title=f"{n}") for n in range(7)]}
+    learn("merge", groups=many, exams="doubling")
+    with Run.open(learn.path) as run:
+        seen = waves_of(run)["seen"]
+    assert [len(seen[number]) for number in range(7)] == [1, 2, 1, 4, 1, 1, 7]
+
+
+def test_keepers_never_see_the_questions_that_are_reported(learn, monkeypatch):
+    """Nor does anything in a turn hold their answers, but for what the model wrote itself."""
+    from selfedit.continual.chain import Chain
+
+    turns = []
+    real = Chain.prepare
+    monkeypatch.setattr(Chain, "prepare", lambda self, given: turns.extend(given) or real(self, given))
+    learn("replay", "distil", "gate")
+    assert turns and all(step.task.questions == () for turn in turns for step in (*turn.past, turn.step))
