@@ -149,12 +149,15 @@ def optimizers(model: GPT2LMHeadModel) -> list[Optimizer]:
 
 
 def exported(model: GPT2LMHeadModel) -> GPT2LMHeadModel:
-    """The same model with the canvas as one table, as transformers loads it; it ends an answer at the next role."""
+    """The same model with the canvas as one table, as transformers loads it; an answer ends where a role follows."""
     plain = GPT2LMHeadModel(model.config)
     weights = {name: weight for name, weight in model.state_dict().items() if ".wpe." not in name}
     with torch.no_grad():
         weights["transformer.wpe.weight"] = model.transformer.wpe(torch.arange(SLOTS * SLOT))
     plain.load_state_dict(weights)
+    assert plain.generation_config
+    roles = [int(token) for token, stop in model.config.position_stops.items() if stop == SLOT]
+    plain.generation_config.eos_token_id = [model.config.eos_token_id, *roles]
     return plain
 
 
