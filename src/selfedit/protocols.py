@@ -58,6 +58,10 @@ class Scorer(Protocol):
 class Engine(Sampler, Trainer, Scorer, Protocol):
     """A sampler, a trainer and a scorer that share adapters, kept in memory until they are released."""
 
+    def refusals(self, prompts: Sequence[str]) -> list[Failure | None]:
+        """Why it cannot answer each prompt, which is longer than its context; None where it can. Asks no model."""
+        ...
+
     def save(self, update: Update, folder: Path) -> None:
         """Write the update with its parents, whole or not at all: as a PEFT adapter, or as a model if `full`."""
         ...

@@ -54,6 +54,10 @@ class Pool:
         sizes = [len(request.prompt) + request.max_new_tokens for request in requests]
         return self._share("sample", requests, self._deal([request.update for request in requests], sizes))
 
+    def refusals(self, prompts: Sequence[str]) -> list[Failure | None]:
+        refused: list[Failure | None] = self._call({0: ("refusals", list(prompts))})[0]
+        return refused
+
     def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:
         sizes = [len(reading.prompt) + len(reading.target) for reading in readings]
         return self._share("likelihood", readings, self._deal([reading.update for reading in readings], sizes))
