@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from selfedit import questions
+from selfedit import prompts, questions
 from selfedit.config import Config, load_config
+from selfedit.engines.fake import FakeEngine
 from selfedit.errors import InputError
 from selfedit.evaluate import summarise
 from selfedit.experiment import make_domain, make_examiner, make_outer, run_experiment
 from selfedit.store import Run
-from selfedit.types import BASE, Question
+from selfedit.types import BASE, Failure, Question
 
 CONFIG = Config.model_validate(
     {"wave": 4, "outer": {"rounds": 2, "passages_per_round": 2, "edits_per_passage": 4, "recipe": {"epochs": 1}}}
@@ -177,6 +178,71 @@ def test_the_config_reaches_the_loops(engine):
     inner = make_domain(config).recipe
     assert (inner.rank, inner.targets, outer.recipe.rank) == (2, ("q_proj",), 64)
     assert (examiner.max_new_tokens, examiner.domain.split_newlines) == (9, False)
+
+
+# Passages that are too long
+
+
+class ShortSighted(FakeEngine):
+    """Reads no prompt with one of these texts in it, and counts those that it answers."""
+
+    def __init__(self, tasks, *texts):
+        super().__init__(tasks)
+        self.texts, self.answered = texts, 0
+
+    def sample(self, requests):
+        self.answered += len(requests)
+        return super().sample(requests)
+
+    def refusals(self, prompts):
+        return [Failure("system", "it is long") if any(t in p for t in self.texts) else None for p in prompts]
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (1, "famous for its lace"),
+        (1, "What is Torvik famous for?"),
+        (2, "worked as a baker"),
+        (2, "What did Mara Velin play?"),
+    ],
+)
+def test_a_passage_that_is_too_long_is_refused_before_anything_is_run(tasks, tmp_path, place, text):
+    engine = ShortSighted(tasks, text)
+    with pytest.raises(InputError) as error:
+        run_in(tmp_path, engine, tasks)
+    assert str(error.value) == (
+        f"passage {tasks[place].title!r} is too long: it is long; shorten or cut it, or choose a model with a longer "
+        "context"
+    )
+    assert engine.answered == 0
+
+
+@pytest.mark.parametrize(
+    ("tree", "refused"),
+    [
+        ({"outer": {"rounds": 0}, "exam": {"rows": ["base", "passage_only"]}}, False),
+        ({"outer": {"rounds": 0}, "exam": {"rows": ["in_context"]}}, True),
+        ({"outer": {"rounds": 0}, "exam": {"rows": ["own_edits"]}}, True),
+        ({"outer": {"rounds": 1, "passages_per_round": 1}, "exam": {"rows": ["base"]}}, False),
+        ({"outer": {"rounds": 2, "passages_per_round": 1}, "exam": {"rows": ["base"]}}, True),
+    ],
+)
+def test_only_what_will_be_asked_must_be_short(tasks, tmp_path, tree, refused):
+    """Of each file the second passage is too long with its text, and its questions alone are not."""
+    config = Config.model_validate({"wave": 4, **tree})
+    engine = ShortSighted(tasks, tasks[1].context, tasks[3].context)
+    if refused:
+        with pytest.raises(InputError, match="is too long"):
+            run_in(tmp_path, engine, tasks, config=config, last=False)
+    else:
+        run_in(tmp_path, engine, tasks, config=config, last=False)
+
+
+def test_the_prompt_that_asks_for_questions_must_be_short_too(tasks, tmp_path):
+    config = Config.model_validate({**CONFIG.model_dump(), "outer": {**CONFIG.outer.model_dump(), "questions": "own"}})
+    with pytest.raises(InputError, match="'Torvik' is too long"):
+        run_in(tmp_path, ShortSighted(tasks, prompts.questions(tasks[1])), tasks, config=config)
 
 
 # A teacher

@@ -2,6 +2,7 @@
 
 SelfEditError
 - InputError    something the user gave is wrong: a file, a key, a model (exit code 3)
+  - ModelAbsent   the model is not here and cannot be fetched
 - Refused       we could, but should not: another config's run, a file in the way (exit code 2)
 - EngineError   an engine cannot work at all; a single item that failed is a Failure (exit code 1)
   - EndpointDown  a model elsewhere does not answer; a run stops, and can go on when it does
@@ -17,6 +18,10 @@ class SelfEditError(Exception):
 
 class InputError(SelfEditError, ValueError):
     exit_code = 3
+
+
+class ModelAbsent(InputError):
+    pass
 
 
 class Refused(SelfEditError):

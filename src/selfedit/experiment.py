@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from selfedit import prompts
 from selfedit.config import Config, lookup
 from selfedit.credit import CREDITS
 from selfedit.domains import DOMAINS
@@ -128,13 +129,16 @@ def run_experiment(
 ) -> Result:
     """Reinforce the policy on `train`, then score every condition on `evaluation`. Resumes what the run already holds.
 
+    Raises InputError, before anything is run, for a passage that is too long for the model.
     Writes `summary.json` and `metrics.jsonl`. `seconds` in the summary is this call's time and that of the waves that
     earlier calls ran; what those took besides is not known.
     """
     began, earlier = time.monotonic(), sum(run.seconds().values())
     examiner, outer = make_examiner(config, engine, train, run.path), make_outer(config, run.path)
+    used = train[: outer.rounds * outer.tasks_per_round]
+    refuse_too_long(used, engine, lambda task: practice_prompts(task, examiner.domain, config))
+    refuse_too_long(evaluation, engine, lambda task: exam_prompts(task, examiner.domain, config))
     if config.outer.questions == "own":
-        used = train[: outer.rounds * outer.tasks_per_round]
         train, _ = own_questions(run, used, examiner, outer, progress)
     start = engine.load(Path(config.outer.policy)) if config.outer.policy else BASE
     outer = replace(outer, earlier=examiner.earlier)
@@ -156,6 +160,39 @@ def run_experiment(
     run.write_json("summary.json", summary)
     run.write_metrics()
     return Result(policy, summary, trials)
+
+
+def refuse_too_long(tasks: Sequence[Task], engine: Engine, ask: Callable[[Task], Sequence[str]]) -> None:
+    """Raises InputError for the first passage with a prompt, of those that `ask` gives, that the model cannot read."""
+    asked = [(task, prompt) for task in tasks for prompt in dict.fromkeys(ask(task))]
+    for (task, _), refused in zip(asked, engine.refusals([prompt for _, prompt in asked]), strict=True):
+        if refused:
+            raise InputError(
+                f"passage {task.title!r} is too long: {refused.message}; shorten or cut it, or choose a model with a "
+                "longer context"
+            )
+
+
+def practice_prompts(task: Task, domain: Domain, config: Config) -> list[str]:
+    """What the outer loop asks about a passage. Not covered: follow-ups, which depend on what the model writes."""
+    written = [domain.prompt(task, member) for member in range(config.outer.edits_per_passage)]
+    if config.outer.questions == "own" and config.domain == "knowledge":
+        return [*written, prompts.questions(task)]
+    return [*written, *exam_texts(task, domain, config.outer.reward == "likelihood")]
+
+
+def exam_prompts(task: Task, domain: Domain, config: Config) -> list[str]:
+    """What the rows of the final table ask about a passage."""
+    rows = config.exam.rows or ["own_edits", "in_context"]
+    writes = not {"own_edits", "after_rl"}.isdisjoint(rows)
+    written = [domain.prompt(task, member) for member in range(config.documents.edits if writes else 0)]
+    return [*written, *exam_texts(task, domain, "in_context" in rows)]
+
+
+def exam_texts(task: Task, domain: Domain, open_book: bool = False) -> list[str]:
+    """All questions about a task in all their views; `open_book`: with the context in them as well."""
+    asks = [domain.exam, domain.open_book] if open_book else [domain.exam]
+    return [text for ask in asks for question in task.questions for text in ask(task, question)]
 
 
 def make_teacher(config: Config, domain: Domain, outer: Outer, folder: Path | None) -> Teacher | None:

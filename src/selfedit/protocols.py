@@ -88,6 +88,10 @@ class Searcher(Protocol):
 class Engine(Sampler, Trainer, Scorer, Searcher, Protocol):
     """A sampler, a trainer, a scorer and a searcher that share adapters, kept in memory until they are released."""
 
+    def refusals(self, prompts: Sequence[str]) -> list[Failure | None]:
+        """Why it cannot answer each prompt, which is longer than its context; None where it can. Asks no model."""
+        ...
+
     def save(self, update: Update, folder: Path) -> None:
         """Write the update with its parents, whole or not at all: as a PEFT adapter, or as a model if `full`."""
         ...

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import re
 import signal
 import sqlite3
 from contextlib import closing
@@ -153,6 +154,16 @@ def test_passages_that_are_trained_on_are_not_evaluated_on(cli, passages):
     called = cli("train", "--data", passages, "--eval", passages)
     assert called.code == 2
     assert called.error.startswith("2 passages of data.eval are also in data.train, such as 'Torvik'; evaluate on")
+
+
+def test_a_passage_over_the_context_is_your_input_and_nothing_is_run(cli, write, tmp_path, tiny):
+    long = {"title": "Long", "context": "It is a long way. " * 300, "questions": [{"question": "Q?", "answer": "far"}]}
+    called = cli("train", "--data", write("long.json", [long]), *tiny, "-o", "run")
+    said = (
+        r"passage 'Long' is too long: the prompt has \d{4} tokens, and the model reads at most 512, its answer included"
+    )
+    assert called.code == 3 and re.match(said, called.error)
+    assert trials(tmp_path / "here" / "run") == []
 
 
 # resume

@@ -69,3 +69,21 @@ def test_doctor_names_a_document_that_cannot_be_read(cli, write, arguments, said
 def test_doctor_refuses_a_rank_above_the_width_of_the_model(cli, saved_model):
     called = cli("doctor", "--model", saved_model, "--set", "inner.rank=64")
     assert called.code == 3 and "rank 64 is above the width of the model's layers, 32" in called.error
+
+
+def test_doctor_says_what_a_model_needs_that_cannot_be_fetched(cli):
+    called = cli("doctor", "--model", "HuggingFaceTB/SmolLM2-135M", "--json")
+    assert called.code == 0
+    assert called.json["model"] == "HuggingFaceTB/SmolLM2-135M (134,515,008 parameters)"
+    assert called.json["memory"].startswith("0.3 GB of weights in bfloat16, ")
+    assert " MB per adapter in training, " in called.json["memory"]
+    assert "with 24 GB of GPU memory up to " in called.json["together"]
+    assert called.json["estimate"].startswith("all this is an estimate from the model's sizes")
+    assert "could not be fetched from the model hub" in called.json["weights"]
+    assert "pass its directory, --model path/to/directory" in called.json["weights"]
+    assert "seconds per edit" not in called.json
+
+
+def test_doctor_knows_nothing_of_a_model_with_unknown_sizes(cli):
+    called = cli("doctor", "--model", "someone/unheard-of")
+    assert called.code == 3 and called.error.startswith("someone/unheard-of could not be fetched from the model hub")

@@ -82,6 +82,14 @@ def test_a_question_longer_than_the_context_is_your_input(cli):
     assert called.code == 3 and "512" in called.error
 
 
+def test_a_question_over_the_context_is_your_input_in_an_exam_too(cli, write):
+    asked = [{"question": "Short?", "answer": "x"}, {"question": "Where is it? " * 300, "answer": "x"}]
+    name = write("long.json", [{"title": "Torvik", "context": "It is far.", "questions": asked}])
+    called = cli("eval", "base", "--data", name)
+    assert called.code == 3 and called.error.startswith("passage 'Torvik' is too long: the prompt has ")
+    assert "512" in called.error
+
+
 @pytest.mark.parametrize("command", [["ask", "nowhere", "Where?"], ["eval", "nowhere", "--data"]])
 def test_an_update_that_is_none_is_your_input(cli, passages, command):
     called = cli(*command, *([passages] if command[0] == "eval" else []))

@@ -55,6 +55,9 @@ class Scripted:
         ORDERS.get(request.prompt, lambda: None)()
         return f"{os.getpid()} {request.prompt}" if request.prompt else Failure("system", "nothing was asked")
 
+    def refusals(self, prompts):
+        return [Failure("system", f"{prompt} is too long") if len(prompt) > 9 else None for prompt in prompts]
+
     def likelihood(self, readings):
         for reading in readings:
             self._check(reading.update)

@@ -127,6 +127,11 @@ def test_a_loaded_update_is_everywhere_until_it_is_released(pool, tmp_path):
         pool.sample(ask("a", update=loaded))
 
 
+def test_one_engine_refuses_for_them_all(pool):
+    refused = Failure("system", "much too long is too long")
+    assert pool.refusals(["short", "much too long", ""]) == [None, refused, None]
+
+
 def test_one_engine_describes_them_all(pool):
     assert pool.describe(Recipe(rank=3)) == {"rank": "3"}
 

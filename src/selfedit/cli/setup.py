@@ -10,13 +10,14 @@ import typer
 from rich.text import Text
 
 from selfedit.almanac import world
+from selfedit.bench.needs import needs, shape_of
 from selfedit.cli import screen
 from selfedit.cli.common import Json, Model, Set, make_config, make_engine, print_json
 from selfedit.config import Config
 from selfedit.domains.knowledge import build_documents
 from selfedit.domains.passages import read_documents
 from selfedit.endpoints import reached, used
-from selfedit.errors import InputError, Refused
+from selfedit.errors import InputError, ModelAbsent, Refused
 from selfedit.protocols import silent
 from selfedit.store import write_whole
 from selfedit.toml import to_toml
@@ -57,21 +58,41 @@ def doctor(
 
     A judge, a rubric or a teacher that the config uses is asked whether it answers.
 
-    Shows three training documents as the model will read them; only the marked tokens are learned.
+    Shows three training documents as the model will read them; only the marked tokens are learned. Of a model that is
+    not here and cannot be fetched it says what it needs, if its sizes are known.
 
     Example: selfedit doctor handbook.md --model path/to/model
     """
     config = make_config(model, overrides)
     tasks = read_documents(documents) if documents else world.tasks("practice", 3, config.seed)
-    engine = make_engine(config, silent)
     answering = {role: reached(config, role) for role in used(config)}
-    facts = {**engine.describe(config.inner.recipe()), **estimate(engine, config, tasks[0]), **answering}
+    try:
+        engine = make_engine(config, silent)
+    except ModelAbsent as error:
+        return _print_facts({**from_sizes(config, error), **answering}, json)
+    _print_facts({**engine.describe(config.inner.recipe()), **estimate(engine, config, tasks[0]), **answering}, json)
+    if not json:
+        for document in _three_documents(tasks):
+            screen.out.print(shown(engine, Example("", document)))
+
+
+def _print_facts(facts: dict[str, Any], json: bool) -> None:
     if json:
         return print_json(facts)
     for name, value in facts.items():
         screen.out.print(f"{name:<22} {value}", soft_wrap=True)
-    for document in _three_documents(tasks):
-        screen.out.print(shown(engine, Example("", document)))
+
+
+def from_sizes(config: Config, absent: ModelAbsent) -> dict[str, Any]:
+    """What a model would need that is not here. Raises `absent` again where its sizes are unknown."""
+    shape = shape_of(config.model.name)
+    if not shape:
+        raise absent
+    return {
+        **needs(shape, config),
+        "estimate": "all this is an estimate from the model's sizes; nothing was loaded, and no time was measured",
+        "weights": f"not here: {absent}",
+    }
 
 
 def estimate(engine: LocalEngine, config: Config, task: Task) -> dict[str, Any]:

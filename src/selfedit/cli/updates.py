@@ -13,7 +13,7 @@ from selfedit.cli.common import Json, Model, Set, load_update, make_config, make
 from selfedit.domains.passages import read_tasks
 from selfedit.errors import InputError
 from selfedit.evaluate import summarise
-from selfedit.experiment import make_examiner
+from selfedit.experiment import exam_texts, make_examiner, refuse_too_long
 from selfedit.protocols import silent
 from selfedit.store import read_json
 from selfedit.types import BASE, Request, SelfEdit, Task, Trial
@@ -40,8 +40,9 @@ def evaluate(
     with screen.bars() as progress:
         engine = make_engine(config, progress)
         loaded = load_update(engine, folder)
-        asked = [task for task in tasks if task.questions]
-        scores = make_examiner(config, engine).score([(loaded, task) for task in asked])
+        asked, examiner = [task for task in tasks if task.questions], make_examiner(config, engine)
+        refuse_too_long(asked, engine, lambda task: exam_texts(task, examiner.domain))
+        scores = examiner.score([(loaded, task) for task in asked])
     trials = [Trial(SelfEdit(task.id, ""), loaded, after=score) for task, score in zip(asked, scores, strict=True)]
     summary = {"closed_book": summarise(trials)}
     if json:

@@ -49,6 +49,9 @@ class FakeEngine:
 
     # Sampling
 
+    def refusals(self, prompts: Sequence[str]) -> list[Failure | None]:
+        return [None] * len(prompts)
+
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
         return [self._sample(request) for request in requests]
 

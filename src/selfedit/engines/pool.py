@@ -56,6 +56,10 @@ class Pool:
     def search(self, requests: Sequence[Request], least: float) -> list[list[str] | Failure]:
         return self._share("search", requests, self._dealt(requests), least)
 
+    def refusals(self, prompts: Sequence[str]) -> list[Failure | None]:
+        refused: list[Failure | None] = self._call({0: ("refusals", list(prompts))})[0]
+        return refused
+
     def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:
         sizes = [len(reading.prompt) + len(reading.target) for reading in readings]
         return self._share("likelihood", readings, self._deal([reading.update for reading in readings], sizes))

@@ -7,8 +7,9 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
+from selfedit import prompts
 from selfedit.config import Config
-from selfedit.experiment import make_examiner, make_outer, own_questions
+from selfedit.experiment import make_examiner, make_outer, own_questions, practice_prompts, refuse_too_long
 from selfedit.outer import run_waves
 from selfedit.protocols import Engine, Progress, silent
 from selfedit.statistics import mean_interval, spearman
@@ -28,6 +29,9 @@ def rank_edits(run: Run, config: Config, tasks: Sequence[Task], engine: Engine, 
     """
     examiner, outer = make_examiner(config, engine), make_outer(config)
     examiner = replace(examiner, likelihood=True)
+    refuse_too_long(
+        tasks, engine, lambda task: [prompts.questions(task), *practice_prompts(task, examiner.domain, config)]
+    )
     first, second = own_questions(run, tasks, examiner, outer, progress)
     written = {task.id: task.questions for task in first}
     for task in second:

@@ -74,6 +74,16 @@ def test_a_prompt_over_the_context_fails_with_both_numbers(make_engine):
     assert isinstance(answer, str)
 
 
+@pytest.mark.parametrize("template", ["", "User: {prompt}\nBot:"])
+def test_a_prompt_is_refused_as_it_would_fail(make_engine, template):
+    engine = make_engine(context=40, template=template)
+    prompts = ["x" * length for length in range(0, 48, 3)]
+    refused = engine.refusals(prompts)
+    assert None in refused and refused[-1] is not None
+    sampled = engine.sample([Request(BASE, prompt, max_new_tokens=1) for prompt in prompts])
+    assert refused == [outcome if isinstance(outcome, Failure) else None for outcome in sampled]
+
+
 def test_an_answer_stops_at_the_context(make_engine):
     engine = make_engine()
     (answer,) = engine.sample([Request(BASE, "x" * 120, max_new_tokens=50)])

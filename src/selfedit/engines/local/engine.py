@@ -100,9 +100,8 @@ class LocalEngine:
     def _side_by_side(self, recipe: Recipe) -> dict[str, str]:
         room = layout(self.model, [recipe])
         limits = fit(self.model, room, self.wave, self.memory)
-        layers = sorted({target.name.rpartition(".")[2] for target in room.targets})
         return {
-            "trainable per adapter": f"{room.size:,} parameters on {len(room.targets)} layers: {', '.join(layers)}",
+            "trainable per adapter": room.summary,
             "memory": f"{model_bytes(self.model) / 1e6:,.0f} MB of weights, "
             f"{4 * COPIES * room.size / 1e6:,.1f} MB per adapter in training, "
             f"{token_bytes(self.model, room) / 1e6:,.2f} MB per token of a step",
@@ -219,6 +218,11 @@ class LocalEngine:
 
     # Sampling and reading
 
+    def refusals(self, prompts: Sequence[str]) -> list[Failure | None]:
+        """One failure per prompt that leaves no room for an answer, None for the others."""
+        lengths = [len(self.text.prompt(prompt)) for prompt in prompts]
+        return [self._too_long(length) if length >= self.text.context else None for length in lengths]
+
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
         """One text or failure per request."""
         return self._answer([(request.update, self._ask(request)) for request in requests], self._decode, "writing")
@@ -309,7 +313,10 @@ class LocalEngine:
         return row if row.scored else Failure("system", "the target has no token whose likelihood could be read")
 
     def _too_long(self, tokens: int) -> Failure:
-        return Failure("system", f"the prompt has {tokens} tokens; the model reads at most {self.text.context}")
+        return Failure(
+            "system",
+            f"the prompt has {tokens} tokens, and the model reads at most {self.text.context}, its answer included",
+        )
 
     # Updates
 

@@ -38,14 +38,19 @@ def fit(model: PreTrainedModel, layout: Layout, wave: int, cap: int, frozen: int
     adapter = (COPIES * layout.size + 2 * frozen) * adapter_dtype(model).itemsize
     token = BACKWARD * token_bytes(model, layout)
     most = GPU_TOKENS if model.device.type == "cuda" else CPU_TOKENS
-    tokens = int(min(most, free / 2 / token))  # the other half is for adapters
-    adapters = int(min(wave, (free - tokens * token) / adapter))
-    if adapters < 1 or tokens < 1:
+    limits = shared_out(free, adapter, token, Limits(wave, most))
+    if limits.adapters < 1 or limits.tokens < 1:
         raise InputError(
             f"training one adapter takes {_mb(adapter)} and {_mb(token)} per token, and {_mb(max(free, 0))} are free; "
             "choose a lower rank or fewer targets, or allow more with --memory"
         )
-    return Limits(adapters, tokens)
+    return limits
+
+
+def shared_out(free: float, adapter: float, token: float, most: Limits) -> Limits:
+    """So many bytes for at most `most` adapters and tokens of a step, by what one of each takes."""
+    tokens = int(min(most.tokens, free / 2 / token))  # the other half is for adapters
+    return Limits(int(min(most.adapters, (free - tokens * token) / adapter)), tokens)
 
 
 def rows_that_fit(model: PreTrainedModel, tokens: int, scored: int, cap: int) -> int:

@@ -21,7 +21,7 @@ from transformers import (
 
 from selfedit import embedded
 from selfedit.config import ModelConfig
-from selfedit.errors import InputError
+from selfedit.errors import InputError, ModelAbsent
 
 
 def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -39,7 +39,7 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
             **_quantized(config, device),
         )
     except Exception as error:  # transformers raises OSError, ValueError and the hub's own errors alike
-        raise InputError(_why_not(config.name, error)) from error
+        raise _why_not(config.name, error) from error
     model.requires_grad_(False).eval()
     for layer in model.modules():
         if hasattr(layer, "support_avx512bf16_for_cpu"):
@@ -74,7 +74,7 @@ def _tokenizer(source: str, name: str) -> PreTrainedTokenizerBase:
             source, trust_remote_code=False, local_files_only=not _hub_answers()
         )
     except Exception as error:
-        raise InputError(_why_not(name, error)) from error
+        raise _why_not(name, error) from error
     if tokenizer.eos_token_id is None:
         raise InputError(
             f"the tokenizer of {name} has no end-of-text token: set eos_token in its tokenizer_config.json"
@@ -107,15 +107,19 @@ def _hub_answers() -> bool:
     return True
 
 
-def _why_not(name: str, error: Exception) -> str:
+def _why_not(name: str, error: Exception) -> InputError:
     text = str(error)
     if "safetensors" in text and Path(name).exists():
-        return f"{name} has no safetensors weights; convert them: only safetensors files are loaded, pickles never are"
+        return InputError(
+            f"{name} has no safetensors weights; convert them: only safetensors files are loaded, pickles never are"
+        )
     if "trust_remote_code" in text or "custom code" in text:
-        return f"{name} needs code of its own to run, and code from a model is never run here; choose another model"
+        return InputError(
+            f"{name} needs code of its own to run, and code from a model is never run here; choose another model"
+        )
     if Path(name).exists():
-        return f"{name} cannot be loaded: {text.splitlines()[0]}"
-    return (
+        return InputError(f"{name} cannot be loaded: {text.splitlines()[0]}")
+    return ModelAbsent(
         f"{name} could not be fetched from the model hub: {text.splitlines()[0]}; download it where there is a "
         "network and pass its directory, --model path/to/directory, or use --model almanac"
     )

@@ -76,6 +76,12 @@ class Layout:
         """Numbers in one adapter."""
         return sum(self.sizes)
 
+    @property
+    def summary(self) -> str:
+        """What is trained, for people."""
+        kinds = sorted({target.name.rpartition(".")[2] for target in self.targets})
+        return f"{self.size:,} parameters on {len(self.targets)} layers: {', '.join(kinds)}"
+
     def views(self, flat: Tensor) -> dict[str, Pair]:
         """Flat adapters [K, size] as (A [K, rank, inputs], B [K, outputs, rank]) per layer; no copy."""
         parts, count, rank = iter(flat.split(self.sizes, dim=1)), len(flat), self.rank
