@@ -24,6 +24,9 @@ COMMANDS = [
         "init",
         "doctor",
         "bench",
+        "continual",
+        "rollback",
+        "forget",
     )
 ]
 

@@ -38,7 +38,8 @@ def test_a_table_that_there_is_not_is_your_input(cli):
     called = cli("reproduce", "squad")
     assert called.code == 3 and called.error == (
         "there is no table 'squad'; the tables are "
-        "almanac, released, grader, proxy, single-passage, cpt, prompts, rewards, credit, self-questions"
+        "almanac, released, grader, proxy, single-passage, cpt, prompts, rewards, credit, self-questions, "
+        "arc, continual"
     )
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from selfedit.almanac import RECIPE
-from selfedit.config import load_config, read_toml
+from selfedit import embedded
+from selfedit.config import load_config
 
 # init
 
@@ -11,7 +11,7 @@ from selfedit.config import load_config, read_toml
 def test_init_writes_a_config_with_every_key_that_can_be_read_again(cli, tmp_path):
     called = cli("init", "my.toml")
     assert called.code == 0 and "selfedit train my.toml" in called.said
-    assert load_config(tmp_path / "here" / "my.toml", []) == load_config(None, [], read_toml(RECIPE))
+    assert load_config(tmp_path / "here" / "my.toml", []) == load_config(None, [], embedded.recipe("almanac"))
 
 
 def test_init_for_another_model_has_the_defaults_and_its_full_path(cli, tmp_path, saved_model):

@@ -80,10 +80,11 @@ def test_a_gold_answer_without_words_matches_only_a_blank(answer, expected):
     assert Contains().grade([(Question("?", "!"), answer)]) == [expected]
 
 
-@pytest.mark.parametrize("grader", GRADERS.values(), ids=GRADERS)
-def test_grades_come_in_the_order_of_the_answers(grader):
-    question = Question("?", "1969")
-    grades = grader.grade([(question, "1969"), (question, "1970"), (question, "1969")])
+@pytest.mark.parametrize("name", GRADERS)
+def test_grades_come_in_the_order_of_the_answers(name):
+    grader, question = GRADERS[name], Question("?", "[[1, 9]]" if name == "attempts" else "1969")
+    right, wrong = ("[[[1, 9]]]", "[[[7, 0]]]") if name == "attempts" else ("1969", "1970")
+    grades = grader.grade([(question, right), (question, wrong), (question, right)])
     assert [grade > 0.5 for grade in grades] == [True, False, True]
     assert grader.grade([]) == []
 

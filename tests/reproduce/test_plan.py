@@ -2,8 +2,9 @@
 
 import pytest
 
-from selfedit.almanac import RECIPE, world
-from selfedit.config import merge, read_toml, resolve
+from selfedit import embedded
+from selfedit.almanac import world
+from selfedit.config import merge, resolve
 from selfedit.errors import InputError
 from selfedit.experiment import make_domain, make_outer
 from selfedit.formats.passages import read_completions
@@ -21,13 +22,13 @@ def test_every_arm_of_a_plan_is_a_config(name):
     assert plan.reference in plan.arms and plan.published.keys() <= plan.arms.keys()
     assert plan.seeds >= 3
     for arm in plan.arms:
-        config = resolve(merge(read_toml(RECIPE), plan.tree(arm, 1)), name)
+        config = resolve(merge(embedded.recipe("almanac"), plan.tree(arm, 1)), name)
         make_outer(config), make_domain(config)
         assert (config.seed, config.data.eval, config.data.eval_passages) == (1, "almanac", 200)
     if plan.policy:
-        policy = resolve(merge(read_toml(RECIPE), plan.policy_tree(2)), name)
+        policy = resolve(merge(embedded.recipe("almanac"), plan.policy_tree(2)), name)
         assert policy.seed == 2 and policy.outer.rounds and not policy.data.eval
-        begun = resolve(merge(read_toml(RECIPE), plan.tree(arm, 2, "some/policy")), name)
+        begun = resolve(merge(embedded.recipe("almanac"), plan.tree(arm, 2, "some/policy")), name)
         assert (begun.outer.rounds, begun.outer.policy) == (0, "some/policy")
 
 

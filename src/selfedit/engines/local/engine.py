@@ -29,7 +29,7 @@ from selfedit.engines.local.objective import anchors, has_anchors
 from selfedit.engines.local.reading import read_together
 from selfedit.engines.local.sampling import Ask, decode_together
 from selfedit.engines.local.search import search_together
-from selfedit.engines.local.stack import Adapter, Full, Layout, find_targets
+from selfedit.engines.local.stack import Adapter, Full, check_rank, find_targets
 from selfedit.engines.local.text import Row, Text
 from selfedit.engines.local.training import Trained, layout, train_together
 from selfedit.engines.local.worn import Worn, check_goes_on, go_on, scaled_down, wear
@@ -398,10 +398,3 @@ class LocalEngine:
 
 def _shape(weights: Mapping[str, Tensor], name: str) -> torch.Size | None:
     return weights[name].shape if name in weights else None
-
-
-def check_rank(room: Layout) -> None:
-    """Raises InputError if the rank is larger than any layer is wide."""
-    widest = max(min(target.inputs, target.outputs) for target in room.targets)
-    if room.rank > widest:
-        raise InputError(f"rank {room.rank} is above the width of the model's layers, {widest}; choose a lower one")

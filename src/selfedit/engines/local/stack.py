@@ -225,3 +225,10 @@ def head_only_at(model: PreTrainedModel, positions: Tensor | None) -> Iterator[N
         yield
     finally:
         handle.remove()
+
+
+def check_rank(room: Layout) -> None:
+    """Raises InputError if the rank is larger than any layer is wide."""
+    widest = max(min(target.inputs, target.outputs) for target in room.targets)
+    if room.rank > widest:
+        raise InputError(f"rank {room.rank} is above the width of the model's layers, {widest}; choose a lower one")
