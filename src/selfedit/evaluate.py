@@ -10,7 +10,7 @@ from selfedit.errors import EngineError
 from selfedit.inner import Examiner, derive_seed, run_inner
 from selfedit.outer import Outer, Remember, propose
 from selfedit.protocols import Domain, Progress, Sampler, silent
-from selfedit.statistics import Interval, mean_interval, paired_interval
+from selfedit.statistics import mean_interval, paired_interval
 from selfedit.types import BASE, Failure, SelfEdit, Task, Trial, Update
 
 Condition = Callable[[Sequence[Task]], list[Trial]]
@@ -152,7 +152,7 @@ def summarise(trials: Sequence[Trial]) -> dict[str, Any]:
     interval = mean_interval(values)
     blanks = [trial.after.blank for trial in trials if trial.after]
     return {
-        **_fields(interval),
+        **interval.fields,
         "blank": sum(blanks) / len(blanks) if blanks else 0.0,
         "n": interval.n,
         "failed": len(trials) - len(values),
@@ -172,11 +172,7 @@ def paired_gain(after: Sequence[Trial], before: Sequence[Trial]) -> dict[str, fl
     pairs = [(a, b) for a, b in scores if a is not None and b is not None]
     if not pairs:
         raise EngineError(f"no task was scored under both conditions; {_first_failure([*after, *before])}")
-    return _fields(paired_interval([a for a, _ in pairs], [b for _, b in pairs]))
-
-
-def _fields(interval: Interval) -> dict[str, float]:
-    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
+    return paired_interval([a for a, _ in pairs], [b for _, b in pairs]).fields
 
 
 def across_seeds(runs: Sequence[Mapping[str, Sequence[Trial]]]) -> dict[str, Any]:
@@ -189,7 +185,7 @@ def across_seeds(runs: Sequence[Mapping[str, Sequence[Trial]]]) -> dict[str, Any
         per_run = [summarise(run[name]) for run in runs]
         interval = mean_interval(_task_means([run[name] for run in runs]))
         table[name] = {
-            **_fields(interval),
+            **interval.fields,
             "blank": sum(row["blank"] for row in per_run) / len(runs),
             "n": interval.n,
             "failed": sum(row["failed"] for row in per_run),
@@ -198,7 +194,7 @@ def across_seeds(runs: Sequence[Mapping[str, Sequence[Trial]]]) -> dict[str, Any
         }
     if table.keys() >= {"after_rl", "own_edits"}:
         after, before = (_task_means([run[name] for run in runs]) for name in ("after_rl", "own_edits"))
-        table["rl_gain"] = _fields(paired_interval(after, before))
+        table["rl_gain"] = paired_interval(after, before).fields
     return table
 
 
@@ -206,7 +202,7 @@ def paired_across_seeds(
     runs: Sequence[Mapping[str, Sequence[Trial]]], others: Sequence[Mapping[str, Sequence[Trial]]], row: str
 ) -> dict[str, float]:
     """The mean difference between two sets of runs in one condition, paired by task, each task's mean over its runs."""
-    return _fields(paired_interval(_task_means([run[row] for run in runs]), _task_means([run[row] for run in others])))
+    return paired_interval(*(_task_means([run[row] for run in of_arm]) for of_arm in (runs, others))).fields
 
 
 def _task_means(runs: Sequence[Sequence[Trial]]) -> list[float]:

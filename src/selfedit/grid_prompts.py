@@ -99,6 +99,15 @@ _MORE = (
     "copies is how often each example comes again in other colours; rank is the adapter's; early_stop ends training at "
     "a loss below it (0: never); views is in how many ways the test is asked.\n"
 )
+GROUPS = ("basic", "size", "chain", "repeat")
+"""The groups of augmentations that a plan switches on or off (spec 3.3)."""
+
+
+def switch(group: str) -> str:
+    """The key of a plan that does it."""
+    return f"use_{group}_augmentations"
+
+
 STRATEGIES = ("train_using_all_tokens", "train_using_output_tokens")
 LATER = "train_using_later_outputs"
 """What the loss falls on: everything, the last output, or (wide plans) every output but the first."""
@@ -136,7 +145,7 @@ class Chat:
 
 def _skeleton(wide: bool) -> Mapping[str, Any]:
     """A plan with every key, and the least that can be chosen."""
-    switches: dict[str, Any] = {f"use_{name}_augmentations": False for name in ("basic", "size", "chain", "repeat")}
+    switches: dict[str, Any] = {switch(group): False for group in GROUPS}
     training: dict[str, Any] = {"strategy": STRATEGIES[0], "learning_rate": 1e-5, "num_train_epochs": 1}
     if not wide:
         return {"data_generation": switches, "training": training}

@@ -9,7 +9,8 @@ from itertools import islice
 from statistics import fmean
 from typing import TypeVar
 
-from selfedit.protocols import Domain, Engine, Grader, Reward, Weighing
+from selfedit.errors import EngineError
+from selfedit.protocols import Domain, Engine, Grader, Reward, Trainer, Weighing
 from selfedit.reward import FLOOR
 from selfedit.types import BASE, Failure, Job, Question, Reading, Request, Score, SelfEdit, Task, Trial, Update
 
@@ -101,7 +102,7 @@ class Examiner:
         ]
         texts = [_whole(of_views) for of_views in _grouped(requests, self._say)]
         if self.weighing:
-            return self._weighed(self.weighing, asked, texts)
+            return self._weighed(self.weighing, asked, views, texts)
         return [
             said if isinstance(said, Failure) else domain.answer(of.task, of.question, said)
             for of, said in zip(asked, texts, strict=True)
@@ -113,7 +114,11 @@ class Examiner:
         return [text if isinstance(text, Failure) else [text] for text in self.engine.sample(requests)]
 
     def _weighed(
-        self, weighing: Weighing, asked: Sequence[Asked], texts: Sequence[list[list[str]] | Failure]
+        self,
+        weighing: Weighing,
+        asked: Sequence[Asked],
+        views: Sequence[Sequence[str]],
+        texts: Sequence[list[list[str]] | Failure],
     ) -> list[str | Failure]:
         """The answers made of the candidates, the most probable first."""
         found = [
@@ -121,8 +126,8 @@ class Examiner:
             for of, said in zip(asked, texts, strict=True)
         ]
         readings = [
-            self._readings(of, candidate)
-            for of, of_question in zip(asked, found, strict=True)
+            _in_views(of.update, prompts, self._targets(of, candidate))
+            for of, prompts, of_question in zip(asked, views, found, strict=True)
             for candidate in of_question
         ]
         read = iter(zip(readings, _grouped(readings, self.engine.likelihood), strict=True))
@@ -132,11 +137,9 @@ class Examiner:
             for said, candidates, of_question in zip(texts, found, weights, strict=True)
         ]
 
-    def _readings(self, of: Asked, answer: str) -> list[Reading]:
-        """An answer in every view of its question."""
-        prompts = self.domain.exam(of.task, of.question, of.edit)
-        targets = self.domain.targets(of.task, replace(of.question, target=answer), of.edit)
-        return [Reading(of.update, prompt, target) for prompt, target in zip(prompts, targets, strict=True)]
+    def _targets(self, of: Asked, answer: str) -> list[str]:
+        """An answer as it follows every view of its question."""
+        return self.domain.targets(of.task, replace(of.question, target=answer), of.edit)
 
     def grades(self, questions: Sequence[Question], answers: Sequence[str | Failure]) -> list[float | Failure]:
         """Grades of the answers; an answer that failed is its own grade."""
@@ -150,14 +153,9 @@ class Examiner:
         targets = [self.domain.targets(of.task, of.question, of.edit) for of in asked]
         self._hear([of for of, fixed in zip(asked, targets, strict=True) if not fixed])
         readings = [
-            [
-                Reading(of.update, prompt, target)
-                for prompt, target in zip(
-                    self.domain.exam(of.task, of.question, of.edit),
-                    fixed or [" " + self._right[of.question]],
-                    strict=True,
-                )
-            ]
+            _in_views(
+                of.update, self.domain.exam(of.task, of.question, of.edit), fixed or [" " + self._right[of.question]]
+            )
             for of, fixed in zip(asked, targets, strict=True)
         ]
         return [_mean(values) for values in _grouped(readings, self.engine.likelihood)]
@@ -189,6 +187,11 @@ def _grouped(groups: Sequence[Sequence[Item]], do: Callable[[Sequence[Item]], Se
     items = [item for group in groups for item in group]
     values = iter([value for _, value in zip(items, do(items), strict=True)])
     return [list(islice(values, len(group))) for group in groups]
+
+
+def _in_views(update: Update, prompts: Sequence[str], targets: Sequence[str]) -> list[Reading]:
+    """One answer after every prompt of its question."""
+    return [Reading(update, prompt, target) for prompt, target in zip(prompts, targets, strict=True)]
 
 
 def _whole(texts: Sequence[list[str] | Failure]) -> list[list[str]] | Failure:
@@ -266,6 +269,14 @@ def adapt(
         for index in group
     }
     return [filled.get(index, trial) for index, trial in enumerate(trials)]
+
+
+def train_one(trainer: Trainer, job: Job, failed: str) -> Update:
+    """The update of a job that nothing goes on without. Raises EngineError, `failed` and why."""
+    (outcome,) = trainer.train([job])
+    if isinstance(outcome, Failure):
+        raise EngineError(f"{failed}: {outcome.message}")
+    return outcome
 
 
 def _job(trials: Sequence[Trial], parent: Update, seed: int) -> Job:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from selfedit.errors import BadEdit, EngineError
-from selfedit.inner import Examiner, derive_seed, run_inner
+from selfedit.errors import BadEdit
+from selfedit.inner import Examiner, derive_seed, run_inner, train_one
 from selfedit.protocols import Credit, Domain, Progress, Proxy, Reward, Sampler, Trainer, silent
 from selfedit.reward import FLOOR
 from selfedit.types import BASE, Example, Failure, Job, Recipe, Request, SelfEdit, Task, Trial, Update
@@ -90,9 +90,7 @@ def learn_earlier(stage: str, policy: Update, examiner: Examiner, outer: Outer, 
         examples = tuple(example for trial in written for example in trial.edit.examples)
         recipe = examiner.domain.without_edit(outer.earlier[0]).recipe
         job = Job(policy, examples, recipe, derive_seed(outer.seed, stage, "earlier"))
-        (update,) = examiner.engine.train([job])
-        if isinstance(update, Failure):
-            raise EngineError(f"the earlier tasks could not be learned: {update.message}")
+        update = train_one(examiner.engine, job, "the earlier tasks could not be learned")
         examiner.engine.save(update, folder)
         examiner.engine.release([update])
     return examiner.engine.load(folder)
@@ -224,10 +222,7 @@ def improve(policy: Update, trials: Sequence[Trial], outer: Outer, trainer: Trai
     examples = tuple(credited(trials, outer.credit))
     if not examples:
         return policy  # no edit earned credit: nothing to learn from this round
-    (outcome,) = trainer.train([Job(policy, examples, outer.recipe, seed)])
-    if isinstance(outcome, Failure):
-        raise EngineError(f"the policy update failed: {outcome.message}")
-    return outcome
+    return train_one(trainer, Job(policy, examples, outer.recipe, seed), "the policy update failed")
 
 
 def credited(trials: Sequence[Trial], credit: Credit) -> Iterator[Example]:

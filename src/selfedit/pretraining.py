@@ -139,10 +139,11 @@ def train(
     save()
 
 
-def command(description: str | None, steps: int) -> argparse.Namespace:
+def main(pretrain: Callable[[Path, int, int], None], description: str | None, steps: int) -> None:
     """The command line of a recipe: output folder, steps and seed."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="folder for the weights and the checkpoint")
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    pretrain(arguments.output, arguments.steps, arguments.seed)

@@ -24,6 +24,11 @@ class Interval:
     high: float
     n: int
 
+    @property
+    def fields(self) -> dict[str, float]:
+        """As tables have it, without the count."""
+        return {"mean": self.mean, "low": self.low, "high": self.high}
+
 
 def mean_interval(values: Sequence[float]) -> Interval:
     """The mean of per-task values and its two-sided 95 % Student t interval, in the unit of the values.

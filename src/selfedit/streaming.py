@@ -12,7 +12,7 @@ from selfedit.continual import Means, make_keeper
 from selfedit.continual.bank import routed_home
 from selfedit.continual.remarks import remarks
 from selfedit.continual.stream import Continual, Cut, Streams, drop_others, run_streams
-from selfedit.continual.summary import fields, matrix, records, summarise
+from selfedit.continual.summary import matrix, records, summarise
 from selfedit.continual.watch import Watch
 from selfedit.errors import InputError
 from selfedit.experiment import make_domain, make_examiner, make_outer
@@ -71,9 +71,8 @@ def run_continual(
         "remarks": remarks(streams.tasks, pasts, waves),
     }
     if how.keeper.bank and found:
-        summary["routing"] = fields(
-            mean_interval(routed_home(how.keeper.bank, begun.start, pasts, streams.tasks, how.examiner.domain))
-        )
+        shares = routed_home(how.keeper.bank, begun.start, pasts, streams.tasks, how.examiner.domain)
+        summary["routing"] = mean_interval(shares).fields
     if found:
         run.write_json("matrix.json", matrix(found, _dataset(run), config.model.name))
     run.write_json("summary.json", summary)
@@ -86,9 +85,9 @@ def make_continual(
     config: Config,
     tasks: Mapping[str, Sequence[Task]],
     engine: Engine,
-    progress: Progress = silent,
-    cut: Cut = lambda task: [task],
-    questions: Mapping[str, tuple[Question, ...]] = {},
+    progress: Progress,
+    cut: Cut,
+    questions: Mapping[str, tuple[Question, ...]],
 ) -> Continual:
     """How the config says that streams are learned and watched."""
     examiner, outer, continual = make_examiner(config, engine, folder=run.path), make_outer(config), config.continual
@@ -183,7 +182,7 @@ def costs(
     edits = max(1, sum(len(tasks) for tasks in streams.tasks))
     seconds: dict[int, float] = {}
     for wave in run.waves():
-        if wave.stage in ("write", "ask", "learn"):
+        if wave.stage in LEARNING:
             seconds[wave.number] = seconds.get(wave.number, 0.0) + wave.seconds / len(wave.trials)
     learned = waves.get("learn", {})
     trained = {

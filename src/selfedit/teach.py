@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from selfedit.config import Config
-from selfedit.errors import EngineError
 from selfedit.evaluate import paired_gain, summarise
 from selfedit.experiment import make_examiner, make_outer
-from selfedit.inner import Examiner, derive_seed, examine, settle
+from selfedit.inner import Examiner, derive_seed, examine, settle, train_one
 from selfedit.outer import Outer, propose
 from selfedit.protocols import Engine, Progress, silent
 from selfedit.store import Run
-from selfedit.types import Failure, Job, SelfEdit, Task, Trial, Update
+from selfedit.types import Job, SelfEdit, Task, Trial, Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +81,8 @@ def write_notes(
 def learn(notes: Sequence[Trial], policy: Update, engine: Engine, outer: Outer) -> Update:
     """One adapter from every document of every note, each document once, by the recipe of the last."""
     examples = tuple(dict.fromkeys(example for trial in notes for example in trial.edit.examples))
-    (outcome,) = engine.train([Job(policy, examples, notes[-1].edit.recipe, derive_seed(outer.seed, "adapter"))])
-    if isinstance(outcome, Failure):
-        raise EngineError(f"the adapter could not be trained: {outcome.message}")
-    return outcome
+    job = Job(policy, examples, notes[-1].edit.recipe, derive_seed(outer.seed, "adapter"))
+    return train_one(engine, job, "the adapter could not be trained")
 
 
 def sit_exam(

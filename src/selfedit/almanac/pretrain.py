@@ -111,5 +111,4 @@ def pretrain(output: Path, steps: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    arguments = pretraining.command(__doc__, steps=6000)
-    pretrain(arguments.output, arguments.steps, arguments.seed)
+    pretraining.main(pretrain, __doc__, steps=6000)

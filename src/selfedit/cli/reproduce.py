@@ -141,8 +141,8 @@ def _policy(plan: Plan, seed: int, folder: Path, run: Callable[..., Any]) -> str
     return str(update_folder(path))
 
 
-def _config(tree: dict[str, Any], asked: Asked) -> Config:
-    model = asked.model or "almanac"
+def _config(tree: dict[str, Any], asked: Asked, embedded_model: str = "almanac") -> Config:
+    model = asked.model or embedded_model
     return load_config(None, asked.overrides, merge(merge(embedded.recipe(model), tree), {"model": {"name": model}}))
 
 
@@ -186,15 +186,13 @@ def arc(asked: Asked) -> dict[str, Any]:
 
 def _arc_config(asked: Asked, seed: int) -> Config:
     """The embedded grid model's recipe, or SEAL's for another model; ARC's files instead of generated tasks."""
-    model = asked.model or "mosaic"
     tree: dict[str, Any] = {"domain": "arc", "seed": seed, "data": {"train": "mosaic", "eval": "mosaic"}}
-    if model != "mosaic":
+    if asked.model and asked.model != "mosaic":
         tree["arc"] = {"format": "seal"}
     if asked.tasks:
         tree["data"] = {"train": str(asked.data or "mosaic"), "eval": str(asked.tasks)}
         tree["outer"] = {} if asked.data else {"rounds": 0}
-    base = merge(merge(embedded.recipe(model), tree), {"model": {"name": model}})
-    return load_config(None, asked.overrides, base)
+    return _config(tree, asked, "mosaic")
 
 
 def keepers(asked: Asked) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from selfedit.errors import EngineError
-from selfedit.statistics import Interval, mean_interval, ratio_interval
+from selfedit.statistics import mean_interval, ratio_interval
 from selfedit.types import Failure, Trial
 
 Waves = Mapping[str, Mapping[int, Sequence[Trial]]]
@@ -133,24 +133,24 @@ def summarise(found: Sequence[Record]) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "streams": len(found),
         "tasks": length,
-        "before": fields(mean_interval([record.before for record in found])),
+        "before": mean_interval([record.before for record in found]).fields,
     }
     if not last:
         return summary
-    summary["just_edited"] = fields(mean_interval([record.just_edited(length) for record in found]))
-    summary["after"] = fields(mean_interval([record.seen(last) for record in found]))
+    summary["just_edited"] = mean_interval([record.just_edited(length) for record in found]).fields
+    summary["after"] = mean_interval([record.seen(last) for record in found]).fields
     summary["retention"] = {
-        str(done): fields(ratio_interval([r.seen(done) for r in found], [r.just_edited(done) for r in found]))
+        str(done): ratio_interval([r.seen(done) for r in found], [r.just_edited(done) for r in found]).fields
         for done in steps
         if any(record.just_edited(done) for record in found)
     }
     summary["control"] = {
-        group: fields(mean_interval([record.control[last][group] for record in found]))
+        group: mean_interval([record.control[last][group] for record in found]).fields
         for group in found[0].control.get(last, {})
     }
     if last in found[0].bits:
-        summary["bits"] = fields(mean_interval([record.bits[last] for record in found]))
-        summary["kl"] = fields(mean_interval([record.kl[last] for record in found]))
+        summary["bits"] = mean_interval([record.bits[last] for record in found]).fields
+        summary["kl"] = mean_interval([record.kl[last] for record in found]).fields
     summary["curve"] = {
         "edits": steps,
         "seen": [fmean(record.seen(done) for record in found) for done in steps],
@@ -159,10 +159,6 @@ def summarise(found: Sequence[Record]) -> dict[str, Any]:
         ],
     }
     return summary
-
-
-def fields(interval: Interval) -> dict[str, float]:
-    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
 
 
 def matrix(found: Sequence[Record], dataset: str, model: str) -> dict[str, Any]:

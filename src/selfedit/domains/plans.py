@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selfedit.domains.grids import AUGMENTATIONS
 from selfedit.errors import BadEdit
+from selfedit.grid_prompts import switch
 from selfedit.types import Recipe
 
 
@@ -25,7 +26,7 @@ class DataGeneration(_Table):
     @property
     def groups(self) -> list[str]:
         """The chosen keys of AUGMENTATIONS."""
-        return [group for group in AUGMENTATIONS if getattr(self, f"use_{group}_augmentations")]
+        return [group for group in AUGMENTATIONS if getattr(self, switch(group))]
 
 
 class _Training(_Table):

@@ -197,5 +197,4 @@ def pretrain(output: Path, steps: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    arguments = pretraining.command(__doc__, steps=11_000)
-    pretrain(arguments.output, arguments.steps, arguments.seed)
+    pretraining.main(pretrain, __doc__, steps=11_000)

@@ -13,7 +13,7 @@ from random import Random
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from selfedit.grid_prompts import FORMATS, LATER, STRATEGIES, Pair
+from selfedit.grid_prompts import FORMATS, GROUPS, LATER, STRATEGIES, Pair, switch
 from selfedit.mosaic.families import SIDE
 
 END, PAD, OTHER = "<|end|>", "<|pad|>", "<|other|>"
@@ -26,7 +26,6 @@ CONTEXT = 1024
 
 Encode = Callable[[str], list[int]]
 
-SWITCHES = ("basic", "size", "chain", "repeat")
 RATES = ("3e-5", "1e-4", "3e-4", "1e-3", "3e-3", "1e-2", "3e-2")
 EPOCHS = tuple("12345678")
 COPIES, RANKS, STOPS, VIEWS = ("1", "2", "3", "4"), ("4", "8", "16", "32"), ("0.0", "0.01", "0.1"), ("4", "8", "16")
@@ -37,7 +36,7 @@ _Slot = tuple[str, tuple[str, ...]]
 
 def _plan(wide: bool) -> list[_Slot]:
     booleans = ("true", "false")
-    switches = [f'"use_{name}_augmentations": ' for name in SWITCHES]
+    switches = [f'"{switch(group)}": ' for group in GROUPS]
     slots: list[_Slot] = [('{"data_generation": {' + switches[0], booleans)]
     slots += [(", " + switch, booleans) for switch in switches[1:]]
     slots += [(', "copies": ', COPIES)] if wide else []

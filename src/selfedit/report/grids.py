@@ -9,6 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from selfedit.grid_prompts import GROUPS, switch
+
 PALETTE = (
     *("#000000", "#0074d9", "#ff4136", "#2ecc40", "#ffdc00"),
     *("#aaaaaa", "#f012be", "#ff851b", "#7fdbff", "#870c25"),
@@ -17,8 +19,6 @@ PALETTE = (
 
 CELL, LARGEST = 12, 150
 """Pixels per cell, and of the longer side of a picture at most."""
-
-GROUPS = ("basic", "size", "chain", "repeat")
 
 
 def picture(text: str) -> str | Markup:
@@ -74,7 +74,7 @@ def _plan(plan: Mapping[str, Any]) -> Markup:
     boxes = [
         Markup('<rect x="{}" y="1" width="46" height="18" fill="{}"/><text x="{}" y="14" {}>{}</text>').format(
             50 * place + 1,
-            PALETTE[3 if data.get(f"use_{name}_augmentations") is True else 5],
+            PALETTE[3 if data.get(switch(name)) is True else 5],
             50 * place + 24,
             Markup('font-size="11" text-anchor="middle"'),
             name,

@@ -13,15 +13,16 @@ from typing import Any
 from selfedit.config import ArcConfig, Config
 from selfedit.domains.arc import demonstrations
 from selfedit.domains.grids import to_grid
-from selfedit.evaluate import Condition, run_conditions
+from selfedit.evaluate import Condition, conditions, run_conditions
 from selfedit.experiment import make_examiner, make_outer
+from selfedit.grid_prompts import GROUPS, switch
 from selfedit.inner import Examiner, derive_seed, run_inner
 from selfedit.outer import Outer, propose, read, run_outer
 from selfedit.protocols import Engine, Progress, silent
 from selfedit.reward import solved
-from selfedit.statistics import Interval, mean_interval, paired_interval
+from selfedit.statistics import mean_interval, paired_interval
 from selfedit.store import Run
-from selfedit.types import BASE, SelfEdit, Task, Trial, Update
+from selfedit.types import BASE, Task, Trial, Update
 
 PLANS = 5
 """Plans that a policy writes for every task (spec 3.2)."""
@@ -42,7 +43,7 @@ EPOCHS = 8
 
 
 def _plan(groups: Sequence[str], rate: float) -> str:
-    switches = {f"use_{name}_augmentations": name in groups for name in ("basic", "size", "chain", "repeat")}
+    switches = {switch(group): group in groups for group in GROUPS}
     training = {"strategy": "train_using_output_tokens", "learning_rate": rate, "num_train_epochs": EPOCHS}
     return json.dumps({"data_generation": switches, "training": training})
 
@@ -61,7 +62,7 @@ def run_arc(
     Without rounds there are no plans of the model's own, and one made by hand stands for them.
     """
     examiner, outer = make_examiner(config, engine), make_outer(config, run.path)
-    rows: dict[str, Condition] = {"in_context": partial(_in_context, examiner)}
+    rows: dict[str, Condition] = {"in_context": conditions(BASE, examiner, outer)["base"]}
     if not outer.rounds:
         rows["by_hand"] = partial(_by_hand, examiner, outer, hand_made()[:1])
     else:
@@ -71,11 +72,6 @@ def run_arc(
     if outer.rounds and config.seed == 0:
         rows["oracle"] = partial(_by_hand, examiner, outer, hand_made())
     return run_conditions(evaluation, rows, config.wave // PLANS, run.remember, progress)
-
-
-def _in_context(examiner: Examiner, tasks: Sequence[Task]) -> list[Trial]:
-    scores = examiner.score([(BASE, task) for task in tasks])
-    return [Trial(SelfEdit(task.id, ""), BASE, after=score) for task, score in zip(tasks, scores, strict=True)]
 
 
 def _planned(examiner: Examiner, outer: Outer, policy: Update, tasks: Sequence[Task]) -> list[Trial]:
@@ -131,18 +127,24 @@ def summarise_arc(runs: Sequence[Rows]) -> dict[str, Any]:
     """
     rows = {name: [run[name] for run in runs if name in run] for name in runs[0]}
     values = {name: _by_task(of_row, max if name == "oracle" else fmean) for name, of_row in rows.items()}
-    table: dict[str, Any] = {name: _fields(mean_interval(of_row)) for name, of_row in values.items()}
+    table: dict[str, Any] = {name: asdict(mean_interval(list(of_row.values()))) for name, of_row in values.items()}
     for name in values:
         trials = [trial for of_run in rows[name] for trial in of_run]
         table[name]["tokens"] = round(fmean([trial.update.tokens if trial.update else 0 for trial in trials]))
         table[name]["unreadable"] = fmean([bool(trial.failure and trial.failure.blame == "policy") for trial in trials])
     if "after_rl" in values:
-        table["rl_gain"] = _fields(paired_interval(values["after_rl"], values["before_rl"]))
-        table["plan_gain"] = _fields(paired_interval(values["before_rl"], values["in_context"]))
+        table["rl_gain"] = _difference(values["after_rl"], values["before_rl"])
+        table["plan_gain"] = _difference(values["before_rl"], values["in_context"])
     return table
 
 
-def _by_task(runs: Sequence[Sequence[Trial]], of_plans: Callable[[Sequence[float]], float]) -> list[float]:
+def _difference(after: Mapping[str, float], before: Mapping[str, float]) -> dict[str, Any]:
+    """Paired by task, on those that the system failed in neither."""
+    both = [task_id for task_id in after if task_id in before]
+    return asdict(paired_interval([after[task_id] for task_id in both], [before[task_id] for task_id in both]))
+
+
+def _by_task(runs: Sequence[Sequence[Trial]], of_plans: Callable[[Sequence[float]], float]) -> dict[str, float]:
     """One value per task that the system never failed: the mean over runs of what its trials make together."""
     tasks: dict[str, list[list[float | None]]] = {}
     for run in runs:
@@ -151,15 +153,11 @@ def _by_task(runs: Sequence[Sequence[Trial]], of_plans: Callable[[Sequence[float
             own.setdefault(trial.edit.task_id, []).append(outcome(trial))
         for task_id, values in own.items():
             tasks.setdefault(task_id, []).append(values)
-    return [
-        fmean(of_plans([value or 0.0 for value in values]) for values in of_task)
-        for of_task in tasks.values()
+    return {
+        task_id: fmean(of_plans([value or 0.0 for value in values]) for values in of_task)
+        for task_id, of_task in tasks.items()
         if all(value is not None for values in of_task for value in values)
-    ]
-
-
-def _fields(interval: Interval) -> dict[str, Any]:
-    return asdict(interval)
+    }
 
 
 # Time

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selfedit.config import merge, read_toml
-from selfedit.continual.summary import Record, fields, summarise
+from selfedit.continual.summary import Record, summarise
 from selfedit.errors import InputError
 from selfedit.reproduce.plan import FOLDER
 from selfedit.statistics import paired_interval
@@ -106,7 +106,7 @@ def summarise_keepers(plan: KeeperPlan, found: Mapping[str, Mapping[str, Runs]])
     if "merge" in found:
         summary["against_merge"] = {
             name: {
-                length: fields(paired_interval(_after(runs[length]), _after(found["merge"][length]))) for length in runs
+                length: paired_interval(_after(runs[length]), _after(found["merge"][length])).fields for length in runs
             }
             for name, runs in found.items()
             if name != "merge"

@@ -57,12 +57,12 @@ def decode_together(
     width = max(len(asks) for _, asks in groups)
     filler = Ask([next(iter(stops))], max_new_tokens=0)
     asks = [ask for _, group in groups for ask in [*group, *[filler] * (width - len(group))]]
-    with Worn(model, [adapter for adapter, _ in groups if adapter]) as worn:
+    with Wearing(model, [adapter for adapter, _ in groups if adapter]) as worn:
         tokens = _decode(model, asks, width, stops, on_token, worn)
     return [tokens[g * width : g * width + len(group)] for g, (_, group) in enumerate(groups)]
 
 
-class Worn(ExitStack):
+class Wearing(ExitStack):
     """The adapters attached to the model, one per group of rows; none if there are none."""
 
     def __init__(self, model: PreTrainedModel, adapters: Sequence[Adapter]) -> None:
@@ -78,7 +78,7 @@ class Worn(ExitStack):
 
 
 def _decode(
-    model: PreTrainedModel, asks: Sequence[Ask], width: int, stops: frozenset[int], on_token: OnToken, worn: Worn
+    model: PreTrainedModel, asks: Sequence[Ask], width: int, stops: frozenset[int], on_token: OnToken, worn: Wearing
 ) -> list[list[int]]:
     ids, mask = left_pad(asks, model.device)
     canvas = Places(model)

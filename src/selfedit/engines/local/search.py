@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from selfedit.engines.local.places import Places
-from selfedit.engines.local.sampling import Ask, Worn, left_pad, make_cache
+from selfedit.engines.local.sampling import Ask, Wearing, left_pad, make_cache
 from selfedit.engines.local.stack import Adapter, head_only_at
 
 ItemT = TypeVar("ItemT")
@@ -47,7 +47,7 @@ def search_together(
     places, beams = iter(range(len(asks))), list[list[Beam]]()
     for _, group in groups:
         beams.append([Beam(next(places), (), 0.0) for _ in group])
-    with Worn(model, [adapter for adapter, _ in groups if adapter]) as worn:
+    with Wearing(model, [adapter for adapter, _ in groups if adapter]) as worn:
         ended = _grow(_Batch(model, asks, beams, worn), stops, math.log(least))
     found: list[list[Beam]] = [[] for _ in asks]
     for beam in sorted(ended, key=lambda beam: (-beam.log_p, beam.tokens)):
@@ -82,7 +82,7 @@ def _likely(log_p: Tensor, least: float) -> list[tuple[int, float]]:
 class _Batch:
     """The beams of every group, side by side: `width` rows for each group, of which the last may repeat."""
 
-    def __init__(self, model: PreTrainedModel, asks: Sequence[Ask], groups: list[list[Beam]], worn: Worn) -> None:
+    def __init__(self, model: PreTrainedModel, asks: Sequence[Ask], groups: list[list[Beam]], worn: Wearing) -> None:
         self.model, self.asks, self.groups, self.worn = model, asks, groups, worn
         self.width = max(len(beams) for beams in groups)
         laid = [asks[beam.ask] for beams in groups for beam in _filled(beams, self.width)]
