@@ -26,7 +26,7 @@ from selfedit.engines.local.memory import COPIES, fit, is_out_of_memory, model_b
 from selfedit.engines.local.merging import Merged, merge
 from selfedit.engines.local.model import load_model
 from selfedit.engines.local.objective import anchors, has_anchors
-from selfedit.engines.local.reading import read_together
+from selfedit.engines.local.reading import Measure, likeliest, log_probability, read_together
 from selfedit.engines.local.sampling import Ask, decode_together
 from selfedit.engines.local.stack import Adapter, Full, Layout, find_targets
 from selfedit.engines.local.text import Row, Text
@@ -181,10 +181,26 @@ class LocalEngine:
 
     def _rows(self, job: Job) -> list[Row] | Failure:
         split = self.text.padded_rows if job.recipe.padding == "seal" else self.text.rows
-        learned = [row for example in job.examples for row in split(example) if row.scored]
-        if not learned:
+        taught = [(Update(e.teacher), row) for e in job.examples for row in split(e) if row.scored]
+        if not taught:
             return Failure("policy", "there is no token to learn from in this edit")
+        learned = self._softened(taught)
+        if isinstance(learned, Failure):
+            return learned
         return self._anchored(job, learned) if has_anchors(job.recipe) else learned
+
+    def _softened(self, taught: Sequence[tuple[Update, Row]]) -> list[Row] | Failure:
+        """The rows, those with a teacher with what it finds likely in their places."""
+        soft = {index: item for index, item in enumerate(taught) if item[0].id}
+        read = self._answer(
+            [(teacher, replace(row, weight=1.0)) for teacher, row in soft.values()], self._soft, "reading"
+        )
+        rows = [row for _, row in taught]
+        for index, found in zip(soft, read, strict=True):
+            if isinstance(found, Failure):
+                return found
+            rows[index] = replace(rows[index], soft=(found[:, 0].long(), found[:, 1]))
+        return rows
 
     def _anchored(self, job: Job, rows: Sequence[Row]) -> list[Row] | Failure:
         """The rows with the log-probabilities of their tokens under the job's parent and under the base."""
@@ -263,10 +279,13 @@ class LocalEngine:
         )
         return dict(zip(order, [self.text.decode(ids) for group in decoded for ids in group], strict=True))
 
-    def _read(self, batch: Asked[Row]) -> dict[int, Tensor]:
+    def _read(self, batch: Asked[Row], measure: Measure = log_probability) -> dict[int, Tensor]:
         order, groups = self._groups(batch)
-        read = read_together(self.model, groups)
+        read = read_together(self.model, groups, measure)
         return dict(zip(order, [tokens for group in read for tokens in group], strict=True))
+
+    def _soft(self, batch: Asked[Row]) -> dict[int, Tensor]:
+        return self._read(batch, likeliest)
 
     def _groups(self, batch: Asked[ItemT]) -> tuple[list[int], list[tuple[Adapter | None, list[ItemT]]]]:
         """The batch by adapter, and the place of every item in that order. Those without one stand alone."""
