@@ -117,7 +117,7 @@ def as_task(row: dict[str, Any]) -> Task:
     return Task(**{**row, "questions": tuple(Question(**question) for question in row["questions"])})
 
 
-def load_update(engine: LocalEngine, folder: str | Path | None) -> Update:
+def load_update(engine: Engine, folder: str | Path | None) -> Update:
     """The update in a folder, or the base model where none is named."""
     return engine.load(Path(folder)) if folder else BASE
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from selfedit.continual.memory import rehearsed, with_more
 from selfedit.continual.merge import Merge
 from selfedit.continual.recall import Recall
-from selfedit.types import Example, Step, Turn
+from selfedit.types import Example, Turn
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ OPENINGS = ascii_uppercase
 
 @dataclass(frozen=True)
 class Recall:
-    """Samples of a model at temperature 1: texts of its own, notes on every other of them, and about the rest a question
-    with the answers that it gives with the text before it and without.
+    """Samples of a model at temperature 1: texts of its own, notes on every other of them, and about the rest a
+    question, with the answers that it gives with the text before it and without.
     """
 
     examiner: Examiner

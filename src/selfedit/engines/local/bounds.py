@@ -68,4 +68,5 @@ def _scale(adapter: Adapter) -> float:
 def _span(a: Tensor) -> Tensor:
     """An orthonormal basis [directions, inputs] of the rows of A."""
     _, strengths, rows = torch.linalg.svd(a, full_matrices=False)
-    return rows[strengths > 1e-6 * strengths.max()]
+    basis: Tensor = rows[strengths > 1e-6 * strengths.max()]
+    return basis
