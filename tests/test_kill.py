@@ -100,3 +100,50 @@ def test_a_run_in_two_processes_that_was_killed_ends_as_one_that_was_not(forks, 
     done = forks(tmp_path / "killed", *demo)
     assert done["code"] == 0, done["err"]
     assert contents(tmp_path / "killed" / "run") == contents(tmp_path / "whole" / "run")
+
+
+STREAM = [
+    *(
+        "continual",
+        "-k",
+        "replay,gate",
+        "--output",
+        "run",
+        "--set",
+        "continual.streams=2",
+        "--set",
+        "continual.tasks=3",
+    ),
+    *("--set", "continual.control=2", "--set", "continual.neutral_texts=2", "--set", "model.processes=1"),
+    *("--set", "outer.writing.max_new_tokens=40", "--set", "inner.epochs=1"),
+]
+
+
+def matrix_of(run):
+    """Everything a run of streams ends with but seconds and memory."""
+    with closing(sqlite3.connect(run / "trials.sqlite")) as database:
+        trials = database.execute("select * from trials order by stage, wave, position").fetchall()
+    adapters = {str(f.relative_to(run)): f.read_bytes() for f in sorted((run / "updates").rglob("*")) if f.is_file()}
+    summary = json.loads((run / "summary.json").read_text())
+    scores = {
+        key: summary[key] for key in ("just_edited", "after", "retention", "control", "bits", "remarks", "tokens")
+    }
+    return (run / "matrix.json").read_text(), trials, adapters, scores
+
+
+def test_streams_killed_five_times_in_a_row_end_as_those_that_were_not(forks, tmp_path):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    whole = forks(tmp_path / "whole", *STREAM)
+    assert whole["code"] == 0, whole["err"]
+    moments, kills = random.Random(1), 0
+    while kills < 5:
+        after = moments.uniform(0, whole["seconds"] / 2)
+        killed = forks(tmp_path / "killed", *STREAM, signal=signal.SIGKILL, after=after)
+        assert killed["code"] in (-signal.SIGKILL, 0), killed["err"]
+        if killed["code"] == 0:  # it had ended before
+            break
+        kills += 1
+    done = forks(tmp_path / "killed", "resume", "run")
+    assert done["code"] == 0, done["err"]
+    assert matrix_of(tmp_path / "killed" / "run") == matrix_of(tmp_path / "whole" / "run")

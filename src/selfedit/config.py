@@ -151,6 +151,7 @@ class RecipeConfig(_Table):
     )
     kl: float = Field(0.0, ge=0, description="weight of the divergence from the base (GRPO: 0.04); 0: off")
 
+    mixed: bool = Field(False, description="rows of all lengths in every step, not of like length")
     method: Literal["lora", "full"] = Field(
         "lora", description="full: all weights of the model instead of an adapter, one update at a time"
     )
@@ -287,7 +288,7 @@ class ContinualConfig(_Table):
     neutral_texts: int = Field(30, ge=0, description="texts of it that are read after an edit")
     keep: Literal["all", "last"] = Field("all", description="the updates of all steps, for rollback, or those in use")
     budget: int = Field(800, ge=0, description="replay, distil: words of earlier documents per edit")
-    anchors: int = Field(2, ge=0, description="distil: samples of the start model per document")
+    anchors: int = Field(8, ge=0, description="distil: texts that the start model writes freely, per edit")
     rank: int = Field(2, ge=1, description="ortho: rank of each edit; a layer has room for its width")
     strength: float = Field(1e4, gt=0, description="ewc: how hard the numbers are held that matter")
     measure: str = Field("bits", description="gate: accuracy, bits or kl")

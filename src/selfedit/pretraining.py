@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,8 +20,13 @@ from torch.optim import AdamW, Optimizer
 LEARNING_RATE, WARM_UP, CLIP = 4e-3, 100, 1.0
 CHECKPOINT, CHECKPOINT_EVERY = "checkpoint.safetensors", 200
 
-Row = tuple[list[int], list[float]]
-"""Token ids, and the weight of the loss on predicting each."""
+
+class Row(NamedTuple):
+    """Token ids, the weight of the loss on predicting each, and what kind of text it is, where the recipe asks that."""
+
+    ids: list[int]
+    weights: list[float]
+    kind: int = 0
 
 
 class Muon(Optimizer):
@@ -61,9 +67,9 @@ def adamw(weights: Iterable[nn.Parameter]) -> AdamW:
 
 def padded(rows: list[Row], pad: int) -> tuple[Tensor, Tensor]:
     """Token ids [rows, longest], and weights [rows, longest - 1] of predicting every token but the first."""
-    longest = max(len(ids) for ids, _ in rows)
-    ids = torch.tensor([ids + [pad] * (longest - len(ids)) for ids, _ in rows])
-    weights = torch.tensor([weights + [0.0] * (longest - len(weights)) for _, weights in rows])
+    longest = max(len(row.ids) for row in rows)
+    ids = torch.tensor([row.ids + [pad] * (longest - len(row.ids)) for row in rows])
+    weights = torch.tensor([row.weights + [0.0] * (longest - len(row.weights)) for row in rows])
     return ids, weights[:, 1:]
 
 
@@ -128,7 +134,7 @@ def train(
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         for optimizer in optimizers:
             optimizer.step()
-        tokens += sum(len(ids) for ids, _ in rows)
+        tokens += sum(len(row.ids) for row in rows)
         if (step + 1) % 50 == 0:
             row = {"step": step + 1, "loss": loss.item(), "tokens": tokens, "seconds": time.monotonic() - began}
             with (output / "log.jsonl").open("a") as log:

@@ -51,12 +51,15 @@ class Task:
 class Example:
     """One training row, for either loop. Loss falls on `target` only, and is scaled by `weight`.
 
-    An empty prompt makes a plain document: Example("", "Apollo 11\\nApollo 11 landed in 1969.").
+    An empty prompt makes a plain document: Example("", "Apollo 11\\nApollo 11 landed in 1969."). With `teacher`, the id
+    of an update, what is learned is not the target itself but how likely that update finds every token in its places:
+    soft targets, which pull at nothing as long as the model still is the teacher.
     """
 
     prompt: str
     target: str
     weight: float = 1.0
+    teacher: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class Recipe:
     Of an adapter whose parent is worn beside the weights: `orthogonal` keeps the rows of A orthogonal to the parent's
     (O-LoRA, arXiv 2310.14152). `ewc` goes on training the parent's adapter instead of a new one, and holds its numbers
     by so much times their importance, which the adapter carries along (online EWC, arXiv 1612.00796).
+
+    `mixed` deals rows of all lengths to every step; otherwise a step holds rows of like length, which is less padding.
 
     Options that change the recipe's cost: `pack` takes all examples in one step per epoch, `top_layers` adapts only the
     upper half of the layers, `early_stop` ends training after an epoch with a mean loss below it (0: never).
@@ -105,6 +110,7 @@ class Recipe:
     method: Literal["lora", "full"] = "lora"
     orthogonal: bool = False
     ewc: float = 0.0
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

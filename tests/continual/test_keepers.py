@@ -12,6 +12,7 @@ from selfedit.continual.bank import Bank, Index, routed_home
 from selfedit.continual.consolidate import Consolidate
 from selfedit.continual.gate import Gate
 from selfedit.continual.memory import documents, rehearsed, tokens
+from selfedit.continual.recall import Recall
 from selfedit.domains.knowledge import Knowledge
 from selfedit.errors import InputError
 from selfedit.graders import GRADERS
@@ -92,8 +93,31 @@ def test_distil_learns_its_own_questions_and_samples_of_the_start(make, tasks):
     (prepared,) = keeper.prepare([turn([old], new)])
     closed = [e for e in prepared.job.examples if e.prompt and e.target in (" 1969", " Selx")]
     assert keeper.asks and len(closed) == 2 and not any(tasks[0].context in e.prompt for e in closed)
-    assert any(tasks[1].context in e.prompt or tasks[0].context in e.prompt for e in prepared.job.examples)
+    said = [e for e in prepared.job.examples if e.teacher]
+    assert len(said) == 4 and {e.teacher for e in said} == {BASE.id}
     assert keeper.prepare([turn([old], new)]) == [prepared]  # and the same again
+
+
+def test_a_model_recalls_texts_and_what_it_makes_of_them(examiner):
+    """The fake writes a title, a line below it, and questions: notes on one text, a question twice on the other."""
+
+    class Engine:
+        def sample(self, requests):
+            return [self.say(request.prompt) for request in requests]
+
+        def say(self, prompt):
+            if len(prompt) == 1:
+                return "da\nAda sang."
+            if "Question 1" in prompt or "questions" in prompt.lower():
+                return "Question 1: What did Ada do?\nAnswer: She sang."
+            return "She sang."
+
+    recall = Recall(replace(examiner, engine=Engine()), 0)
+    first, second = recall.samples(Update("start"), ["one", "two"], 2)
+    kinds = [(bool(e.prompt), "Ada sang." in e.prompt) for e in first]
+    assert kinds == [(False, False), (False, False), (True, True), (True, True), (True, False)]
+    assert {e.teacher for e in [*first, *second]} == {"start"}
+    assert [e.target[0] for e in first[:2]] != [e.target[0] for e in second[:2]]  # other letters
 
 
 def test_ortho_and_ewc_are_recipes(make):

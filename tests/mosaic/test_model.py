@@ -58,11 +58,24 @@ def test_a_cell_stands_where_it_is_in_its_grid():
 def test_the_canvas_as_one_table_is_the_same_model():
     tokenizer = tokens.make_tokenizer()
     torch.manual_seed(0)
-    model = pretrain.new_model(tokenizer)
-    row = pretrain.draw_row(Random(1), 3, 5, lambda text: tokenizer.encode(text, add_special_tokens=False))
-    places = Places(model)
-    ours, plain = (pretrain.loss_of(made, places, [row]).item() for made in (model, pretrain.exported(model)))
-    assert ours == pytest.approx(plain, rel=1e-5)
+    learner = pretrain.Learner(pretrain.new_model(tokenizer))
+    row = pretrain.draw_row(Random(1), 3, lambda text: tokenizer.encode(text, add_special_tokens=False))
+    places = Places(learner.model)
+    ours = pretrain.loss_of(learner, places, [row]).item()
+    learner.model = pretrain.exported(learner.model)
+    assert ours == pytest.approx(pretrain.loss_of(learner, places, [row]).item(), rel=1e-5)
+
+
+def test_the_family_is_learned_by_the_lower_layers_only():
+    tokenizer = tokens.make_tokenizer()
+    learner = pretrain.Learner(pretrain.new_model(tokenizer))
+    row = pretrain.draw_row(Random(1), 3, lambda text: tokenizer.encode(text, add_special_tokens=False))
+    other = row._replace(kind=(row.kind + 1) % len(TRAINING))
+    difference = pretrain.loss_of(learner, (places := Places(learner.model)), [row])
+    difference = difference - pretrain.loss_of(learner, places, [other])
+    difference.backward()
+    moved = [bool(block.attn.c_attn.weight.grad.abs().max() > 1e-6) for block in learner.model.transformer.h]
+    assert moved == [True, True, False, False]
 
 
 def test_every_row_fits_the_context_and_the_first_output_counts_little():
@@ -73,13 +86,13 @@ def test_every_row_fits_the_context_and_the_first_output_counts_little():
 
     for progress in (0.0, 0.99):
         for batch in pretrain.draw_pool(Random(0), progress, encode)[:4]:
-            for ids, weights in batch:
-                assert len(ids) == len(weights) <= tokens.CONTEXT and weights[-1] == 1.0
+            for row in batch:
+                assert len(row.ids) == len(row.weights) <= tokens.CONTEXT and row.weights[-1] == 1.0
 
 
-def test_the_curriculum_grows_and_ends_with_everything():
-    stages = [pretrain.curriculum(step / 100) for step in range(101)]
-    assert stages == sorted(stages) and stages[0] == (3, 6) and stages[-1][1] == len(TRAINING)
+def test_the_curriculum_is_narrow_first_and_ends_with_every_side():
+    sides = {progress: {pretrain.draw_side(Random(seed), progress) for seed in range(999)} for progress in (0, 0.6, 1)}
+    assert sides == {0: {3}, 0.6: {3}, 1: set(range(3, SIDE + 1))}
 
 
 def test_a_recipe_that_is_stopped_goes_on_to_the_same_weights(tmp_path, monkeypatch):

@@ -70,13 +70,13 @@ def encode(tokenizer: PreTrainedTokenizerFast, parts: list[Part]) -> Row:
         piece = tokenizer.encode(text, add_special_tokens=False)
         ids += piece
         weights += [weight] * len(piece)
-    return ids[:CONTEXT], weights[:CONTEXT]
+    return Row(ids[:CONTEXT], weights[:CONTEXT])
 
 
 def batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[list[Row]]:
     documents, rng = stream(seed), Random(f"batches-{seed}")
     while True:
-        rows = sorted((encode(tokenizer, next(documents)) for _ in range(BATCH * POOL)), key=lambda row: len(row[0]))
+        rows = sorted((encode(tokenizer, next(documents)) for _ in range(BATCH * POOL)), key=lambda row: len(row.ids))
         pool = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
         yield from rng.sample(pool, len(pool))
 

@@ -14,6 +14,7 @@ from selfedit.continual.ewc import Ewc
 from selfedit.continual.gate import MEASURES, Gate
 from selfedit.continual.merge import Merge
 from selfedit.continual.ortho import Ortho
+from selfedit.continual.recall import Recall
 from selfedit.continual.replay import Replay
 from selfedit.errors import InputError
 from selfedit.inner import Examiner
@@ -32,7 +33,7 @@ class Means:
 KEEPERS: dict[str, Callable[[Means], Keeper]] = {
     "merge": lambda means: Merge(),
     "replay": lambda means: Replay(means.config.budget),
-    "distil": lambda means: Distil(means.examiner, means.config.budget, means.config.anchors, means.seed),
+    "distil": lambda means: Distil(Recall(means.examiner, means.seed), means.config.budget, means.config.anchors),
     "ortho": lambda means: Ortho(means.config.rank),
     "ewc": lambda means: Ewc(means.config.strength),
     "gate": lambda means: Gate(means.examiner, means.config.measure, means.config.most, means.seed),

@@ -31,26 +31,42 @@ RATE = 2e-2
 """Of the hidden matrices, which Muon trains; AdamW trains the rest."""
 PAIRS = (2, 3, 3, 4, 4, 4, 5, 5, 6)
 """How many pairs a task has, the last of them the test."""
+NARROW = 0.7
 PLAN_SHARE, LARGE_SHARE = 0.1, 0.05
 INPUT_WEIGHT, FIRST_WEIGHT = 0.05, 0.1
 """Of the loss on inputs, and on the first output, which nothing before it explains; later outputs and plans have 1."""
+FAMILY_WEIGHT = 0.5
 
 
 class Canvas(nn.Module):
-    """A position's embedding: that of its grid's slot, its row and its column, each learned by all that share it.
+    """A position's embedding: that of its pair, of its side of the pair, its row and its column, each learned by all
+    that share it.
 
     The saved model has their sums as an ordinary table, so that it needs no code of ours.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.slots, self.rows, self.columns = (nn.Embedding(size, width) for size in (SLOTS, ROW, ROW))
+        sizes = ((SLOTS + 1) // 2, 2, ROW, ROW)
+        self.pairs, self.sides, self.rows, self.columns = (nn.Embedding(size, width) for size in sizes)
 
     def forward(self, positions: torch.Tensor) -> torch.Tensor:
         """Positions [...] on the canvas -> [..., width]."""
-        rows, columns = positions % SLOT // ROW, positions % ROW
-        embedded: torch.Tensor = self.slots(positions // SLOT) + self.rows(rows) + self.columns(columns)
+        slots, rows, columns = positions // SLOT, positions % SLOT // ROW, positions % ROW
+        grids: torch.Tensor = self.pairs(slots // 2) + self.sides(slots % 2)
+        embedded: torch.Tensor = grids + self.rows(rows) + self.columns(columns)
         return embedded
+
+
+class Learner(nn.Module):
+    """The model in training, with a head that names the family from what stands halfway up, before outputs are written.
+
+    Without it the rule is found late: a head halfway has the layers below look for it, and those above can use it.
+    """
+
+    def __init__(self, model: GPT2LMHeadModel) -> None:
+        super().__init__()
+        self.model, self.family = model, nn.Linear(WIDTH, len(ORDER))
 
 
 def config(tokenizer: PreTrainedTokenizerFast) -> GPT2Config:
@@ -80,11 +96,11 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
     return model
 
 
-def draw_row(rng: Random, side: int, families: int, encode: tokens.Encode) -> Row:
+def draw_row(rng: Random, side: int, encode: tokens.Encode) -> Row:
     """A task whose last pair is the test; or a task of 2 to 5 pairs, and a plan for it."""
-    family = TRAINING[rng.choice(ORDER[:families])]
+    family = rng.randrange(len(ORDER))
     planned = rng.random() < PLAN_SHARE
-    pairs = draw_task(family, rng, rng.randint(2, 5) if planned else rng.choice(PAIRS), side)
+    pairs = draw_task(TRAINING[ORDER[family]], rng, rng.randint(2, 5) if planned else rng.choice(PAIRS), side)
     parts: list[tuple[str, float]] = []
     for index, pair in enumerate(pairs):
         question, answer = pair_text(pair)
@@ -93,56 +109,60 @@ def draw_row(rng: Random, side: int, families: int, encode: tokens.Encode) -> Ro
         role = rng.choice("PW")
         parts += [(role, 0.0), (draw_plan(role, rng), 1.0)]
     pieces = [(encode(text), weight) for text, weight in [*parts, (END, 1.0)]]
-    return [token for ids, _ in pieces for token in ids], [weight for ids, weight in pieces for _ in ids]
+    ids = [token for ids, _ in pieces for token in ids]
+    return Row(ids, [weight for ids, weight in pieces for _ in ids], family)
 
 
-def curriculum(progress: float) -> tuple[int, int]:
-    """The largest side, and how many families: from 3 x 3 and the first six to all at half of the steps."""
-    side = 3 + round(3 * min(max(progress - 0.2, 0) / 0.3, 1))
-    families = 6 + round((len(ORDER) - 6) * min(max(progress - 0.1, 0) / 0.4, 1))
-    return side, families
+def draw_side(rng: Random, progress: float) -> int:
+    """The largest side of one task: 3 until NARROW of the steps are done, then to 6, some larger.
 
-
-def draw_side(rng: Random, progress: float, side: int) -> int:
-    """The largest side of one task: mostly small, because a task costs as much as its cells."""
-    if progress > 0.6 and rng.random() < LARGE_SHARE:
+    A task costs as much as its cells, and a rule that was found on small grids is soon found on larger ones.
+    """
+    side = 3 + round(3 * min(max(progress - NARROW, 0) / 0.1, 1))
+    if side == 6 and rng.random() < LARGE_SHARE:
         return rng.randint(side, SIDE)
     return rng.randint(3, side)
 
 
 def draw_pool(rng: Random, progress: float, encode: tokens.Encode) -> list[list[Row]]:
-    """POOL batches of about TOKENS tokens, each of rows of like length; a row that the context cannot hold is left."""
-    side, families = curriculum(progress)
+    """POOL batches of about TOKENS tokens; a row that the context cannot hold is left.
+
+    Each is of rows of like length, but not of equal length, by which families could be told apart.
+    """
     rows: list[Row] = []
     total = 0
-    while total < (POOL + 2) * TOKENS:
-        row = draw_row(rng, draw_side(rng, progress, side), families, encode)
-        if len(row[0]) <= CONTEXT:
+    while total < (POOL + 4) * TOKENS:
+        row = draw_row(rng, draw_side(rng, progress), encode)
+        if len(row.ids) <= CONTEXT:
             rows.append(row)
-            total += len(row[0])
-    rows.sort(key=lambda row: len(row[0]))
+            total += len(row.ids)
+    rows.sort(key=lambda row: len(row.ids) * rng.uniform(0.85, 1.15))
     batches: list[list[Row]] = [[]]
     for row in rows:
-        if (len(batches[-1]) + 1) * len(row[0]) > TOKENS:
+        if (len(batches[-1]) + 1) * max(len(r.ids) for r in (row, *batches[-1])) > TOKENS:
             batches.append([])
         batches[-1].append(row)
     return rng.sample(batches[:-1], POOL)
 
 
-def loss_of(model: GPT2LMHeadModel, places: Places, rows: list[Row]) -> torch.Tensor:
-    """The weighted mean of the cross-entropy, in nats."""
-    ids, weights = pretraining.padded(rows, int(model.config.pad_token_id or 0))
+def loss_of(learner: Learner, places: Places, rows: list[Row]) -> torch.Tensor:
+    """The weighted mean of the cross-entropy, in nats, and FAMILY_WEIGHT times that of the family."""
+    ids, weights = pretraining.padded(rows, int(learner.model.config.pad_token_id or 0))
     seen = torch.ones_like(ids)  # without it transformers takes places that jump for the edges of packed texts
-    logits = model(input_ids=ids, attention_mask=seen, position_ids=places.of(ids, seen), use_cache=False).logits[
-        :, :-1
-    ]
-    losses = cross_entropy(logits.float().transpose(1, 2), ids[:, 1:], reduction="none")
-    return (losses * weights).sum() / weights.sum()
+    places_of_rows = places.of(ids, seen)
+    out = learner.model(
+        ids, attention_mask=seen, position_ids=places_of_rows, use_cache=False, output_hidden_states=True
+    )
+    losses = cross_entropy(out.logits[:, :-1].transpose(1, 2), ids[:, 1:], reduction="none")
+    later = weights == 1.0
+    named = learner.family(out.hidden_states[LAYERS // 2][:, :-1][later])
+    families = torch.tensor([row.kind for row in rows])[:, None].expand_as(weights)[later]
+    return (losses * weights).sum() / weights.sum() + FAMILY_WEIGHT * cross_entropy(named, families)
 
 
-def optimizers(model: GPT2LMHeadModel) -> list[Optimizer]:
-    """Muon for the matrices of the blocks, AdamW for embeddings, norms and biases."""
-    named = list(model.named_parameters())
+def optimizers(learner: Learner) -> list[Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for embeddings, norms, biases and the head that names families."""
+    named = list(learner.named_parameters())
     matrices = [weight for name, weight in named if ".h." in name and weight.ndim == 2]
     others = [weight for name, weight in named if not (".h." in name and weight.ndim == 2)]
     return [pretraining.Muon(matrices, RATE), pretraining.adamw(others)]
@@ -166,8 +186,7 @@ def pretrain(output: Path, steps: int, seed: int) -> None:
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     tokenizer = tokens.make_tokenizer()
-    model = new_model(tokenizer)
-
+    learner = Learner(new_model(tokenizer))
     vocabulary = tokenizer.get_vocab()
 
     def encode(text: str) -> list[int]:
@@ -181,15 +200,15 @@ def pretrain(output: Path, steps: int, seed: int) -> None:
             yield from draw_pool(Random(f"pool-{seed}-{index}"), index * POOL / steps, encode)
 
     def save() -> None:
-        exported(model).save_pretrained(output)
+        exported(learner.model).save_pretrained(output)
         tokenizer.save_pretrained(output)
 
-    places = Places(model)
+    places = Places(learner.model)
     pretraining.train(
-        model,
-        optimizers(model),
+        learner,
+        optimizers(learner),
         batches(),
-        lambda rows: loss_of(model, places, rows),
+        lambda rows: loss_of(learner, places, rows),
         save,
         output,
         steps,
@@ -197,4 +216,4 @@ def pretrain(output: Path, steps: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    pretraining.main(pretrain, __doc__, steps=11_000)
+    pretraining.main(pretrain, __doc__, steps=6_500)

@@ -25,7 +25,9 @@ class Batch:
     `positions` begin at 0 with every row; None if they just count and no sequence holds more than one row. `spans[k]`
     says for each row of adapter k, in the job's own order, where it begins in the adapter's R * T tokens, and the row.
     `seen` is False at padding that is learned, which no token sees; None if rows share sequences. `anchors`
-    [4, K * R, T] are those of the rows, where the next token is learned; None if they have none.
+    [4, K * R, T] are those of the rows, where the next token is learned; None if they have none. `soft` are
+    likely next tokens [K * R, T, k] and their probabilities, all zero where the next token itself is learned; None if
+    that is everywhere.
     """
 
     ids: Tensor
@@ -35,6 +37,7 @@ class Batch:
     spans: list[list[tuple[int, Row]]]
     seen: Tensor | None
     anchors: Tensor | None
+    soft: tuple[Tensor, Tensor] | None = None
 
 
 def lay_out(jobs: Sequence[Sequence[Row]], model: PreTrainedModel) -> Batch:
@@ -70,6 +73,7 @@ def lay_out(jobs: Sequence[Sequence[Row]], model: PreTrainedModel) -> Batch:
         spans,
         seen,
         _anchors(spans, ids.shape, length, device),
+        _soft(spans, ids.shape, length, device),
     )
 
 
@@ -93,6 +97,23 @@ def _anchors(
             assert row.anchors is not None
             anchors[:, k, start + max(row.start - 1, 0) : start + len(row.ids) - 1] = row.anchors
     return anchors.view(len(some), -1, length).to(device)
+
+
+def _soft(
+    spans: Sequence[Sequence[tuple[int, Row]]], shape: torch.Size, length: int, device: torch.device
+) -> tuple[Tensor, Tensor] | None:
+    some = [row.soft for of_job in spans for _, row in of_job if row.soft]
+    if not some:
+        return None
+    width = max(tokens.shape[1] for tokens, _ in some)
+    tokens = torch.zeros(*shape, width, dtype=torch.long)
+    chances = some[0][1].new_zeros(*shape, width)
+    for k, of_job in enumerate(spans):
+        for start, row in of_job:
+            if row.soft:
+                places = slice(start + max(row.start - 1, 0), start + len(row.ids) - 1)
+                tokens[k, places], chances[k, places] = row.soft
+    return tokens.view(-1, length, width).to(device), chances.view(-1, length, width).to(device)
 
 
 def logits_at(model: PreTrainedModel, batch: Batch, scored: Tensor) -> Tensor:

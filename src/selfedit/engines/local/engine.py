@@ -20,13 +20,14 @@ from selfedit.config import ModelConfig
 from selfedit.engines.checks import check_weights
 from selfedit.engines.local import files
 from selfedit.engines.local.batching import Asked, ItemT, ResultT, batches, by_owner, halving
+from selfedit.engines.local.describe import describe_training
 from selfedit.engines.local.full import train_full
 from selfedit.engines.local.jobs import Course
-from selfedit.engines.local.memory import COPIES, fit, is_out_of_memory, model_bytes, rows_that_fit, token_bytes
+from selfedit.engines.local.memory import fit, is_out_of_memory, rows_that_fit
 from selfedit.engines.local.merging import Merged, merge
 from selfedit.engines.local.model import load_model
 from selfedit.engines.local.objective import anchors, has_anchors
-from selfedit.engines.local.reading import read_together
+from selfedit.engines.local.reading import Measure, likeliest, log_probability, read_together
 from selfedit.engines.local.sampling import Ask, decode_together
 from selfedit.engines.local.search import search_together
 from selfedit.engines.local.stack import Adapter, Full, check_rank, find_targets
@@ -85,27 +86,7 @@ class LocalEngine:
             "device": f"{self.model.device}, {str(self.model.dtype).removeprefix('torch.')}",
             "context": f"{self.text.context} tokens",
             "prompts": self.text.style,
-            **(self._full() if recipe.method == "full" else self._side_by_side(recipe)),
-        }
-
-    def _full(self) -> dict[str, str]:
-        weights = model_bytes(self.model)
-        return {
-            "trainable per job": f"all {self.model.num_parameters():,} parameters",
-            "memory": f"{weights / 1e6:,.0f} MB of weights, {4 * weights / 1e6:,.0f} MB more in training (originals, "
-            "gradients, two moments) and the steps' activations",
-            "together": "one job at a time",
-        }
-
-    def _side_by_side(self, recipe: Recipe) -> dict[str, str]:
-        room = layout(self.model, [recipe])
-        limits = fit(self.model, room, self.wave, self.memory)
-        return {
-            "trainable per adapter": room.summary,
-            "memory": f"{model_bytes(self.model) / 1e6:,.0f} MB of weights, "
-            f"{4 * COPIES * room.size / 1e6:,.1f} MB per adapter in training, "
-            f"{token_bytes(self.model, room) / 1e6:,.2f} MB per token of a step",
-            "together": f"up to {limits.adapters} adapters, {limits.tokens} tokens in a step",
+            **describe_training(self.model, recipe, self.wave, self.memory),
         }
 
     # Training
@@ -181,10 +162,26 @@ class LocalEngine:
 
     def _rows(self, job: Job) -> list[Row] | Failure:
         split = self.text.padded_rows if job.recipe.padding == "seal" else self.text.rows
-        learned = [row for example in job.examples for row in split(example) if row.scored]
-        if not learned:
+        taught = [(Update(e.teacher), row) for e in job.examples for row in split(e) if row.scored]
+        if not taught:
             return Failure("policy", "there is no token to learn from in this edit")
+        learned = self._softened(taught)
+        if isinstance(learned, Failure):
+            return learned
         return self._anchored(job, learned) if has_anchors(job.recipe) else learned
+
+    def _softened(self, taught: Sequence[tuple[Update, Row]]) -> list[Row] | Failure:
+        """The rows, those with a teacher with what it finds likely in their places."""
+        soft = {index: item for index, item in enumerate(taught) if item[0].id}
+        read = self._answer(
+            [(teacher, replace(row, weight=1.0)) for teacher, row in soft.values()], self._soft, "reading"
+        )
+        rows = [row for _, row in taught]
+        for index, found in zip(soft, read, strict=True):
+            if isinstance(found, Failure):
+                return found
+            rows[index] = replace(rows[index], soft=(found[:, 0].long(), found[:, 1]))
+        return rows
 
     def _anchored(self, job: Job, rows: Sequence[Row]) -> list[Row] | Failure:
         """The rows with the log-probabilities of their tokens under the job's parent and under the base."""
@@ -284,10 +281,13 @@ class LocalEngine:
         texts = [[self.text.decode(ids) for ids in of_ask] for of_group in found for of_ask in of_group]
         return dict(zip(order, texts, strict=True))
 
-    def _read(self, batch: Asked[Row]) -> dict[int, Tensor]:
+    def _read(self, batch: Asked[Row], measure: Measure = log_probability) -> dict[int, Tensor]:
         order, groups = self._groups(batch)
-        read = read_together(self.model, groups)
+        read = read_together(self.model, groups, measure)
         return dict(zip(order, [tokens for group in read for tokens in group], strict=True))
+
+    def _soft(self, batch: Asked[Row]) -> dict[int, Tensor]:
+        return self._read(batch, likeliest)
 
     def _groups(self, batch: Asked[ItemT]) -> tuple[list[int], list[tuple[Adapter | None, list[ItemT]]]]:
         """The batch by adapter, and the place of every item in that order. Those without one stand alone."""

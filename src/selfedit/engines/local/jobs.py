@@ -35,7 +35,9 @@ class Course:
     def __init__(self, rows: Sequence[Row], recipe: Recipe, seed: int, below: Adapter | None = None) -> None:
         size = len(rows) if recipe.pack else recipe.batch_size
         ordered = sorted(rows, key=lambda row: -len(row.ids))
-        self.batches = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+        starts = range(0, len(ordered), size)
+        dealt = [ordered[start :: len(starts)] for start in range(len(starts))]
+        self.batches = dealt if recipe.mixed else [ordered[start : start + size] for start in starts]
         self.rows, self.recipe, self.seed, self.below = rows, recipe, seed, below
         self.steps = recipe.epochs * len(self.batches)
         self.done = self.tokens = 0

@@ -19,7 +19,8 @@ class Row:
     """One row to learn or to read: token ids, where its target begins, and the weight of its loss.
 
     The last `padding` ids are no text: they are predicted like the rest, but no token sees them. `anchors` [4, scored]
-    is what the policy's probabilities are compared with in training (objective.py), if they are.
+    is what the policy's probabilities are compared with in training (objective.py), if they are. `soft` holds the
+    likely tokens [scored, k] and their probabilities under the row's teacher, if it has one.
     """
 
     ids: list[int]
@@ -27,6 +28,7 @@ class Row:
     weight: float
     padding: int = 0
     anchors: Tensor | None = field(default=None, compare=False)
+    soft: tuple[Tensor, Tensor] | None = field(default=None, compare=False)
 
     @property
     def length(self) -> int:

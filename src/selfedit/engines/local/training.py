@@ -17,6 +17,7 @@ from selfedit.engines.local.bounds import Bounds, is_bound
 from selfedit.engines.local.jobs import Course, Limits, choose
 from selfedit.engines.local.objective import anchored
 from selfedit.engines.local.prefix import Prefix
+from selfedit.engines.local.soft import soft_targets
 from selfedit.engines.local.stack import Adapter, Dropout, Full, Layout, adapter_dtype, attached, find_targets, scaled
 from selfedit.types import Recipe
 
@@ -202,7 +203,8 @@ def gradients(
     """(loss of each job [K], gradients of the leaves); a job's loss is a mean over its target tokens.
 
     The gradient of log p by the logits is one-hot minus softmax; it enters the backward pass as it is, times how much
-    each token's log p is wanted: its weight, or what the anchored objective makes of it.
+    each token's log p is wanted: its weight, or what the anchored objective makes of it. Soft targets take the place of
+    the one-hot.
     """
     scored, count = batch.weights != 0, len(batch.spans)
     logits = logits_at(model, batch, scored)
@@ -214,8 +216,16 @@ def gradients(
         each = -wanted * own
         if batch.anchors is not None:
             each, wanted = anchored(own, wanted, batch.anchors[:, scored])
+        targets = soft_targets(batch, scored)
+        if targets:
+            each = torch.where(targets.used, wanted * targets.losses(log_p), each)
         losses = log_p.new_zeros(count).index_add(0, owners, each / tokens[owners])
-        slope = log_p.exp_().scatter_add_(1, following, torch.full_like(following, -1, dtype=log_p.dtype))
+        hard = torch.full_like(following, -1, dtype=log_p.dtype)
+        if targets:
+            hard = hard.masked_fill_(targets.used[:, None], 0)
+        slope = log_p.exp_().scatter_add_(1, following, hard)
+        if targets:
+            targets.subtract(slope)
         slope *= (wanted / tokens[owners])[:, None]
     return losses, torch.autograd.grad(logits, leaves, slope.to(logits.dtype), allow_unused=True)
 
