@@ -284,6 +284,7 @@ class ContinualConfig(_Table):
         "all", description="after which edits everything is examined; doubling: 1, 2, 4, 8, … and the last"
     )
     control: int = Field(40, ge=0, description="tasks that are never taught and examined all the same")
+    control_share: int = Field(10, ge=1, description="how many of them each stream is asked")
     neutral: str = Field("", description="a JSON list of texts, or a text file; empty: the almanac's own")
     neutral_texts: int = Field(30, ge=0, description="texts of it that are read after an edit")
     keep: Literal["all", "last"] = Field("all", description="the updates of all steps, for rollback, or those in use")

@@ -103,7 +103,7 @@ def make_continual(
         outer.writing,
         config.inner.recipe(),
         config.seed,
-        Watch(control, neutral, doubling=continual.exams == "doubling"),
+        Watch(control, neutral, continual.control_share, continual.exams == "doubling"),
         continual.keep == "all",
         cut,
         questions,

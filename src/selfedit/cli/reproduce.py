@@ -202,8 +202,8 @@ def keepers(asked: Asked) -> dict[str, Any]:
     with resumable(*asked.again(folder)), ExitStack() as stack:
         progress = stack.enter_context(screen.bars())
         engine = stack.enter_context(engine_for_many(_config(plan.common, asked), progress))
-        for keeper in plan.keepers:
-            for length in plan.lengths:
+        for length in plan.lengths:
+            for keeper in plan.keepers:
                 configs = [_config(plan.tree(keeper, length, seed), asked) for seed in range(plan.seeds)]
                 paths = [folder / slug(keeper) / slug(length) / f"seed-{seed}" for seed in range(plan.seeds)]
                 runs = [_stream(*row, engine, progress) for row in zip(configs, paths, strict=True)]
