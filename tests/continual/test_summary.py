@@ -4,6 +4,7 @@ import pytest
 
 from selfedit.continual.summary import matrix, records, summarise
 from selfedit.errors import EngineError
+from selfedit.report.plots import draw_matrix
 from selfedit.statistics import ratio_interval
 from selfedit.types import Failure, Score, SelfEdit, Trial
 
@@ -48,6 +49,14 @@ def test_the_matrix_has_a_full_row_before_the_first_edit_and_zeros_above_the_dia
     found = matrix(records(waves), "data", "model")
     assert found["mean_over_sequences"] == [[0.0, 0.25], [1.0, 0.0], [0.75, 1.0]]
     assert found["std_over_sequences"][2][0] == 0.25 and found["n_sequences"] == found["n_datapoints"] == 2
+
+
+def test_a_cell_without_an_exam_is_empty_in_the_matrix_and_in_its_picture(waves):
+    del waves["seen"][1][2], waves["seen"][1][0]
+    cells = matrix(records(waves), "data", "model")["mean_over_sequences"]
+    assert cells[2] == [None, 1.0]
+    full, holed = (draw_matrix(of) for of in ([[0.0, 0.25], [1.0, 0.0], [0.75, 1.0]], cells))
+    assert full.count("<path") > holed.count("<path")
 
 
 def test_a_question_that_was_not_graded_is_no_wrong_answer(waves):

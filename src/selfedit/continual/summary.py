@@ -162,14 +162,17 @@ def summarise(found: Sequence[Record]) -> dict[str, Any]:
 
 
 def matrix(found: Sequence[Record], dataset: str, model: str) -> dict[str, Any]:
-    """SEAL's released format (spec 7): row r, column c is the accuracy on passage c after r edits, 0 where none is."""
+    """SEAL's released format (spec 7): row r, column c is the accuracy on passage c after r edits; 0 above the
+    diagonal, None where no exam was due.
+    """
     size = min(record.length for record in found)
 
-    def cells(of: Any) -> list[list[float]]:
-        return [
-            [of(values) if (values := _cell(found, row, column)) else 0.0 for column in range(size)]
-            for row in range(size + 1)
-        ]
+    def cell(of: Any, row: int, column: int) -> float | None:
+        values = _cell(found, row, column)
+        return of(values) if values else None if column < row else 0.0
+
+    def cells(of: Any) -> list[list[float | None]]:
+        return [[cell(of, row, column) for column in range(size)] for row in range(size + 1)]
 
     return {
         "mean_over_sequences": cells(fmean),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,10 @@ def _stream(run: Run, summary: Mapping[str, Any]) -> dict[str, Any]:
     curve = summary["curve"]
     rows = [("Before the first edit", summary["before"]), ("Just edited", summary["just_edited"])]
     rows += [("After the last edit", summary["after"])]
-    rows += [(f"Kept after {edits} edits, of just edited", share) for edits, share in summary["retention"].items()]
+    rows += [
+        (f"Kept after {counted(int(edits), 'edit')}, of just edited", share)
+        for edits, share in summary["retention"].items()
+    ]
     rows += [(f"Change on control tasks: {group}", change) for group, change in summary["control"].items()]
     rows += [("Neutral text, bits per token against the start", summary["bits"])] if "bits" in summary else []
     rows += [("Questions sent to their document", summary["routing"])] if "routing" in summary else []
@@ -67,9 +71,15 @@ def _stream(run: Run, summary: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "rows": rows,
         "kl": summary.get("kl"),
-        "steps": list(zip(summary["by_step"]["seconds"], summary["by_step"]["tokens"], strict=True)),
+        "steps": _steps(summary["by_step"]),
         **{key: summary[key] for key in ("streams", "keepers", "remarks", "bytes", "seconds", "memory")},
     }
+
+
+def _steps(by_step: Mapping[str, Sequence[float]]) -> list[tuple[int, float, float]]:
+    """Edit, seconds and tokens: all of a short stream; of a longer one the edits 1, 2, 4, 8, … and the last."""
+    rows = list(zip(count(1), by_step["seconds"], by_step["tokens"], strict=False))
+    return rows if len(rows) <= 10 else [row for row in rows if row[0] & (row[0] - 1) == 0 or row is rows[-1]]
 
 
 def _template(domain: str) -> Any:

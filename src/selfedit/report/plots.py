@@ -127,14 +127,17 @@ def _failure_bars(axes: Axes, rounds: Sequence[Stage]) -> None:
     axes.spines[["left"]].set_visible(False)
 
 
-def draw_matrix(matrix: Sequence[Sequence[float]]) -> str:
-    """A heat map of the lower triangle: a row per edit, a column per task, row 0 the model before; darker is better."""
+def draw_matrix(matrix: Sequence[Sequence[float | None]]) -> str:
+    """A heat map of the lower triangle: a row per edit, a column per task, row 0 the model before; darker is better.
+
+    What was not examined stays empty.
+    """
     size = len(matrix[0])
     with _figure(height=_WIDTH * 0.86) as figure:
         axes = figure.add_axes((0.1, 0.12, 0.88, 0.86))
         for row, cells in enumerate(matrix):
             for column, value in enumerate(cells):
-                if row == 0 or column < row:
+                if value is not None and (row == 0 or column < row):
                     axes.add_patch(_cell(column, row, value))
                     if size <= 10:
                         axes.text(
