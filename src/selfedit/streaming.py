@@ -71,7 +71,7 @@ def run_continual(
         "remarks": remarks(streams.tasks, pasts, waves),
     }
     if how.keeper.bank and found:
-        shares = routed_home(how.keeper.bank, begun.start, pasts, streams.tasks, how.examiner.domain)
+        shares = routed_home(how.keeper.bank, begun.start, pasts, streams.tasks)
         summary["routing"] = mean_interval(shares).fields
     if found:
         run.write_json("matrix.json", matrix(found, _dataset(run), config.model.name))

@@ -226,8 +226,8 @@ def test_a_bank_asks_the_document_that_the_question_is_like():
 
 def test_routing_counts_the_questions_that_reach_their_document(tasks):
     past = tuple(step(t.title, t.context, Update(t.id)) for t in tasks)
-    assert routed_home(Bank(0.1), BASE, [past], [tasks], Knowledge()) == [1.0]
-    assert routed_home(Bank(1.0), BASE, [past], [tasks], Knowledge()) == [0.0]
+    assert routed_home(Bank(0.1), BASE, [past], [tasks]) == [1.0]
+    assert routed_home(Bank(1.0), BASE, [past], [tasks]) == [0.0]
 
 
 def test_of_two_documents_with_one_title_the_bank_asks_the_later():

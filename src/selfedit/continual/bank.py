@@ -11,8 +11,7 @@ from statistics import fmean
 
 from selfedit.continual.memory import current
 from selfedit.continual.merge import Merge
-from selfedit.protocols import Domain
-from selfedit.types import Step, Task, Turn, Update
+from selfedit.types import Question, Step, Task, Turn, Update
 
 _WORD = re.compile(r"\w+")
 
@@ -45,13 +44,18 @@ class Bank(Merge):
         return next((s.trial.update for s in reversed(past) if s.task.title == title and s.trial.update), start)
 
 
+def as_asked(task: Task, question: Question) -> str:
+    """A question as a person asks it: the topic and the question, none of the prompt's own words around them."""
+    return f"{task.title}\n{question.text}"
+
+
 def routed_home(
-    bank: Bank, start: Update, pasts: Sequence[tuple[Step, ...]], streams: Sequence[Sequence[Task]], domain: Domain
+    bank: Bank, start: Update, pasts: Sequence[tuple[Step, ...]], streams: Sequence[Sequence[Task]]
 ) -> list[float]:
     """For each stream the share of its tasks' questions that go to the update that has learned their document."""
     shares = []
     for past, tasks in zip(pasts, streams, strict=True):
-        asked = [(task, text) for task in tasks for question in task.questions for text in domain.exam(task, question)]
+        asked = [(task, as_asked(task, question)) for task in tasks for question in task.questions]
         chosen = bank.route(start, past, [text for _, text in asked])
         homes = [bank.home(start, past, task.title) for task, _ in asked]
         shares.append(fmean(update == home for update, home in zip(chosen, homes, strict=True)))

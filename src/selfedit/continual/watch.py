@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from selfedit.continual.bank import as_asked
 from selfedit.continual.chain import Chain
 from selfedit.inner import Examiner, derive_seed
 from selfedit.outer import Remember
@@ -91,11 +92,9 @@ class Watcher:
 
     def _exam(self, rows: Sequence[Row], pasts: Pasts, group: str = "") -> list[Trial]:
         """Every question is asked of the update that the keeper chooses for it."""
-        domain = self.examiner.domain
         asked: dict[int, list[str]] = {}
         for stream, _, task in rows:
-            texts = [text for question in task.questions for text in domain.exam(task, question)]
-            asked.setdefault(stream, []).extend(texts)
+            asked.setdefault(stream, []).extend(as_asked(task, question) for question in task.questions)
         chosen = {stream: iter(self._route(pasts[stream], texts)) for stream, texts in asked.items()}
         exams = [
             (next(chosen[stream]), replace(task, questions=(question,)))
