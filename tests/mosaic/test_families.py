@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfedit.mosaic import rules, world
-from selfedit.mosaic.families import DEVELOPMENT, HELD_OUT, ORDER, SIDE, TRAINING, draw_task
+from selfedit.mosaic.families import DEVELOPMENT, HELD_OUT, SIDE, TRAINING, draw_task
+from selfedit.mosaic.pretrain import FAMILIES
 
 EVERY = {**TRAINING, **DEVELOPMENT, **HELD_OUT}
 
 
 def test_there_are_many_and_each_belongs_to_one_set():
     assert len(TRAINING) >= 30 and len(EVERY) == len(TRAINING) + len(DEVELOPMENT) + len(HELD_OUT)
-    assert sorted(ORDER) == sorted(TRAINING)
+    assert sorted(FAMILIES) == sorted(TRAINING)
 
 
 @pytest.mark.parametrize("name", EVERY)

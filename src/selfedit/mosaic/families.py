@@ -108,17 +108,17 @@ flip_rows, flip_columns = np.flipud, np.fliplr
 half_turn: Rule = partial(np.rot90, k=2)
 
 TRAINING: dict[str, Family] = {
-    "flip rows": plain(flip_rows),
+    "swap colours": mapped(swap),
+    "replace a colour": mapped(replace),
     "flip columns": plain(flip_columns),
+    "flip rows": plain(flip_rows),
+    "cycle colours": mapped(cycle),
+    "renew colours": mapped(renew),
     "half turn": plain(half_turn),
     "quarter turn": plain(partial(np.rot90, k=1)),
     "three quarter turn": plain(partial(np.rot90, k=3)),
     "transpose": plain(np.transpose),
     "anti-transpose": plain(lambda grid: np.rot90(grid, 2).T),
-    "swap colours": mapped(swap),
-    "replace a colour": mapped(replace),
-    "cycle colours": mapped(cycle),
-    "renew colours": mapped(renew),
     "remove a colour": mapped(remove),
     "keep a colour": mapped(keep),
     "one colour": mapped(one_colour),
@@ -160,10 +160,6 @@ TRAINING: dict[str, Family] = {
     "symmetric columns": plain(partial(rules.symmetric, axis=1), dots),
     "checks": with_colour(partial(rules.checked, odd=0), blocks),
 }
-
-FIRST = ("swap colours", "replace a colour", "flip columns", "flip rows", "cycle colours", "renew colours")
-ORDER = (*FIRST, *(name for name in TRAINING if name not in FIRST))
-"""The training families in the order in which the recipe takes them up."""
 
 DEVELOPMENT: dict[str, Family] = {
     "flip columns, swap colours": mapped(swap, flip_columns),

@@ -20,7 +20,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from selfedit import pretraining
 from selfedit.engines.local.places import Places
 from selfedit.mosaic import tokens
-from selfedit.mosaic.families import ORDER, SIDE, TRAINING, draw_task
+from selfedit.mosaic.families import SIDE, TRAINING, draw_task
 from selfedit.mosaic.tokens import CONTEXT, END, ROW, SLOT, SLOTS, draw_plan, pair_text
 from selfedit.pretraining import Row
 
@@ -31,11 +31,15 @@ RATE = 2e-2
 """Of the hidden matrices, which Muon trains; AdamW trains the rest."""
 PAIRS = (2, 3, 3, 4, 4, 4, 5, 5, 6)
 """How many pairs a task has, the last of them the test."""
+FAMILIES = tuple(TRAINING)
+"""By the numbers that the head names them by."""
 NARROW = 0.7
+"""Share of the steps on 3 x 3 grids alone."""
 PLAN_SHARE, LARGE_SHARE = 0.1, 0.05
 INPUT_WEIGHT, FIRST_WEIGHT = 0.05, 0.1
 """Of the loss on inputs, and on the first output, which nothing before it explains; later outputs and plans have 1."""
 FAMILY_WEIGHT = 0.5
+"""Of the loss of naming the family, beside a loss of 1 on the tokens."""
 
 
 class Canvas(nn.Module):
@@ -66,7 +70,7 @@ class Learner(nn.Module):
 
     def __init__(self, model: GPT2LMHeadModel) -> None:
         super().__init__()
-        self.model, self.family = model, nn.Linear(WIDTH, len(ORDER))
+        self.model, self.family = model, nn.Linear(WIDTH, len(FAMILIES))
 
 
 def config(tokenizer: PreTrainedTokenizerFast) -> GPT2Config:
@@ -98,9 +102,9 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
 
 def draw_row(rng: Random, side: int, encode: tokens.Encode) -> Row:
     """A task whose last pair is the test; or a task of 2 to 5 pairs, and a plan for it."""
-    family = rng.randrange(len(ORDER))
+    family = rng.randrange(len(FAMILIES))
     planned = rng.random() < PLAN_SHARE
-    pairs = draw_task(TRAINING[ORDER[family]], rng, rng.randint(2, 5) if planned else rng.choice(PAIRS), side)
+    pairs = draw_task(TRAINING[FAMILIES[family]], rng, rng.randint(2, 5) if planned else rng.choice(PAIRS), side)
     parts: list[tuple[str, float]] = []
     for index, pair in enumerate(pairs):
         question, answer = pair_text(pair)
