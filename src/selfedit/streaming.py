@@ -63,7 +63,7 @@ def run_continual(
     pasts = run_streams(streams, how, run.remember)
     waves = waves_of(run)
     found = records(waves)
-    drop_others(run.updates, {step.trial.update.id for past in pasts for step in past if step.trial.update})
+    drop_others(run.updates, _kept(streams, how))
     summary = {
         **(summarise(found) if found else {}),
         **costs(run, streams, how, waves),
@@ -78,6 +78,13 @@ def run_continual(
     run.write_json("summary.json", summary)
     run.write_metrics()
     return summary
+
+
+def _kept(streams: Streams, how: Continual) -> set[str]:
+    """The ids of the updates that stay on disk."""
+    if how.keep_all:
+        return {step.trial.update.id for past in streams.past for step in past if step.trial.update}
+    return {update.id for past in streams.past for update in how.keeper.held(streams.start, past)}
 
 
 def make_continual(

@@ -52,10 +52,13 @@ def test_replay_keeps_what_merge_forgets(learn, forgetful):
     assert kept["merge"]["retention"]["3"]["mean"] == pytest.approx(after["merge"])
 
 
+@pytest.mark.parametrize("keep", ["all", "last"])
 @pytest.mark.parametrize("keepers", [("replay",), ("bank",), ("replay", "gate"), ("consolidate", "distil")])
-def test_a_run_stopped_anywhere_ends_as_one_that_was_not(learn, settings, groups, tasks, tmp_path, forgetful, keepers):
-    learn(*keepers, folder="whole", every=2)
-    config = settings(*keepers, every=2)
+def test_a_run_stopped_anywhere_ends_as_one_that_was_not(
+    learn, settings, groups, tasks, tmp_path, forgetful, keepers, keep
+):
+    learn(*keepers, folder="whole", every=2, keep=keep)
+    config = settings(*keepers, every=2, keep=keep)
 
     class Killed(Exception):
         pass
@@ -85,6 +88,15 @@ def test_a_run_stopped_anywhere_ends_as_one_that_was_not(learn, settings, groups
             pass
     assert calls > 3
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("keep", ["all", "last"])
+def test_a_finished_run_that_is_resumed_needs_no_model_and_stays_as_it_is(learn, settings, groups, tmp_path, keep):
+    learn("replay", keep=keep)
+    finished, config = contents(learn.path), settings("replay", keep=keep)
+    with Run.create(learn.path, config.model_dump(mode="json")) as run:
+        run_continual(run, config, groups, engine=None)
+    assert contents(learn.path) == finished
 
 
 @pytest.mark.parametrize("keeper", KEEPERS)

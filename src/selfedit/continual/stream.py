@@ -77,8 +77,16 @@ class Streams:
         return self.folder / update.id
 
 
-def run_streams(streams: Streams, how: Continual, remember: Remember) -> list[tuple[Step, ...]]:
-    """Learn every stream from end to end; the steps of each. What `remember` knows is not done again."""
+def run_streams(streams: Streams, how: Continual, known: Remember) -> list[tuple[Step, ...]]:
+    """Learn every stream from end to end; the steps of each. What `known` has is not done again, and needs no models."""
+
+    def remember(stage: str, number: int, compute: Callable[[], list[Trial]]) -> list[Trial]:
+        def held() -> list[Trial]:
+            hold(streams, how)
+            return compute()
+
+        return known(stage, number, held)
+
     watcher = Watcher(how.examiner, how.keeper, how.watch, streams.start, remember)
     watcher.before(streams.tasks)
     length = max(map(len, streams.tasks), default=0)
@@ -88,10 +96,8 @@ def run_streams(streams: Streams, how: Continual, remember: Remember) -> list[tu
     for number in range(given, length):
         live = [stream for stream, tasks in enumerate(streams.tasks) if number < len(tasks)]
         how.progress("edits", number, length, "")
-        hold(streams, how)
         for stream, step in zip(live, take_step(streams, live, number, how, remember), strict=True):
             streams.past[stream] += (step,)
-        hold(streams, how)
         watcher.after(number, length, live, streams.tasks, streams.past)
     how.progress("edits", length, length, "")
     return streams.past
@@ -196,17 +202,19 @@ def _settled(trial: Trial, outcome: Update | Failure | None) -> Trial:
 def hold(streams: Streams, how: Continual) -> None:
     """Have in memory the updates that the streams need now, read from disk, and no others.
 
-    They are always what the disk holds, so that a resumed run goes on as the unbroken one did.
+    They are always what the disk holds, so that a resumed run goes on as the unbroken one did. What is not needed any
+    more leaves the disk too, unless all are kept.
     """
     needed = (how.keeper.held(streams.start, past) for past in streams.past)
     wanted = {update.id: update for of_stream in needed for update in of_stream if update != streams.start}
-    how.engine.release([update for name, update in streams.loaded.items() if name not in wanted])
+    unneeded = [update for name, update in streams.loaded.items() if name not in wanted]
+    how.engine.release(unneeded)
+    for update in unneeded if not how.keep_all else ():
+        rmtree(streams.at(update))
     for name, update in wanted.items():
         if name not in streams.loaded:
             streams.loaded[name] = how.engine.load(streams.at(update), worn=True)
     streams.loaded = {name: streams.loaded[name] for name in wanted}
-    if not how.keep_all:
-        drop_others(streams.folder, wanted)
 
 
 def drop_others(folder: Path, kept: Collection[str]) -> None:
