@@ -78,7 +78,7 @@ class Streams:
 
 
 def run_streams(streams: Streams, how: Continual, known: Remember) -> list[tuple[Step, ...]]:
-    """Learn every stream from end to end; the steps of each. What `known` has is not done again, and needs no models."""
+    """Learn every stream from end to end; the steps of each. What `known` has needs neither work nor models."""
 
     def remember(stage: str, number: int, compute: Callable[[], list[Trial]]) -> list[Trial]:
         def held() -> list[Trial]:
