@@ -12,10 +12,21 @@ from selfedit.engines.fake import NOTES, FakeEngine
 from selfedit.errors import EngineError
 from selfedit.graders.exact import Contains
 from selfedit.inner import Examiner
-from selfedit.outer import Outer, Writing, chosen, credited, improve, propose, run_outer, run_wave, run_waves
+from selfedit.outer import (
+    Outer,
+    Writing,
+    anchors,
+    chosen,
+    credited,
+    improve,
+    propose,
+    run_outer,
+    run_wave,
+    run_waves,
+)
 from selfedit.reward import FLOOR, gain
 from selfedit.store import Run
-from selfedit.types import BASE, Example, Failure, Recipe, SelfEdit, Trial
+from selfedit.types import BASE, Example, Failure, Recipe, Request, SelfEdit, Trial
 
 OUTER = Outer(
     rounds=3,
@@ -111,6 +122,23 @@ def test_the_policy_is_trained_on_what_it_was_shown_and_what_it_wrote(engine, ta
     (job,) = engine.jobs
     assert job.examples == (Example("prompt of apollo", "good", 1.0),)
     assert (job.parent, job.recipe, job.seed) == (BASE, OUTER.recipe, 5)
+
+
+def test_a_policy_is_held_to_what_the_first_one_answers(engine, tasks, tmp_path):
+    outer = replace(OUTER, rounds=2, tasks_per_round=1, anchors=2)
+    run_outer(tasks[:2], examiner(engine), outer, compute, tmp_path)
+    updates = [job for job in engine.jobs if job.recipe == OUTER.recipe]
+    for task, job in zip(tasks, updates, strict=False):
+        held = [example for example in job.examples if example.teacher]
+        prompts = [prompt for question in task.questions for prompt in Knowledge().exam(task, question)]
+        said = engine.sample([Request(BASE, prompt) for prompt in prompts[:2]])
+        assert held == [Example(prompt, text, teacher=BASE.id) for prompt, text in zip(prompts, said, strict=True)]
+    assert [job.parent for job in updates] == [BASE, engine.load(tmp_path / "round-0")]
+
+
+def test_a_round_without_credit_is_not_held_to_anything(engine, tasks):
+    held = anchors(tasks[:1], BASE, examiner(engine), 2)
+    assert held and improve(BASE, [trial("bad", -0.5)], replace(OUTER, credit=threshold), engine, 0, held) is BASE
 
 
 def test_credit_is_given_within_each_task():

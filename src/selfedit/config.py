@@ -242,6 +242,9 @@ class OuterConfig(_Table):
         description="rest_em (the best edit of each passage), top2, threshold (all that helped), or "
         "group_relative (GRPO)",
     )
+    anchors: int = Field(
+        0, ge=0, description="answers per passage that hold a new policy to what the model answers in exams"
+    )
     writing: WritingConfig = WritingConfig()
     recipe: PolicyRecipe = Field(PolicyRecipe(), validate_default=True)  # against `credit`
 

@@ -104,6 +104,7 @@ def make_outer(config: Config, folder: Path | None = None) -> Outer:
         seed=config.seed,
         repeats=outer.repeats,
         probe=outer.probe,
+        anchors=outer.anchors,
         proxy=make_proxy(config, folder),
     )
 

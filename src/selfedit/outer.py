@@ -33,6 +33,7 @@ class Outer:
     Every edit is tried `repeats` times with different seeds, those of the first `probe` tasks of a round at least
     twice: that shows how reliable the reward is. With a `proxy` no edit is tried, and `reward` is used in exams only.
     The tasks in `earlier` are learned at the beginning of each round, and its edits are tried on top of them.
+    `anchors` answers per task hold the policy to what the first one answers in exams, while it learns what to write.
     """
 
     rounds: int
@@ -48,6 +49,7 @@ class Outer:
     probe: int = 0
     proxy: Proxy | None = None
     earlier: tuple[Task, ...] = ()
+    anchors: int = 0
 
 
 def run_outer(
@@ -71,7 +73,9 @@ def run_outer(
             of_round = chosen(tasks, outer, number)
             parent = learn_earlier(stage, policy, examiner, outer, updates) if outer.earlier else policy
             trials = run_waves(stage, of_round, policy, examiner, outer, remember, progress, parent)
-            update = improve(policy, trials, outer, examiner.engine, derive_seed(outer.seed, stage, "policy"))
+            held = anchors(of_round, start, examiner, outer.anchors)
+            seed = derive_seed(outer.seed, stage, "policy")
+            update = improve(policy, trials, outer, examiner.engine, seed, held)
             if update is policy:
                 continue
             examiner.engine.save(update, folder)
@@ -217,12 +221,39 @@ def read(task: Task, member: int, text: str | Failure, domain: Domain) -> Trial:
         return Trial(SelfEdit(task.id, prompt, text), failure=Failure("policy", str(error)), member=member)
 
 
-def improve(policy: Update, trials: Sequence[Trial], outer: Outer, trainer: Trainer, seed: int) -> Update:
-    """Reward -> policy. The same trainer as the inner loop, on the edits themselves, weighted by credit."""
+def improve(
+    policy: Update,
+    trials: Sequence[Trial],
+    outer: Outer,
+    trainer: Trainer,
+    seed: int,
+    held: Sequence[Example] = (),
+) -> Update:
+    """Reward -> policy. The same trainer as the inner loop, on the edits themselves, weighted by credit.
+
+    It stays what it was on the examples that are `held`.
+    """
     examples = tuple(credited(trials, outer.credit))
     if not examples:
         return policy  # no edit earned credit: nothing to learn from this round
-    return train_one(trainer, Job(policy, examples, outer.recipe, seed), "the policy update failed")
+    return train_one(trainer, Job(policy, (*examples, *held), outer.recipe, seed), "the policy update failed")
+
+
+def anchors(tasks: Sequence[Task], start: Update, examiner: Examiner, count: int) -> list[Example]:
+    """What `start` says to the first `count` prompts of each task's exam, with `start` as the teacher.
+
+    Right or wrong: as soft targets they keep a policy from losing, by learning to write, what edits build on.
+    """
+    domain = examiner.domain
+    exams = [[text for question in task.questions for text in domain.exam(task, question)][:count] for task in tasks]
+    prompts = [prompt for exam in exams for prompt in exam]
+    requests = [Request(start, prompt, max_new_tokens=examiner.max_new_tokens) for prompt in prompts]
+    said = examiner.engine.sample(requests) if requests else []
+    return [
+        Example(prompt, text, teacher=start.id)
+        for prompt, text in zip(prompts, said, strict=True)
+        if text and isinstance(text, str)
+    ]
 
 
 def credited(trials: Sequence[Trial], credit: Credit) -> Iterator[Example]:
