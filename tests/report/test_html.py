@@ -136,6 +136,16 @@ def test_an_interval_that_is_not_known_is_a_dash(run: Run) -> None:
     assert "A dash stands for" in html
 
 
+def test_runs_on_grids_speak_of_tasks_and_plans(tmp_path: Path) -> None:
+    summary = {name: row(mean) for name, mean in (("in_context", 0.2), ("before_rl", 0.3), ("after_rl", 0.5))}
+    for of_one in summary.values():
+        del of_one["blank"]
+    with Run.create(tmp_path / "grids", {"domain": "arc"}) as run:
+        text = words(page(run, {**summary, "rl_gain": {"mean": 0.2, "low": 0.1, "high": 0.3}}))
+    assert "the model solves 30 % of tasks" in text and "Trained by its own plans, after reinforcement" in text
+    assert "Blank answers" not in text and "passage" not in text and "+20.0 points" in text
+
+
 def test_adaptation_has_before_and_after(run: Run) -> None:
     run.remember("adapt", 0, lambda: [tried(0)])
     text = words(page(run, {"before": row(0.1), "after": row(0.6)}))

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from selfedit.cli.screen import narrow_table, percent
+from selfedit.report.contents import GRID_LABELS
 
 
 def released_table(summary: Mapping[str, Any]) -> Table:
@@ -127,22 +128,13 @@ def _difference(interval: Mapping[str, float]) -> str:
     return f"{mean:+.1f}\n({low:+.1f} to {high:+.1f})"
 
 
-ARC_ROWS = {
-    "in_context": "Demonstrations in the prompt",
-    "before_rl": "Trained by its own plans",
-    "after_rl": "… after reinforcement",
-    "by_hand": "Trained by a plan made by hand",
-    "oracle": "Best plan made by hand, in hindsight",
-}
-
-
 def arc(summary: Mapping[str, Any]) -> list[Table]:
     """Solved trials of every row, and what a plan costs."""
     scores = narrow_table(
         f"Tasks solved in two attempts ({summary['in_context']['n']} of {summary['given']} tasks fit the model)",
         "row", "solved", "interval\n(95 %)", "unreadable", "tokens\nper trial", "s per\ntrial", "s per\ntask",
     )  # fmt: skip
-    for name, label in ARC_ROWS.items():
+    for name, label in GRID_LABELS.items():
         if row := summary.get(name):
             scores.add_row(
                 label,

@@ -25,26 +25,35 @@ LABELS = {
 }
 """The conditions people compare, in the order in which they are shown."""
 
-METHOD = {"own_edits", "after_rl", "after"}
+GRID_LABELS = {
+    "in_context": "Demonstrations in the prompt",
+    "before_rl": "Trained by its own plans",
+    "after_rl": "Trained by its own plans, after reinforcement",
+    "by_hand": "Trained by a plan made by hand",
+    "oracle": "Best plan made by hand, in hindsight",
+}
+"""The same for tasks of grids, where a self-edit is a plan."""
+
+METHOD = {"own_edits", "before_rl", "after_rl", "after"}
 """The conditions that learn from the model's own notes; the others are there to compare with."""
 
 EDITS_SHOWN = 300
 """Self-edits per stage that the report prints, so that a stage adds about 1 MB at most."""
 
-_FIELDS = {"mean", "low", "high", "blank", "n"}
+_FIELDS = {"mean", "low", "high", "n"}
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One row of the score table. `mean`, `low`, `high` and `blank` are shares of 1; `n` counts passages."""
+    """One row of the score table. `mean`, `low`, `high` and `blank` are shares of 1; `n` counts passages or tasks."""
 
     key: str
     label: str
     mean: float
     low: float
     high: float
-    blank: float
     n: int
+    blank: float | None
     tokens: int | None
     seconds: float | None
 
@@ -101,6 +110,7 @@ class Stage:
     """
 
     name: str
+    label: str
     tasks: int
     trials: int
     reward: Interval | None
@@ -115,13 +125,6 @@ class Stage:
     passages: list[Passage]
 
     @property
-    def label(self) -> str:
-        if self.is_round:
-            return f"Round {self.name.removeprefix('round-')}"
-        condition = self.name.removeprefix("exam/")
-        return f"Exam: {LABELS.get(condition, condition)}" if self.is_exam else self.name.capitalize()
-
-    @property
     def is_round(self) -> bool:
         return self.name.startswith("round-")
 
@@ -134,31 +137,41 @@ class Stage:
         return sum(len(passage.edits) for passage in self.passages)
 
 
-def conditions(summary: Mapping[str, Any]) -> list[Condition]:
+def conditions(summary: Mapping[str, Any], labels: Mapping[str, str] = LABELS) -> list[Condition]:
     """The rows of the score table: the known conditions in their order, then any others that have a score's fields."""
-    keys = [*(key for key in LABELS if key in summary), *(key for key in summary if key not in LABELS)]
-    return [_condition(key, summary[key]) for key in keys if _is_score(summary[key])]
+    keys = [*(key for key in labels if key in summary), *(key for key in summary if key not in labels)]
+    return [_condition(labels.get(key, key), key, summary[key]) for key in keys if _is_score(summary[key])]
 
 
 def _is_score(value: object) -> bool:
     return isinstance(value, Mapping) and value.keys() >= _FIELDS
 
 
-def _condition(key: str, value: Mapping[str, Any]) -> Condition:
+def _condition(label: str, key: str, value: Mapping[str, Any]) -> Condition:
     measured = {name: value[name] for name in _FIELDS}
-    return Condition(key, LABELS.get(key, key), tokens=value.get("tokens"), seconds=value.get("seconds"), **measured)
+    blank, tokens, seconds = (value.get(name) for name in ("blank", "tokens", "seconds"))
+    return Condition(key, label, **measured, blank=blank, tokens=tokens, seconds=seconds)
 
 
-def stages(waves: Sequence[Wave], tasks: Mapping[str, Task]) -> list[Stage]:
+def stages(waves: Sequence[Wave], tasks: Mapping[str, Task], labels: Mapping[str, str] = LABELS) -> list[Stage]:
     """One Stage per stage of the run, in the order in which each began."""
     by_name: dict[str, list[Wave]] = {}
     for wave in waves:
         by_name.setdefault(wave.stage, []).append(wave)
     known = _read_passages(waves) | {task.id: (task.title, task.context) for task in tasks.values()}
-    return [_stage(name, members, known, tasks) for name, members in by_name.items()]
+    return [_stage(name, _label(name, labels), members, known, tasks) for name, members in by_name.items()]
 
 
-def _stage(name: str, waves: list[Wave], known: Mapping[str, tuple[str, str]], tasks: Mapping[str, Task]) -> Stage:
+def _label(stage: str, labels: Mapping[str, str]) -> str:
+    if stage.startswith("round-"):
+        return f"Round {stage.removeprefix('round-')}"
+    condition = stage.removeprefix("exam/")
+    return f"Exam: {labels.get(condition, condition)}" if condition != stage else stage.capitalize()
+
+
+def _stage(
+    name: str, label: str, waves: list[Wave], known: Mapping[str, tuple[str, str]], tasks: Mapping[str, Task]
+) -> Stage:
     groups: dict[str, list[Trial]] = {}
     for wave in waves:
         for trial in wave.trials:
@@ -170,6 +183,7 @@ def _stage(name: str, waves: list[Wave], known: Mapping[str, tuple[str, str]], t
     blames = [trial.failure.blame for trial in trials if trial.failure]
     return Stage(
         name=name,
+        label=label,
         tasks=len(groups),
         trials=len(trials),
         reward=mean_interval([_mean(group) for group in rewards]) if rewards else None,

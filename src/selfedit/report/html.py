@@ -13,12 +13,33 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from selfedit.report import grids, plots
-from selfedit.report.contents import Condition, Stage, conditions, stages
+from selfedit.report.contents import GRID_LABELS, LABELS, Condition, Stage, conditions, stages
 from selfedit.reward import REWARDS
 from selfedit.store import Run, read_json
 from selfedit.types import Task
 
 _THIN, _MINUS = "\N{NARROW NO-BREAK SPACE}", "\N{MINUS SIGN}"
+
+
+WORDS = {
+    "title": "Questions answered correctly",
+    "bars": "Each bar is the share of questions answered correctly, averaged over passages.",
+    "asked": "All conditions are asked the same questions, without the passage.",
+    "correct": "Correct",
+    "task": "passage",
+    "edits": "sets of notes",
+    "tasks_and_edits": "Passages and notes",
+}
+GRID_WORDS = {
+    "title": "Tasks solved in two attempts",
+    "bars": "Each bar is the share of trials that solved their task, averaged over tasks.",
+    "asked": "All conditions see the demonstrations in the prompt; what differs is what was trained on them before.",
+    "correct": "Solved",
+    "task": "task",
+    "edits": "plans",
+    "tasks_and_edits": "Tasks and plans",
+}
+"""What the report calls things, in runs on documents and in runs on grids."""
 
 
 def write_report(run: Run, summary: Mapping[str, Any], tasks: Mapping[str, Task] = {}) -> Path:
@@ -29,17 +50,20 @@ def write_report(run: Run, summary: Mapping[str, Any], tasks: Mapping[str, Task]
 
     Not covered: all trials are read into memory at once, and of a long stage only the first self-edits are printed.
     """
-    parts = stages(run.waves(), tasks)
-    rows = conditions(summary)
+    domain = _setting(run.config, "domain")
+    labels = GRID_LABELS if domain == "arc" else LABELS
+    parts, rows = stages(run.waves(), tasks, labels), conditions(summary, labels)
     rounds = [stage for stage in parts if stage.is_round]
-    page = _template(_setting(run.config, "domain")).render(
+    words = GRID_WORDS if domain == "arc" else WORDS
+    page = _template(domain).render(
+        words=words,
         headline=_headline(rows, parts, summary),
         facts=_facts(run.config, summary, parts),
         conditions=rows,
         scores=Markup(plots.draw_scores(rows)) if rows else "",
         gain=summary.get("rl_gain"),
         rounds=rounds,
-        rewards=Markup(plots.draw_rewards(rounds)) if any(stage.reward for stage in rounds) else "",
+        rewards=Markup(plots.draw_rewards(rounds, words["task"])) if any(stage.reward for stage in rounds) else "",
         reward=_reward(run.config),
         stages=parts,
         stream=_stream(run, summary),
@@ -105,6 +129,11 @@ def _headline(rows: Sequence[Condition], parts: Sequence[Stage], summary: Mappin
     before = found.get("base") or found.get("before")
     if not learned and "curve" in summary:
         return _stream_headline(summary)
+    if {"in_context", "before_rl", "after_rl"} <= found.keys():
+        sentence = (
+            "Trained by its own plans the model solves {before_rl} of tasks, and {after_rl} once reinforcement has "
+        )
+        return Markup(sentence + "changed how it plans; {in_context} without training.").format(**found)
     if not learned:
         return _plain_headline(rows, parts)
     claims = [Markup("{} of questions after learning from its own notes").format(learned)]

@@ -83,8 +83,11 @@ def _scale(axes: Axes) -> None:
     axes.spines[["left", "bottom"]].set_visible(False)
 
 
-def draw_rewards(rounds: Sequence[Stage]) -> str:
-    """Mean reward with its 95 % interval and best of group, over the share of self-edits that failed, by round."""
+def draw_rewards(rounds: Sequence[Stage], task: str = "passage") -> str:
+    """Mean reward with its 95 % interval and best of each task, over the share of self-edits that failed, by round.
+
+    `task` is what the run calls a task.
+    """
     with _figure(height=300.0) as figure:
         rewards, failures = figure.subplots(
             2,
@@ -92,12 +95,12 @@ def draw_rewards(rounds: Sequence[Stage]) -> str:
             sharex=True,
             gridspec_kw={"height_ratios": [3.6, 1], "hspace": 0.34, "left": 0.08, "right": 0.99, "top": 0.9},
         )
-        _reward_lines(rewards, rounds)
+        _reward_lines(rewards, rounds, task)
         _failure_bars(failures, rounds)
         return _svg(figure)
 
 
-def _reward_lines(axes: Axes, rounds: Sequence[Stage]) -> None:
+def _reward_lines(axes: Axes, rounds: Sequence[Stage], task: str) -> None:
     known = [
         (place, stage.reward, stage.best)
         for place, stage in enumerate(rounds)
@@ -107,7 +110,7 @@ def _reward_lines(axes: Axes, rounds: Sequence[Stage]) -> None:
     for place, reward, _ in known:
         axes.plot([place, place], [reward.low, reward.high], color=ACCENT, linewidth=1.4, solid_capstyle="butt")
     axes.plot(places, [reward.mean for _, reward, _ in known], "o-", color=ACCENT, linewidth=2, label="mean")
-    axes.plot(places, [best for _, _, best in known], "o--", color=MUTED, markersize=4, label="best of each passage")
+    axes.plot(places, [best for _, _, best in known], "o--", color=MUTED, markersize=4, label=f"best of each {task}")
     axes.set_title("Reward", loc="left", fontsize=10.5, weight="bold")
     axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.01, 0.98), ncols=2, fontsize=9.5)
     axes.grid(axis="y")

@@ -141,7 +141,7 @@ def summarise_arc(runs: Sequence[Rows]) -> dict[str, Any]:
 def _difference(after: Mapping[str, float], before: Mapping[str, float]) -> dict[str, Any]:
     """Paired by task, on those that the system failed in neither."""
     both = [task_id for task_id in after if task_id in before]
-    return asdict(paired_interval([after[task_id] for task_id in both], [before[task_id] for task_id in both]))
+    return paired_interval([after[task_id] for task_id in both], [before[task_id] for task_id in both]).fields
 
 
 def _by_task(runs: Sequence[Sequence[Trial]], of_plans: Callable[[Sequence[float]], float]) -> dict[str, float]:
