@@ -14,12 +14,13 @@ from selfedit.config import ModelConfig, WritingConfig
 from selfedit.domains.knowledge import Knowledge
 from selfedit.domains.passages import read_tasks
 from selfedit.errors import BadEdit, InputError
+from selfedit.protocols import Domain
 from selfedit.types import BASE, Example, Request, Task
 
 PER_PASSAGE, QUESTIONS = 5, 5
 """Edits of one passage (SEAL's number), and the most questions that are asked about it."""
 
-DOMAIN = Knowledge()
+DOMAIN: Domain = Knowledge()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,12 @@ class Edit:
 
     task: Task
     examples: tuple[Example, ...]
+    domain: Domain = DOMAIN
 
     @property
     def prompts(self) -> list[str]:
-        """The closed-book questions as the model is asked them."""
-        return [prompt for question in self.task.questions for prompt in DOMAIN.exam(self.task, question)]
+        """The exam's questions as the model is asked them."""
+        return [prompt for question in self.task.questions for prompt in self.domain.exam(self.task, question)]
 
 
 def sample_edits(count: int, writing: WritingConfig) -> list[Edit]:
