@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from selfedit.almanac import world
 from selfedit.store import Run
 
 DOCUMENTS = [
@@ -71,6 +72,18 @@ def test_a_document_is_forgotten(stream, cli, tmp_path, keeper):
     texts = [(here / "run" / name).read_text() for name in ("tasks.json", "stream.json", "forgotten.json")]
     assert not any("Mara Velin" in text for text in texts)
     assert len(learned(here / "run")) == 2
+
+
+def test_what_the_model_wrote_about_a_document_is_asked_once_that_is_forgotten(stream, cli, tmp_path):
+    passages = [{"title": task.title, "context": task.context} for task in world.tasks("develop", 2)]
+    stream("--set", "outer.writing.max_new_tokens=96", documents=passages)
+    run = tmp_path / "here" / "run"
+    written = json.loads((run / "stream-questions.json").read_text())
+    called = cli("forget", "run", passages[1]["title"])
+    assert called.code == 0 and f"Forgotten: {passages[1]['title']!r}" in called.err
+    (gone,) = json.loads((run / "forgotten.json").read_text())
+    assert gone["questions"] == written.pop(gone["id"])[1] != []
+    assert json.loads((run / "stream-questions.json").read_text()) == written
 
 
 def test_what_adapt_has_taught_goes_on_being_examined(cli, handbook, write, brief, tmp_path):

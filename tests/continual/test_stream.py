@@ -192,6 +192,7 @@ def test_edits_that_cannot_be_read_change_nothing_and_are_told(learn, forgetful,
 def test_documents_without_questions_are_learned_and_not_examined(learn, tasks, without_questions):
     summary = learn("replay", groups={"stream-00": [without_questions(task) for task in tasks]})
     assert "just_edited" not in summary and summary["tokens"] > 0
+    assert summary["remarks"][0].startswith("There are no questions about 'Apollo 11', ")
     mixed = learn("replay", groups={"stream-00": [without_questions(tasks[0]), *tasks[1:]]}, folder="mixed")
     assert mixed["just_edited"]["mean"] == 1 and list(mixed["retention"]) == ["2", "3", "4"]
 

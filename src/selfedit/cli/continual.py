@@ -49,6 +49,9 @@ from selfedit.types import BASE, Question, Task
 DOCUMENTS = "stream.json"
 """The documents of a run that goes on learning, in order: what it was started with and what came later."""
 
+QUESTIONS = "stream-questions.json"
+"""The questions that the model wrote about documents that came without."""
+
 FORGOTTEN = "forgotten.json"
 """Titles and questions of the documents that it had to forget: a control group."""
 
@@ -226,19 +229,28 @@ def with_questions(
     run: Run, config: Config, documents: list[Task], engine: Engine, progress: Progress
 ) -> tuple[list[Task], dict[str, tuple[Question, ...]]]:
     """The documents, those without questions with some that the model wrote; and others of these, for keepers."""
-    path = run.path / "stream-questions.json"
-    known: dict[str, Any] = read_json(path) if path.exists() else {}
+    known = written_questions(run)
     new = [document for document in documents if not document.questions and document.id not in known]
     if new:
         progress("questions", 0, len(new), "")
         exams = self_exams(new, BASE, make_examiner(config, engine), make_outer(config).writing, config.seed)
         for document, exam in zip(new, exams, strict=True):
             known[document.id] = [[asdict(q) for q in half.questions] for half in (exam.reward, exam.report)]
-        run.write_json(path.name, known)
+        run.write_json(QUESTIONS, known)
         progress("questions", len(new), len(new), "")
-    halves = {name: [tuple(Question(**q) for q in half) for half in row] for name, row in known.items()}
+    halves = {name: [_questions(half) for half in row] for name, row in known.items()}
     asked = [replace(d, questions=d.questions or halves[d.id][1]) for d in documents]
     return asked, {name: own[0] for name, own in halves.items()}
+
+
+def written_questions(run: Run) -> dict[str, Any]:
+    """By document: the questions for keepers, and those for exams, as plain data."""
+    path = run.path / QUESTIONS
+    return dict(read_json(path)) if path.exists() else {}
+
+
+def _questions(rows: Sequence[Mapping[str, Any]]) -> tuple[Question, ...]:
+    return tuple(Question(**row) for row in rows)
 
 
 def rollback(
@@ -259,6 +271,7 @@ def rollback(
             )
         write_documents(run, documents[:step])
         cut_from(run, step)
+        screen.err.print(f"Back to step {step}; taken back: {_titles(documents[step:])}.", soft_wrap=True)
         go_on(run, tasks_of(run), json)
 
 
@@ -286,18 +299,36 @@ def forget(
             raise InputError(f"{document!r} was learned by adapt in one go with others; adapt them again without it")
         if len(places) == len(documents):
             raise InputError(f"{document!r} is all that {path} has learned; remove the folder instead")
-        note_forgotten(run, [documents[place] for place in places])
+        gone = note_forgotten(run, [documents[place] for place in places])
         write_documents(run, [task for place, task in enumerate(documents) if place not in places])
         for place in reversed(places):
             forget_step(run, config_of(run), place)
+        asked = (
+            "its questions are asked again" if any(task.questions for task in gone) else "it has no questions to check"
+        )
+        screen.err.print(f"Forgotten: {_titles(gone)}; {asked}.", soft_wrap=True)
         go_on(run, tasks_of(run), json)
 
 
-def note_forgotten(run: Run, gone: Sequence[Task]) -> None:
-    """Keep the questions about these documents, to see that they are not answered any more, and nothing else."""
-    path = run.path / FORGOTTEN
+def _titles(documents: Sequence[Task]) -> str:
+    return ", ".join(repr(document.title) for document in documents)
+
+
+def note_forgotten(run: Run, documents: Sequence[Task]) -> list[Task]:
+    """Keep the questions about these documents, to see that they are not answered any more, and nothing else.
+
+    Returns what is kept.
+    """
+    path, written = run.path / FORGOTTEN, written_questions(run)
     known = read_json(path) if path.exists() else []
-    run.write_json(FORGOTTEN, [*known, *(asdict(replace(task, context="")) for task in gone)])
+    exams = [written.pop(document.id, ((), ()))[1] for document in documents]
+    gone = [
+        replace(document, context="", questions=document.questions or _questions(exam))
+        for document, exam in zip(documents, exams, strict=True)
+    ]
+    run.write_json(FORGOTTEN, [*known, *map(asdict, gone)])
+    run.write_json(QUESTIONS, written)
     names, tasks = {task.id for task in gone}, tasks_of(run)
     kept = {group: [asdict(t) for t in of_group if t.id not in names] for group, of_group in tasks.items()}
     run.write_json("tasks.json", kept)
+    return gone

@@ -12,10 +12,11 @@ def remarks(
     pasts: Sequence[tuple[Step, ...]],
     waves: Mapping[str, Mapping[int, Sequence[Trial]]],
 ) -> list[str]:
-    """Documents that came twice or contradict each other, and edits that did not stand."""
+    """Documents that came twice, contradict each other or cannot be asked about, and edits that did not stand."""
     said: list[str] = []
     for number, (tasks, past) in enumerate(zip(streams, pasts, strict=True)):
         said += _twice(tasks)
+        said += _unasked(tasks)
         said += [
             f"Step {place + 1} changed the answer to {question!r}: {was!r} became {now!r}."
             for place, question, was, now in changed_answers(number, tasks, waves)
@@ -32,6 +33,11 @@ def _twice(tasks: Sequence[Task]) -> list[str]:
                 same = "is the same as" if other.context == task.context else "has the title of"
                 said.append(f"Step {place + 1}, {task.title!r}, {same} step {earlier + 1}; the later one stands.")
     return said
+
+
+def _unasked(tasks: Sequence[Task]) -> list[str]:
+    unasked = ", ".join(repr(task.title) for task in tasks if not task.questions)
+    return [f"There are no questions about {unasked}: nothing shows what of that is known."] if unasked else []
 
 
 def changed_answers(
