@@ -139,12 +139,14 @@ class Stage:
 
 def conditions(summary: Mapping[str, Any], labels: Mapping[str, str] = LABELS) -> list[Condition]:
     """The rows of the score table: the known conditions in their order, then any others that have a score's fields."""
-    keys = [*(key for key in labels if key in summary), *(key for key in summary if key not in labels)]
-    return [_condition(labels.get(key, key), key, summary[key]) for key in keys if _is_score(summary[key])]
+    known = [key for key in labels if key in summary]
+    others = [key for key, value in summary.items() if key not in labels and _is_score(value)]
+    return [_condition(labels.get(key, key), key, summary[key]) for key in (*known, *others)]
 
 
 def _is_score(value: object) -> bool:
-    return isinstance(value, Mapping) and value.keys() >= _FIELDS
+    """A difference between two scores has no blank answers."""
+    return isinstance(value, Mapping) and value.keys() >= {*_FIELDS, "blank"}
 
 
 def _condition(label: str, key: str, value: Mapping[str, Any]) -> Condition:
