@@ -24,7 +24,7 @@ from selfedit.outer import propose
 from selfedit.protocols import Engine, silent
 from selfedit.types import BASE, Task, Trial
 
-TASKS, PLANS, ALONE = 24, 5, 16
+TASKS, PLANS, ALONE = 24, 5, 8
 """Practice tasks, plans for each, and how many of these are tried one after another."""
 
 
