@@ -80,8 +80,9 @@ def _wearing(setting: Setting) -> Iterator[PeftModel]:
 
 @contextmanager
 def _without_a_warning() -> Iterator[None]:
-    """peft asks transformers for something that has a new name, and transformers says so."""
+    """peft asks transformers for something that has a new name, and transformers says so; peft, of GPT-2's layers."""
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "fan_in_fan_out", UserWarning)
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         yield
 
