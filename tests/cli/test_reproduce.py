@@ -73,6 +73,51 @@ def test_a_plan_is_run_arm_by_arm_and_again_only_read(cli, small, tmp_path, monk
     assert "two rewards" in cli("reproduce", "rewards", "-o", "table", *small).said
 
 
+SMALL_GRIDS = {
+    "model.processes": "1",
+    "arc.most_rows": "1",
+    "arc.views": "1",
+    "outer.rounds": "1",
+    "outer.passages_per_round": "1",
+    "outer.edits_per_passage": "2",
+    "outer.anchors": "1",
+    "exam.max_new_tokens": "20",
+    "data.eval_passages": "2",
+}
+
+
+def test_plans_for_grids_have_every_row_and_are_only_read_again(cli, monkeypatch):
+    monkeypatch.setattr(reproduce, "SEEDS", 1)
+    options = [word for key, value in SMALL_GRIDS.items() for word in ("--set", f"{key}={value}")]
+    called = cli("reproduce", "arc", "-o", "table", "--json", *options)
+    assert called.code == 0, called.err
+    table = called.json
+    assert list(table)[:6] == ["in_context", "before_rl", "after_rl", "oracle", "rl_gain", "plan_gain"]
+    assert all(table[name]["n"] == table["given"] == 2 for name in ("in_context", "before_rl", "after_rl", "oracle"))
+    assert table["time"]["plans"] > 0
+    again = cli("reproduce", "arc", "-o", "table", "--json", *options)
+    assert {**again.json, "time": 0} == {**table, "time": 0}
+    assert "plans together" in cli("reproduce", "arc", "-o", "table", *options).said
+
+
+def grids(rows, columns):
+    return [[1] * columns for _ in range(rows)]
+
+
+def test_tasks_that_a_model_cannot_be_shown_are_your_input(cli, write):
+    pair = {"input": grids(30, 30), "output": grids(30, 30)}
+    called = cli("reproduce", "arc", "--tasks", write("large.json", {"train": [pair], "test": [pair]}))
+    assert called.code == 3 and called.error.startswith("none of the 1 tasks fits the model: it is shown grids with")
+
+
+def test_a_task_with_one_demonstration_is_asked_and_has_nothing_to_train_on(cli, write):
+    pair = {"input": grids(1, 1), "output": grids(1, 1)}
+    called = cli("reproduce", "arc", "--tasks", write("one.json", {"train": [pair], "test": [pair]}), "--json")
+    assert called.code == 0, called.err
+    assert called.json["by_hand"]["unreadable"] == 1 and called.json["time"] == {}
+    assert called.json["in_context"]["n"] == 1
+
+
 def test_tables_of_released_data_need_it(cli, shared):
     assert cli("reproduce", "released").error.startswith("reproduce released needs --data")
     called = cli("reproduce", "released", "--data", str(shared / "data" / "seal_released"), "--json")

@@ -170,6 +170,12 @@ def arc(asked: Asked) -> dict[str, Any]:
             config = _arc_config(asked, seed)
             given = read_data(config)
             tasks = {**given, "eval": [task for task in given["eval"] if fits(task, config.arc)]}
+            if not tasks["eval"]:
+                raise InputError(
+                    f"none of the {len(given['eval'])} tasks fits the model: it is shown grids with sides up to "
+                    f"{config.arc.most_side}, and {config.arc.most_tokens} cells and row ends in all "
+                    "(--set arc.most_side and arc.most_tokens)"
+                )
             progress.forget()
             with start_run("reproduce", folder / f"seed-{seed}", config, tasks) as run:
                 runs.append(run_arc(run, config, tasks["train"], tasks["eval"], engine, progress))

@@ -145,11 +145,11 @@ def arc(summary: Mapping[str, Any]) -> list[Table]:
                 f"{row['seconds_per_trial']:.2f}",
                 f"{row['seconds_per_task']:.2f}",
             )
-    clock = summary["time"]
-    scores.caption = (
-        f"{clock['plans']} plans together {clock['seconds_per_plan_together']:.2f} s each, one after another "
-        f"{clock['seconds_per_plan_alone']:.2f} s: {clock['times_as_fast']:.1f} times as fast"
-    )
+    if clock := summary["time"]:
+        scores.caption = (
+            f"{clock['plans']} plans together {clock['seconds_per_plan_together']:.2f} s each, one after another "
+            f"{clock['seconds_per_plan_alone']:.2f} s: {clock['times_as_fast']:.1f} times as fast"
+        )
     return [scores]
 
 

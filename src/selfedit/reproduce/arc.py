@@ -164,9 +164,14 @@ def _by_task(runs: Sequence[Sequence[Trial]], of_plans: Callable[[Sequence[float
 
 
 def compare_time(config: Config, trials: Sequence[Trial], tasks: Sequence[Task], engine: Engine) -> dict[str, float]:
-    """Seconds per plan, trained and examined: SAMPLE plans together, and the same plans one after another."""
+    """Seconds per plan, trained and examined: SAMPLE plans together, and the same plans one after another.
+
+    Empty where none of the plans could be tried.
+    """
     examiner, outer = make_examiner(config, engine), make_outer(config)
     chosen = [Trial(trial.edit, member=trial.member) for trial in trials if not trial.failure][:SAMPLE]
+    if not chosen:
+        return {}
     began = time.monotonic()
     _tried(chosen, tasks, BASE, examiner, outer)
     together = time.monotonic() - began
