@@ -139,14 +139,14 @@ class Stage:
 
 def conditions(summary: Mapping[str, Any], labels: Mapping[str, str] = LABELS) -> list[Condition]:
     """The rows of the score table: the known conditions in their order, then any others that have a score's fields."""
-    known = [key for key in labels if key in summary]
-    others = [key for key, value in summary.items() if key not in labels and _is_score(value)]
+    known = [key for key in labels if _has(summary.get(key), _FIELDS)]
+    others = [key for key, value in summary.items() if key not in labels and _has(value, {*_FIELDS, "blank"})]
     return [_condition(labels.get(key, key), key, summary[key]) for key in (*known, *others)]
 
 
-def _is_score(value: object) -> bool:
-    """A difference between two scores has no blank answers."""
-    return isinstance(value, Mapping) and value.keys() >= {*_FIELDS, "blank"}
+def _has(value: object, fields: set[str]) -> bool:
+    """Whether it is a score: a difference between two has no blank answers, a mean over streams no count."""
+    return isinstance(value, Mapping) and value.keys() >= fields
 
 
 def _condition(label: str, key: str, value: Mapping[str, Any]) -> Condition:
