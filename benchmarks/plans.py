@@ -14,29 +14,19 @@ from selfedit import embedded
 from selfedit.bench.baselines import BASELINES
 from selfedit.bench.edits import Edit
 from selfedit.bench.setting import Setting
-from selfedit.config import Config, load_config
+from selfedit.config import load_config
 from selfedit.engines.local.model import load_model
 from selfedit.engines.start import start_local, start_pool, usual_processes
 from selfedit.experiment import make_examiner, make_outer
-from selfedit.inner import derive_seed, run_inner
+from selfedit.inner import derive_seed
 from selfedit.mosaic import world
 from selfedit.outer import propose
-from selfedit.protocols import Engine, silent
-from selfedit.types import BASE, Task, Trial
+from selfedit.protocols import silent
+from selfedit.reproduce.arc import seconds_per_plan
+from selfedit.types import BASE
 
 TASKS, PLANS, ALONE = 24, 5, 8
 """Practice tasks, plans for each, and how many of these are tried one after another."""
-
-
-def try_plans(plans: list[Trial], tasks: list[Task], config: Config, engine: Engine, wave: int) -> float:
-    """Seconds per plan, trained and examined, so many at once."""
-    examiner, outer = make_examiner(config, engine), make_outer(config)
-    by_id = {task.id: task for task in tasks}
-    began = time.monotonic()
-    for first in range(0, len(plans), wave):
-        part = plans[first : first + wave]
-        run_inner(part, by_id, BASE, examiner, outer.reward, [derive_seed(0, trial.edit.task_id) for trial in part])
-    return (time.monotonic() - began) / len(plans)
 
 
 def main() -> None:
@@ -60,14 +50,14 @@ def main() -> None:
             edit = Edit(by_id[trial.edit.task_id], trial.edit.examples, examiner.domain)
             arm(replace(setting, recipe=trial.edit.recipe or setting.recipe), [edit])
         rows[f"{name}, one after another"] = len(few), (time.monotonic() - began) / len(few)
-    rows["engine, one after another"] = len(few), try_plans(few, tasks, config, engine, 1)
+    rows["engine, one after another"] = len(few), seconds_per_plan(few, tasks, config, engine, 1)
     for together in (few, plans):
-        seconds = try_plans(together, tasks, config, engine, len(together))
+        seconds = seconds_per_plan(together, tasks, config, engine, len(together))
         rows[f"engine, {len(together)} at once"] = len(together), seconds
     processes = usual_processes(config.model)
     with closing(start_pool(config.model, config.wave, processes)) as pool:
-        try_plans(few, tasks, config, pool, len(few))  # every process has the model then
-        last = try_plans(plans, tasks, config, pool, len(plans))
+        seconds_per_plan(few, tasks, config, pool, len(few))  # every process has the model then
+        last = seconds_per_plan(plans, tasks, config, pool, len(plans))
     rows[f"engine, {len(plans)} at once in {processes} processes"] = len(plans), last
     print("| arm | plans | seconds per plan | times |")
     print("|---|--:|--:|--:|")

@@ -69,7 +69,7 @@ def _bytes(text: str) -> int:
 class DataConfig(_Table):
     train: str = Field("almanac", description="`almanac`, or a JSON file in SEAL's layout, for the outer loop")
     eval: str = Field("", description="the same, for the final table; empty: only the outer loop is run")
-    eval_passages: int = Field(0, ge=0, description="how many passages to evaluate on; 0 is all (almanac: 60)")
+    eval_passages: int = Field(0, ge=0, description="how many passages to evaluate on; 0 is all (60 of generated ones)")
 
 
 class DocumentsConfig(_Table):

@@ -40,7 +40,7 @@ from selfedit.types import Task
 WORLDS: dict[str, Callable[..., list[Task]]] = {"almanac": almanac.tasks, "mosaic": mosaic.tasks}
 """Where generated tasks come from, by the name that data.train and data.eval have for it."""
 
-EXAM_TASKS = {"almanac": 60, "mosaic": 60}
+EXAM_TASKS = 60
 """How many unseen tasks of a world are evaluated on where the config does not say."""
 
 ConfigFile = Annotated[
@@ -176,7 +176,7 @@ def eval_tasks(config: Config) -> list[Task]:
     if not config.data.eval:
         return []
     if config.data.eval in WORLDS:
-        return WORLDS[config.data.eval]("exam", count or EXAM_TASKS[config.data.eval])
+        return WORLDS[config.data.eval]("exam", count or EXAM_TASKS)
     tasks = _examined(read_file(config, Path(config.data.eval)), config.data.eval)
     return tasks[: count or len(tasks)]
 

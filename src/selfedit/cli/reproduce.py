@@ -116,7 +116,7 @@ def _teacher(plan: Plan, folder: Path, asked: Asked) -> dict[str, Any]:
         return {}
     path = folder / "teacher.json"
     folder.mkdir(parents=True, exist_ok=True)
-    write_teacher(path, config.data.eval_passages or EXAM_TASKS["almanac"], config.documents.edits)
+    write_teacher(path, config.data.eval_passages or EXAM_TASKS, config.documents.edits)
     return {"teacher": {"completions": str(path)}}
 
 

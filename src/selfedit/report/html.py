@@ -51,10 +51,9 @@ def write_report(run: Run, summary: Mapping[str, Any], tasks: Mapping[str, Task]
     Not covered: all trials are read into memory at once, and of a long stage only the first self-edits are printed.
     """
     domain = _setting(run.config, "domain")
-    labels = GRID_LABELS if domain == "arc" else LABELS
+    labels, words = (GRID_LABELS, GRID_WORDS) if domain == "arc" else (LABELS, WORDS)
     parts, rows = stages(run.waves(), tasks, labels), conditions(summary, labels)
     rounds = [stage for stage in parts if stage.is_round]
-    words = GRID_WORDS if domain == "arc" else WORDS
     page = _template(domain).render(
         words=words,
         headline=_headline(rows, parts, summary),
