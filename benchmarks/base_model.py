@@ -11,14 +11,14 @@ import sys
 from collections import Counter
 from itertools import islice
 
-from selfedit.almanac import notes, world
 from selfedit.config import ModelConfig
-from selfedit.domains.knowledge import Knowledge
+from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.engines.local.engine import LocalEngine
-from selfedit.evaluate import summarise
 from selfedit.graders import GRADERS
-from selfedit.inner import Examiner
+from selfedit.loops.evaluate import summarise
+from selfedit.loops.inner import Examiner
 from selfedit.types import BASE, Request, SelfEdit, Task, Trial
+from selfedit.worlds.almanac import notes, world
 
 
 def style_of(entry: world.Entry, text: str) -> str:

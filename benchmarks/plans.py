@@ -10,20 +10,20 @@ import time
 from contextlib import closing
 from dataclasses import replace
 
-from selfedit import embedded
 from selfedit.bench.baselines import BASELINES
-from selfedit.bench.edits import Edit
+from selfedit.bench.edits import BenchEdit
 from selfedit.bench.setting import Setting
 from selfedit.config import load_config
+from selfedit.engines import embedded
 from selfedit.engines.local.model import load_model
 from selfedit.engines.start import start_local, start_pool, usual_processes
-from selfedit.experiment import make_examiner, make_outer
-from selfedit.inner import derive_seed
-from selfedit.mosaic import world
-from selfedit.outer import propose
+from selfedit.loops.inner import derive_seed
+from selfedit.loops.outer import propose
 from selfedit.protocols import silent
 from selfedit.reproduce.arc import seconds_per_plan
 from selfedit.types import BASE
+from selfedit.workflows.train import make_examiner, make_outer
+from selfedit.worlds.mosaic import world
 
 TASKS, PLANS, ALONE = 24, 5, 8
 """Practice tasks, plans for each, and how many of these are tried one after another."""
@@ -47,7 +47,7 @@ def main() -> None:
     for name, arm in BASELINES.items():
         began = time.monotonic()
         for trial in few:
-            edit = Edit(by_id[trial.edit.task_id], trial.edit.examples, examiner.domain)
+            edit = BenchEdit(by_id[trial.edit.task_id], trial.edit.examples, examiner.domain)
             arm(replace(setting, recipe=trial.edit.recipe or setting.recipe), [edit])
         rows[f"{name}, one after another"] = len(few), (time.monotonic() - began) / len(few)
     rows["engine, one after another"] = len(few), seconds_per_plan(few, tasks, config, engine, 1)

@@ -9,16 +9,16 @@ import time
 from dataclasses import replace
 from statistics import mean
 
-from selfedit.almanac import RECIPE, world
 from selfedit.config import Config, load_config, read_toml
-from selfedit.domains.knowledge import Knowledge
+from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.engines.start import start_local
 from selfedit.graders import GRADERS
-from selfedit.inner import Examiner, adapt, derive_seed
-from selfedit.outer import Writing, propose
+from selfedit.loops.inner import Examiner, adapt, derive_seed
+from selfedit.loops.outer import SamplingParams, propose
 from selfedit.protocols import silent
 from selfedit.statistics import paired_interval
 from selfedit.types import BASE, Recipe, Task, Trial
+from selfedit.worlds.almanac import RECIPE, world
 
 PASSAGES, NOTES, REPEATS = 40, 5, 2
 
@@ -58,7 +58,7 @@ def main() -> None:
     config: Config = load_config(None, [], read_toml(RECIPE))
     examiner = Examiner(start_local(config.model, 128, silent), Knowledge(), GRADERS["contains"], 24)
     tasks = [task for task in world.tasks("develop", PASSAGES) for _ in range(NOTES)]
-    writing = Writing(**config.outer.writing.model_dump())
+    writing = SamplingParams(**config.outer.writing.model_dump())
     trials = propose(BASE, tasks, examiner.domain, examiner.engine, writing, list(range(len(tasks))))
     recipes = options(config.inner.recipe())
     found: dict[str, list[tuple[list[float], float, float]]] = {name: [] for name in recipes}

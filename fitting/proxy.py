@@ -9,9 +9,9 @@ import argparse
 import json
 from pathlib import Path
 
-from selfedit.proxies.learned import PARAMETERS
 from selfedit.reproduce.grader import is_held_out
 from selfedit.reproduce.proxy import fit, read_rankings
+from selfedit.rewards.proxies.learned import PARAMETERS
 
 
 def main():

@@ -10,7 +10,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from selfedit.types import Failure, Job, Question, Reading, Request, SelfEdit, Step, Task, Trial, Turn, Update
+from selfedit.types import (
+    Failure,
+    Job,
+    LikelihoodRequest,
+    PendingStep,
+    Question,
+    Request,
+    SelfEdit,
+    StreamStep,
+    Task,
+    Trial,
+    Update,
+)
 
 
 class Domain(Protocol):
@@ -53,7 +65,7 @@ class Domain(Protocol):
         ...
 
 
-class Weighing(Protocol):
+class Rescoring(Protocol):
     """What a domain can do whose answers are weighed by how probable they are in all views together."""
 
     def candidates(self, task: Task, question: Question, texts: Sequence[Sequence[str]]) -> list[str]:
@@ -74,7 +86,7 @@ class Trainer(Protocol):
 
 
 class Scorer(Protocol):
-    def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:
+    def likelihood(self, readings: Sequence[LikelihoodRequest]) -> list[float | Failure]:
         """The mean log-probability per token of each target, in nats."""
         ...
 
@@ -123,7 +135,7 @@ class Grader(Protocol):
     def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]: ...
 
 
-class Keeper(Protocol):
+class ContinualMethod(Protocol):
     """A way to learn a stream of edits without forgetting the earlier ones.
 
     Keepers that are combined work one after another: on the jobs that the one before left, then on the updates. They
@@ -135,19 +147,19 @@ class Keeper(Protocol):
         """Whether it needs questions that the model writes itself about every document."""
         ...
 
-    def prepare(self, turns: Sequence[Turn]) -> list[Turn]:
+    def prepare(self, turns: Sequence[PendingStep]) -> list[PendingStep]:
         """Before training: the turns, their jobs changed."""
         ...
 
-    def settle(self, turns: Sequence[Turn], outcomes: Sequence[Update | Failure]) -> list[Update | Failure]:
+    def settle(self, turns: Sequence[PendingStep], outcomes: Sequence[Update | Failure]) -> list[Update | Failure]:
         """After training: what becomes the model of each stream. A Failure says why it stays what it was."""
         ...
 
-    def held(self, start: Update, past: Sequence[Step]) -> list[Update]:
+    def held(self, start: Update, past: Sequence[StreamStep]) -> list[Update]:
         """The updates that a stream needs after these steps, to answer and to go on; the first writes its next edit."""
         ...
 
-    def route(self, start: Update, past: Sequence[Step], asked: Sequence[str]) -> list[Update]:
+    def route(self, start: Update, past: Sequence[StreamStep], asked: Sequence[str]) -> list[Update]:
         """Which update answers each of these questions, after these steps."""
         ...
 

@@ -43,7 +43,7 @@ _BEFORE_CONFIG = {"lock", "config.json.partial"}
 
 
 @dataclass(frozen=True, slots=True)
-class Wave:
+class StoredBatch:
     stage: str
     number: int
     seconds: float
@@ -123,11 +123,13 @@ class Run:
                 later = f"update {table} set wave = wave - ? where {for_stages} and wave > ?"
                 self._database.execute(later, (end - first + 1, *stages, end))
 
-    def waves(self) -> list[Wave]:
+    def waves(self) -> list[StoredBatch]:
         """Everything that was tried so far, in the order in which it was."""
         with _disk(self.path):
             rows = self._database.execute("select stage, wave, seconds from waves order by rowid").fetchall()
-        return [Wave(stage, number, seconds, self._trials(stage, number) or []) for stage, number, seconds in rows]
+        return [
+            StoredBatch(stage, number, seconds, self._trials(stage, number) or []) for stage, number, seconds in rows
+        ]
 
     def seconds(self) -> dict[str, float]:
         """What each stage took, rounded to a tenth of a second; a wave that was resumed counts once."""
@@ -143,7 +145,7 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """One row per stage: trials, mean reward, failures by blame, trained tokens, seconds."""
-        stages: dict[str, list[Wave]] = {}
+        stages: dict[str, list[StoredBatch]] = {}
         for wave in self.waves():
             stages.setdefault(wave.stage, []).append(wave)
         return [{"stage": stage, **_metrics(waves)} for stage, waves in stages.items()]
@@ -164,7 +166,7 @@ class Run:
         self.close()
 
 
-def _metrics(waves: list[Wave]) -> dict[str, Any]:
+def _metrics(waves: list[StoredBatch]) -> dict[str, Any]:
     trials = [trial for wave in waves for trial in wave.trials]
     rewards = [trial.reward for trial in trials if trial.reward is not None]
     blames = [trial.failure.blame for trial in trials if trial.failure]

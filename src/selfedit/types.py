@@ -202,7 +202,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LikelihoodRequest:
     """Ask how likely `update` finds `target` after `prompt`. An empty prompt reads a plain text."""
 
     update: Update
@@ -221,7 +221,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StreamStep:
     """One edit of a stream: the task without its questions, the trial, and questions that the model wrote itself.
 
     The trial's update is the stream's model from here on; none where the edit failed or was rejected.
@@ -233,13 +233,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class PendingStep:
     """The next edit of a stream: the model it began from, the steps so far, the new one, and the job to teach it."""
 
     stream: int
     start: Update
-    past: tuple[Step, ...]
-    step: Step
+    past: tuple[StreamStep, ...]
+    step: StreamStep
     job: Job
 
     @property
@@ -248,6 +248,6 @@ class Turn:
         return model_of(self.start, self.past)
 
 
-def model_of(start: Update, past: tuple[Step, ...]) -> Update:
+def model_of(start: Update, past: tuple[StreamStep, ...]) -> Update:
     """What a stream's model is after these steps: its last update that stood."""
     return next((step.trial.update for step in reversed(past) if step.trial.update), start)

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
 
-from selfedit.bench.edits import Edit  # noqa: E402
+from selfedit.bench.edits import BenchEdit  # noqa: E402
 from selfedit.bench.setting import Setting  # noqa: E402
 from selfedit.types import Example, Recipe  # noqa: E402
 
@@ -21,4 +21,4 @@ def setting(byte_tokenizer, sizes):
 
 @pytest.fixture
 def edits(tasks):
-    return [Edit(task, (Example("", task.title), Example("", task.context))) for task in tasks[:2]]
+    return [BenchEdit(task, (Example("", task.title), Example("", task.context))) for task in tasks[:2]]

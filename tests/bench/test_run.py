@@ -6,8 +6,8 @@ import pytest
 
 from selfedit.bench import run as run_module
 from selfedit.bench.baselines import BASELINES
-from selfedit.bench.edits import Edit
-from selfedit.bench.plan import Plan
+from selfedit.bench.edits import BenchEdit
+from selfedit.bench.plan import ShapePlan
 from selfedit.bench.run import measure
 from selfedit.bench.setting import engine_arm, make_engine
 from selfedit.bench.table import remarks, tables
@@ -17,7 +17,7 @@ from selfedit.types import Example, Recipe
 @pytest.fixture
 def result(setting, edits, monkeypatch):
     monkeypatch.setattr(run_module, "matmul_rate", lambda device, dtype: 1e9)
-    return measure(setting, Plan((1, 2), baseline_edits=2, seal_edits=2), edits, taught=True)
+    return measure(setting, ShapePlan((1, 2), baseline_edits=2, seal_edits=2), edits, taught=True)
 
 
 def numbers(value):
@@ -45,7 +45,7 @@ def test_every_arm_runs_and_every_number_is_finite(result):
 def test_seals_recipe_can_be_left_out_and_random_models_are_not_graded(setting, edits, monkeypatch):
     monkeypatch.setattr(run_module, "matmul_rate", lambda device, dtype: 1e9)
     monkeypatch.setattr(run_module, "profiled", lambda work, device: {})
-    result = measure(setting, Plan((1,), baseline_edits=1, seal_edits=0), edits, taught=False)
+    result = measure(setting, ShapePlan((1,), baseline_edits=1, seal_edits=0), edits, taught=False)
     assert "seal" not in result["arms"] and result["accuracy"] == {}
     assert "--seal-edits" in result["skipped"]["seal"] and "SEAL" in remarks(result)[-1]
     assert not any(key.startswith("growth") for key in result)
@@ -53,7 +53,7 @@ def test_seals_recipe_can_be_left_out_and_random_models_are_not_graded(setting, 
 
 def test_the_baselines_learn_what_the_engine_learns_and_leave_the_model_as_it_was(setting, edits):
     """One edit learned by heart: whatever the first weights of the adapter, the likeliest answer is the same."""
-    edit = Edit(edits[0].task, (Example("", edits[0].prompts[0] + " abc"),))
+    edit = BenchEdit(edits[0].task, (Example("", edits[0].prompts[0] + " abc"),))
     edit = replace(edit, task=replace(edit.task, questions=edit.task.questions[:1]))
     steps = replace(setting, recipe=Recipe(rank=16, alpha=32.0, epochs=120, learning_rate=5e-3))
     before = {name: weight.clone() for name, weight in setting.model.named_parameters()}

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from selfedit.bench.plan import Options, Plan
+from selfedit.bench.plan import Options, ShapePlan
 from selfedit.bench.profile import REST, kind_of
 from selfedit.bench.shapes import CONTEXT, SHAPES, Shape, load_shape, shape_named
 from selfedit.engines.local.text import context_length
 from selfedit.errors import InputError
 
-PLAN = Plan((1, 8), 4, 2, epochs=1)
+PLAN = ShapePlan((1, 8), 4, 2, epochs=1)
 
 
 def test_a_random_model_has_the_sizes_it_is_given_and_the_embedded_tokenizer():
@@ -32,7 +32,7 @@ def test_an_unknown_shape_is_named():
 def test_options_go_over_a_shapes_plan_and_recipe():
     assert Options().plan(PLAN) == PLAN
     options = Options(adapters=(4, 2, 4), seal_edits=0, rank=8)
-    assert options.plan(PLAN) == Plan((2, 4), 4, 0, epochs=1)
+    assert options.plan(PLAN) == ShapePlan((2, 4), 4, 0, epochs=1)
     inner = options.config(PLAN).inner
     assert (inner.rank, inner.alpha, inner.epochs, inner.learning_rate) == (8, 16.0, 1, 5e-3)
 

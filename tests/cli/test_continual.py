@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from selfedit.almanac import world
 from selfedit.store import Run
+from selfedit.worlds.almanac import world
 
 DOCUMENTS = [
     {"title": "Torvik", "context": "Torvik lies on the Selx.", "questions": [{"question": "River?", "answer": "Selx"}]},

@@ -2,8 +2,8 @@
 
 import pytest
 
-from selfedit import embedded
 from selfedit.config import load_config
+from selfedit.engines import embedded
 
 # init
 

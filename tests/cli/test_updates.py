@@ -11,8 +11,8 @@ TAUGHT = ["--set", "outer.edits_per_passage=1", "--set", "inner.epochs=20", "--s
 @pytest.fixture(scope="module")
 def school(tmp_path_factory):
     """A run in which the embedded model learned two almanac entries, and the file with them."""
-    from selfedit.almanac import world
     from selfedit.cli.main import run
+    from selfedit.worlds.almanac import world
 
     folder = tmp_path_factory.mktemp("school")
     records = [

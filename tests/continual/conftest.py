@@ -7,8 +7,8 @@ import pytest
 from selfedit.config import resolve
 from selfedit.engines.fake import FakeEngine
 from selfedit.store import Run
-from selfedit.streaming import run_continual
 from selfedit.types import BASE, Task
+from selfedit.workflows.stream import run_continual
 
 
 class Forgetful(FakeEngine):

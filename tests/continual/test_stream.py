@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from selfedit.continual import KEEPERS
+from selfedit.continual.methods import METHODS
 from selfedit.errors import InputError
 from selfedit.formats.results import ContinualSummary
 from selfedit.store import Run
-from selfedit.streaming import cut_from, forget_step, run_continual, waves_of
 from selfedit.types import Question, Task
+from selfedit.workflows.stream import cut_from, forget_step, run_continual, waves_of
 
 
 def contents(path):
@@ -22,7 +22,7 @@ def contents(path):
     return trials, matrix, updates
 
 
-@pytest.mark.parametrize("keeper", KEEPERS)
+@pytest.mark.parametrize("keeper", METHODS)
 def test_every_keeper_learns_a_stream_from_end_to_end(learn, keeper):
     summary = learn(keeper, every=2)
     assert summary["just_edited"]["mean"] == summary["after"]["mean"] == 1 and summary["before"]["mean"] == 0
@@ -99,7 +99,7 @@ def test_a_finished_run_that_is_resumed_needs_no_model_and_stays_as_it_is(learn,
     assert contents(learn.path) == finished
 
 
-@pytest.mark.parametrize("keeper", KEEPERS)
+@pytest.mark.parametrize("keeper", METHODS)
 def test_a_document_that_is_taken_out_leaves_what_a_run_without_it_has(
     learn, settings, groups, tasks, tmp_path, forgetful, keeper
 ):
@@ -207,10 +207,10 @@ def test_with_doubling_everything_is_examined_after_1_2_4_and_the_last(learn, ta
 
 def test_keepers_never_see_the_questions_that_are_reported(learn, monkeypatch):
     """Nor does anything in a turn hold their answers, but for what the model wrote itself."""
-    from selfedit.continual.chain import Chain
+    from selfedit.continual.methods.chain import MethodChain
 
     turns = []
-    real = Chain.prepare
-    monkeypatch.setattr(Chain, "prepare", lambda self, given: turns.extend(given) or real(self, given))
+    real = MethodChain.prepare
+    monkeypatch.setattr(MethodChain, "prepare", lambda self, given: turns.extend(given) or real(self, given))
     learn("replay", "distil", "gate")
     assert turns and all(step.task.questions == () for turn in turns for step in (*turn.past, turn.step))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from selfedit import prompts
+from selfedit.domains.knowledge import prompts
 from selfedit.engines.fake import NOTES, FakeEngine
 from selfedit.errors import EngineError, InputError
 from selfedit.types import BASE, Example, Job, Recipe, Request

@@ -17,14 +17,14 @@ sys.path.insert(0, str(Path(__file__).parent))  # where the workers, too, find t
 
 from scripted import Scripted, no_engine
 
-from selfedit.almanac import world
 from selfedit.config import ModelConfig
-from selfedit.domains.knowledge import Knowledge
+from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.engines.pool import Pool
 from selfedit.engines.start import start_local
 from selfedit.errors import EngineError, InputError, Refused
 from selfedit.protocols import silent
 from selfedit.types import BASE, Example, Failure, Job, Recipe, Request, Update
+from selfedit.worlds.almanac import world
 
 
 @pytest.fixture(scope="module")

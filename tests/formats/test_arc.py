@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from selfedit.domains.arc import demonstrations
-from selfedit.domains.grids import to_grid
+from selfedit.domains.arc.domain import demonstrations
+from selfedit.domains.arc.grids import to_grid
+from selfedit.domains.arc.prompts import FORMATS
 from selfedit.errors import InputError
 from selfedit.formats.arc import (
     SEAL_DROPPED,
@@ -24,7 +25,6 @@ from selfedit.formats.arc import (
     write_self_edits,
     write_submission,
 )
-from selfedit.grid_prompts import FORMATS
 
 PAIR = {"input": [[1, 2]], "output": [[2], [1]]}
 TASK = {"train": [PAIR, PAIR], "test": [PAIR]}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from selfedit.errors import EndpointDown, Refused
 from selfedit.graders.exact import Contains
-from selfedit.graders.judge import PROBES, Judge, check, is_empty, probe, verdict
+from selfedit.graders.judge import JUDGE_CHECKS, Judge, check, is_empty, probe, verdict
 from selfedit.types import Failure, Question
 
 QUESTION = Question("Which river does {Torvik} lie on?", "the Selx")
@@ -143,13 +143,13 @@ def test_a_judge_that_is_down_grades_nothing():
 
 def honest(prompt):
     """Judges the probes as they should be, by what stands between the last tags."""
-    question = next(p.question for p in PROBES if p.question.text in prompt.partition("<answer>")[0])
+    question = next(p.question for p in JUDGE_CHECKS if p.question.text in prompt.partition("<answer>")[0])
     answer = prompt.partition("<answer>\n")[2].rpartition("\n</answer>")[0]
     return "yes" if is_right(question, answer) else "no"
 
 
 def is_right(question, answer):
-    return any(p.right for p in PROBES if p.question == question and p.answer == answer)
+    return any(p.right for p in JUDGE_CHECKS if p.question == question and p.answer == answer)
 
 
 def test_an_honest_judge_passes(caplog):
@@ -163,7 +163,7 @@ def test_an_honest_judge_passes(caplog):
 def test_a_judge_that_does_not_read_is_refused(word, wrong):
     judge = Judge(say(word))
     plain = [p for p in probe(judge) if not p.trick]
-    assert plain == [p for p in PROBES if not p.trick and wrong in (p.right, None)]
+    assert plain == [p for p in JUDGE_CHECKS if not p.trick and wrong in (p.right, None)]
     with pytest.raises(Refused) as error:
         check(judge, "lazy")
     assert str(error.value).startswith(f"the judge lazy is wrong on {len(plain)} of 6 answers that are plainly")
@@ -188,5 +188,5 @@ def test_a_judge_that_takes_orders_is_used_with_a_warning(caplog):
 
 def test_probes_say_what_a_reader_would():
     """No trick holds its gold answer, and what is plainly right or wrong is so to a grader that compares words."""
-    grades = Contains().grade([(probe.question, probe.answer) for probe in PROBES])
-    assert grades == [float(probe.right) for probe in PROBES]
+    grades = Contains().grade([(probe.question, probe.answer) for probe in JUDGE_CHECKS])
+    assert grades == [float(probe.right) for probe in JUDGE_CHECKS]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from selfedit.config import ArcConfig
-from selfedit.domains.plans import read_plan
-from selfedit.grid_prompts import to_task
+from selfedit.domains.arc.plans import read_plan
+from selfedit.domains.arc.prompts import to_task
 from selfedit.reproduce.arc import fits, hand_made, outcome, summarise_arc
 from selfedit.types import Failure, Score, SelfEdit, Trial, Update
 

@@ -2,16 +2,16 @@
 
 import pytest
 
-from selfedit import embedded
-from selfedit.almanac import world
 from selfedit.config import merge, resolve
+from selfedit.engines import embedded
 from selfedit.errors import InputError
-from selfedit.experiment import make_domain, make_outer
 from selfedit.formats.passages import read_completions
-from selfedit.reproduce.plan import FOLDER, Plan, read_plan, summarise_arms
+from selfedit.reproduce.plan import FOLDER, ArmsPlan, read_plan, summarise_arms
 from selfedit.reproduce.self_questions import summarise_ranking
 from selfedit.reproduce.teacher import write_teacher
 from selfedit.types import Score, SelfEdit, Trial, Update
+from selfedit.workflows.train import make_domain, make_outer
+from selfedit.worlds.almanac import world
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.toml") if path.stem != "continual")
 
@@ -38,7 +38,7 @@ def scored(*grades, reward=None, member=0, repeat=0, task_id="apollo"):
 
 
 def test_arms_are_compared_with_the_reference_passage_by_passage():
-    plan = Plan(about="", arms={"one": {}, "two": {}}, reference="one")
+    plan = ArmsPlan(about="", arms={"one": {}, "two": {}}, reference="one")
     rows = {
         "one": [{"own_edits": [scored(0.0), scored(1.0)]}],
         "two": [{"own_edits": [scored(0.5), scored(1.0)]}],
@@ -56,7 +56,7 @@ def test_a_round_tells_its_mean_reward_and_how_reliable_each_reward_was():
         for member, grade in enumerate((0.0, 1.0))
         for repeat in range(2)
     ]
-    plan = Plan(about="", arms={"one": {}})
+    plan = ArmsPlan(about="", arms={"one": {}})
     (row,) = summarise_arms(plan, {"one": [{}]}, {"one": [{"round-0": trials}]})["rounds"]["one"]
     assert (row["stage"], row["trials"], row["mean_reward"], row["tokens"]) == ("round-0", 4, 0.5, 40)
     assert row["reliability"]["gain"]["icc"] == 1.0 and "likelihood" not in row["reliability"]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from selfedit.domains.knowledge import Knowledge
+from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.errors import InputError
-from selfedit.proxies import PROXIES
-from selfedit.proxies.features import features
-from selfedit.proxies.learned import _weights
 from selfedit.reproduce.proxy import Ranking, cross_validated, fit, proxy
+from selfedit.rewards.proxies import PROXIES
+from selfedit.rewards.proxies.features import features
+from selfedit.rewards.proxies.learned import _weights
 from selfedit.types import Question, Task
 
 PASSAGE = "Ada Lovelace was born in 1815. She wrote the first program for a machine that Babbage designed in London."

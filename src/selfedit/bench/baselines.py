@@ -15,8 +15,8 @@ from torch import Tensor
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from selfedit.bench.clock import timed
-from selfedit.bench.edits import Edit
-from selfedit.bench.setting import Arm, Call, Setting
+from selfedit.bench.edits import BenchEdit
+from selfedit.bench.setting import Arm, ArmRun, Setting
 
 IGNORED = -100
 """The label of a position that is not learned, as transformers has it."""
@@ -24,7 +24,7 @@ IGNORED = -100
 Batch = dict[str, Tensor]
 
 
-def seal(setting: Setting, edits: Sequence[Edit]) -> Call:
+def seal(setting: Setting, edits: Sequence[BenchEdit]) -> ArmRun:
     """SEAL's recipe: rows padded to the whole context with the padding in the loss, the adapter sent through a file,
     and one question at a time (spec 1.3)."""
     (edit,) = edits
@@ -36,27 +36,27 @@ def seal(setting: Setting, edits: Sequence[Edit]) -> Call:
             loaded = PeftModel.from_pretrained(setting.model, folder)
         with _taken_off(setting, loaded) as model, timed(setting.device) as answer:
             answers = [text for prompt in edit.prompts for text in _generate(model, setting, [prompt])]
-    return Call(both.seconds - answer.seconds, answer.seconds, [answers])
+    return ArmRun(both.seconds - answer.seconds, answer.seconds, [answers])
 
 
-def trainer(setting: Setting, edits: Sequence[Edit]) -> Call:
+def trainer(setting: Setting, edits: Sequence[BenchEdit]) -> ArmRun:
     """The Trainer as one would use it today: rows padded to the longest of their batch, all questions in one batch."""
     (edit,) = edits
     with tempfile.TemporaryDirectory() as folder, timed(setting.device) as both, _wearing(setting) as model:
         _run_trainer(model, setting, edit, Path(folder), padded=False)
         with timed(setting.device) as answer:
             answers = _generate(model, setting, edit.prompts)
-    return Call(both.seconds - answer.seconds, answer.seconds, [answers])
+    return ArmRun(both.seconds - answer.seconds, answer.seconds, [answers])
 
 
-def peft(setting: Setting, edits: Sequence[Edit]) -> Call:
+def peft(setting: Setting, edits: Sequence[BenchEdit]) -> ArmRun:
     """PEFT in the shortest loop that does the same: AdamW, a learning rate that falls linearly, clipped gradients."""
     (edit,) = edits
     with timed(setting.device) as both, _wearing(setting) as model:
         _run_loop(model, setting, edit)
         with timed(setting.device) as answer:
             answers = _generate(model, setting, edit.prompts)
-    return Call(both.seconds - answer.seconds, answer.seconds, [answers])
+    return ArmRun(both.seconds - answer.seconds, answer.seconds, [answers])
 
 
 BASELINES: dict[str, Arm] = {"seal": seal, "trainer": trainer, "peft": peft}
@@ -97,7 +97,7 @@ def _taken_off(setting: Setting, model: PeftModel) -> Iterator[PeftModel]:
         setting.model.eval()
 
 
-def _run_trainer(model: PeftModel, setting: Setting, edit: Edit, folder: Path, padded: bool) -> None:
+def _run_trainer(model: PeftModel, setting: Setting, edit: BenchEdit, folder: Path, padded: bool) -> None:
     end, context = setting.text.end, setting.text.context
 
     def collate(rows: list[list[int]]) -> Batch:
@@ -133,7 +133,7 @@ def _batch(rows: Sequence[Sequence[int]], end: int, length: int, padding_counts:
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
-def _run_loop(model: PeftModel, setting: Setting, edit: Edit) -> None:
+def _run_loop(model: PeftModel, setting: Setting, edit: BenchEdit) -> None:
     rows, recipe, device, order = setting.rows(edit), setting.recipe, setting.device, Random(0)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=0.0, fused=True)

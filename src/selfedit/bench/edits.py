@@ -9,13 +9,13 @@ from math import gcd
 from pathlib import Path
 from typing import Any
 
-from selfedit.almanac import world
 from selfedit.config import ModelConfig, WritingConfig
-from selfedit.domains.knowledge import Knowledge
-from selfedit.domains.passages import read_tasks
+from selfedit.domains.knowledge.domain import Knowledge
+from selfedit.domains.knowledge.reader import read_tasks
 from selfedit.errors import BadEdit, InputError
 from selfedit.protocols import Domain
 from selfedit.types import BASE, Example, Request, Task
+from selfedit.worlds.almanac import world
 
 PER_PASSAGE, QUESTIONS = 5, 5
 """Edits of one passage (SEAL's number), and the most questions that are asked about it."""
@@ -24,7 +24,7 @@ DOMAIN: Domain = Knowledge()
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class BenchEdit:
     """What one adapter learns, and the task whose questions it then answers."""
 
     task: Task
@@ -37,7 +37,7 @@ class Edit:
         return [prompt for question in self.task.questions for prompt in self.domain.exam(self.task, question)]
 
 
-def sample_edits(count: int, writing: WritingConfig) -> list[Edit]:
+def sample_edits(count: int, writing: WritingConfig) -> list[BenchEdit]:
     """`count` edits that the embedded model writes on the almanac's `develop` passages, always on the CPU."""
     from selfedit.engines.local.engine import LocalEngine
 
@@ -51,7 +51,7 @@ def sample_edits(count: int, writing: WritingConfig) -> list[Edit]:
     return edits[:count]
 
 
-def read_edits(path: Path) -> list[Edit]:
+def read_edits(path: Path) -> list[BenchEdit]:
     """The edits of a file in the layout of SEAL's released ones: passages with `completions`. Raises InputError."""
     tasks = read_tasks(path)
     records = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -76,16 +76,16 @@ def _completions(record: dict[str, Any], path: Path) -> list[str]:
     return completions
 
 
-def _edits(task: Task, texts: Sequence[str]) -> Iterator[Edit]:
+def _edits(task: Task, texts: Sequence[str]) -> Iterator[BenchEdit]:
     asked = replace(task, questions=task.questions[:QUESTIONS])
     for text in texts:
         try:
-            yield Edit(asked, DOMAIN.parse(task, text).examples)
+            yield BenchEdit(asked, DOMAIN.parse(task, text).examples)
         except BadEdit:
             continue
 
 
-def spread(edits: Sequence[Edit], size: Callable[[Edit], int]) -> list[Edit]:
+def spread(edits: Sequence[BenchEdit], size: Callable[[BenchEdit], int]) -> list[BenchEdit]:
     """The same edits in an order whose every beginning holds short and long ones alike.
 
     So the few edits of a slow arm stand for the many of a fast one. The order walks through the sorted edits in steps

@@ -13,7 +13,7 @@ from selfedit.bench.clock import wait
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from selfedit.engines.local.stack import Layout
+    from selfedit.engines.local.lora import Layout
 
 SIZES = (512, 1024, 2048)
 """Square products that are tried on a CPU; the rate that counts is the best."""

@@ -53,8 +53,8 @@ def needs(shape: Shape, config: Config) -> dict[str, str]:
 
 
 def _side_by_side(shape: Shape, model: PreTrainedModel, config: Config, weights: float, held: str) -> dict[str, str]:
-    from selfedit.engines.local.jobs import Limits
     from selfedit.engines.local.memory import BACKWARD, COPIES, GPU_TOKENS, SHARE, shared_out
+    from selfedit.engines.local.state import Limits
     from selfedit.engines.local.training import layout
 
     recipe = config.inner.recipe()

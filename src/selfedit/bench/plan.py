@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from selfedit import embedded
 from selfedit.config import Config, load_config
+from selfedit.engines import embedded
 from selfedit.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ShapePlan:
     """How much is run: adapter counts of the engine, edits of the unpadded baselines and of SEAL's recipe (0: none).
 
     `epochs` of None leaves the recipe's own number.
@@ -36,7 +36,7 @@ class Options:
     learning_rate: float | None = None
     edits: Path | None = None
 
-    def plan(self, default: Plan) -> Plan:
+    def plan(self, default: ShapePlan) -> ShapePlan:
         """Raises InputError where nothing would be run."""
         if (self.baseline_edits is not None and self.baseline_edits < 1) or min(self.adapters, default=1) < 1:
             raise InputError("there is nothing to measure with 0 edits; --baseline-edits and --adapters begin at 1")
@@ -50,7 +50,7 @@ class Options:
             epochs=default.epochs if self.epochs is None else self.epochs,
         )
 
-    def config(self, plan: Plan) -> Config:
+    def config(self, plan: ShapePlan) -> Config:
         """The embedded model's recipe under these options; alpha keeps its ratio to the rank. Raises InputError."""
         config = load_config(None, [], embedded.recipe("almanac"))
         values = {"rank": self.rank, "epochs": plan.epochs, "learning_rate": self.learning_rate}

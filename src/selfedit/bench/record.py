@@ -7,20 +7,20 @@ from dataclasses import asdict, dataclass, field
 from statistics import mean, median
 from typing import Any
 
-from selfedit.bench.edits import Edit
-from selfedit.bench.setting import Call
+from selfedit.bench.edits import BenchEdit
+from selfedit.bench.setting import ArmRun
 from selfedit.graders import GRADERS
 from selfedit.statistics import paired_interval
 
 
 @dataclass(slots=True)
-class Record:
+class EditRecord:
     """The calls of one arm, each with the places of its edits; `peak` is memory in MB."""
 
-    calls: list[tuple[list[int], Call]] = field(default_factory=list)
+    calls: list[tuple[list[int], ArmRun]] = field(default_factory=list)
     peak: float = 0.0
 
-    def add(self, places: list[int], call: Call) -> None:
+    def add(self, places: list[int], call: ArmRun) -> None:
         self.calls.append((places, call))
 
     @property
@@ -49,7 +49,7 @@ class Record:
         return median(sum(flops[place] for place in places) / call.train for places, call in self.calls)
 
 
-def summarise(records: Mapping[str, Record], flops: Sequence[float], rate: float) -> dict[str, Any]:
+def summarise(records: Mapping[str, EditRecord], flops: Sequence[float], rate: float) -> dict[str, Any]:
     """The numbers of one shape. `flops`: what training each edit takes; `rate`: what the machine can do in a second."""
     best = [name for name in records if name.startswith("engine_")][-1]
     engine = records[best]
@@ -69,7 +69,7 @@ def summarise(records: Mapping[str, Record], flops: Sequence[float], rate: float
     }
 
 
-def _arm(record: Record, flops: Sequence[float], engine: Record) -> dict[str, Any]:
+def _arm(record: EditRecord, flops: Sequence[float], engine: EditRecord) -> dict[str, Any]:
     return {
         "edits": len(record.answers()),
         "calls": len(record.calls),
@@ -86,7 +86,7 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": median(values), "mean": mean(values), "low": min(values), "high": max(values)}
 
 
-def _growth(records: Mapping[str, Record]) -> dict[str, float]:
+def _growth(records: Mapping[str, EditRecord]) -> dict[str, float]:
     """How the cost of an edit grows from 8 adapters (or the fewest) to the most: below 1 it falls."""
     counts = [int(name.split("_")[1]) for name in records if name.startswith("engine_") and "_in_" not in name]
     first, last = 8 if 8 in counts else counts[0], counts[-1]
@@ -95,7 +95,7 @@ def _growth(records: Mapping[str, Record]) -> dict[str, float]:
     return {f"growth_{first}_to_{last}": records[f"engine_{last}"].median / records[f"engine_{first}"].median}
 
 
-def grade(records: Mapping[str, Record], edits: Sequence[Edit]) -> dict[str, Any]:
+def grade(records: Mapping[str, EditRecord], edits: Sequence[BenchEdit]) -> dict[str, Any]:
     """The share of right answers of each arm on the edits it ran, and the engine's gain over the baselines on those.
 
     Gains are paired by edit, with 95 % intervals; edits of one passage are not independent, which the intervals ignore.
@@ -115,6 +115,6 @@ def grade(records: Mapping[str, Record], edits: Sequence[Edit]) -> dict[str, Any
     return result
 
 
-def _grades(edit: Edit, answers: Sequence[str]) -> list[float]:
+def _grades(edit: BenchEdit, answers: Sequence[str]) -> list[float]:
     graded = GRADERS["contains"].grade(list(zip(edit.task.questions, answers, strict=True)))
     return [grade for grade in graded if isinstance(grade, float)]

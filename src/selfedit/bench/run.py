@@ -11,11 +11,11 @@ import torch
 from selfedit.bench import machine
 from selfedit.bench.baselines import BASELINES
 from selfedit.bench.clock import peak_memory, reset_peak
-from selfedit.bench.edits import Edit, read_edits, sample_edits, spread
+from selfedit.bench.edits import BenchEdit, read_edits, sample_edits, spread
 from selfedit.bench.flops import matmul_rate
-from selfedit.bench.plan import Options, Plan
+from selfedit.bench.plan import Options, ShapePlan
 from selfedit.bench.profile import profiled
-from selfedit.bench.record import Record, grade, summarise
+from selfedit.bench.record import EditRecord, grade, summarise
 from selfedit.bench.setting import Arm, Setting, engine_arm, make_engine
 from selfedit.bench.shapes import Shape, load_shape, shape_named
 from selfedit.config import Config, ModelConfig
@@ -49,7 +49,7 @@ def run(names: Sequence[str], options: Options, progress: Progress = silent) -> 
     return {"machine": {**machine.describe(device, dtype), "matmul_gflops": matmul}, **results}
 
 
-def _edits(options: Options, plans: Sequence[Plan], config: Config) -> list[Edit]:
+def _edits(options: Options, plans: Sequence[ShapePlan], config: Config) -> list[BenchEdit]:
     needed = max(max(*plan.adapters, plan.baseline_edits, plan.seal_edits) for plan in plans)
     edits = read_edits(options.edits) if options.edits else sample_edits(needed, config.outer.writing)
     if len(edits) < needed:
@@ -58,7 +58,7 @@ def _edits(options: Options, plans: Sequence[Plan], config: Config) -> list[Edit
 
 
 def _run_shape(
-    shape: Shape, plan: Plan, config: Config, device: torch.device, edits: Sequence[Edit], progress: Progress
+    shape: Shape, plan: ShapePlan, config: Config, device: torch.device, edits: Sequence[BenchEdit], progress: Progress
 ) -> dict[str, Any]:
     def named(what: str, done: int, total: int, note: str) -> None:
         progress(f"{shape.key} {what}", done, total, note)
@@ -72,7 +72,7 @@ def _run_shape(
 
 
 def measure(
-    setting: Setting, plan: Plan, edits: Sequence[Edit], taught: bool, progress: Progress = silent
+    setting: Setting, plan: ShapePlan, edits: Sequence[BenchEdit], taught: bool, progress: Progress = silent
 ) -> dict[str, Any]:
     """All arms on one model. `taught`: whether its answers mean anything and are to be graded.
 
@@ -91,16 +91,18 @@ def measure(
     return result
 
 
-def _too_slow(setting: Setting, edit: Edit) -> str:
+def _too_slow(setting: Setting, edit: BenchEdit) -> str:
     rows, context = setting.rows(edit), setting.text.context
     times = context * len(rows) / setting.tokens(edit)
     return f"rows padded to {context} tokens are about {times:.0f} times the work; --seal-edits 2 runs it on two edits"
 
 
-def _run_arms(setting: Setting, plan: Plan, edits: Sequence[Edit], progress: Progress) -> dict[str, Record]:
+def _run_arms(
+    setting: Setting, plan: ShapePlan, edits: Sequence[BenchEdit], progress: Progress
+) -> dict[str, EditRecord]:
     arms = _arms(setting, plan)
     _warm_up(setting, arms, edits[0])
-    records = {name: Record() for name in arms}
+    records = {name: EditRecord() for name in arms}
     for part in range(PASSES):
         for name, arm in arms.items():
             reset_peak(setting.device)
@@ -113,7 +115,7 @@ def _run_arms(setting: Setting, plan: Plan, edits: Sequence[Edit], progress: Pro
     return records
 
 
-def _arms(setting: Setting, plan: Plan) -> dict[str, Arm]:
+def _arms(setting: Setting, plan: ShapePlan) -> dict[str, Arm]:
     """The baselines, then the engine in ascending order, at last as the commands run it: in several processes."""
     baselines = {name: arm for name, arm in BASELINES.items() if name != "seal" or plan.seal_edits}
     engines = {f"engine_{count}": make_engine(setting, count) for count in plan.adapters}
@@ -123,16 +125,16 @@ def _arms(setting: Setting, plan: Plan) -> dict[str, Arm]:
     return {**baselines, **{name: engine_arm(engine) for name, engine in engines.items()}}
 
 
-def _warm_up(setting: Setting, arms: dict[str, Arm], edit: Edit) -> None:
+def _warm_up(setting: Setting, arms: dict[str, Arm], edit: BenchEdit) -> None:
     """What only the first call of an arm pays, such as imports, is not counted."""
     brief = replace(setting, recipe=replace(setting.recipe, epochs=1), max_new_tokens=2)
     shortest = min(edit.examples, key=lambda example: len(example.target))
-    small = Edit(replace(edit.task, questions=edit.task.questions[:1]), (shortest,))
+    small = BenchEdit(replace(edit.task, questions=edit.task.questions[:1]), (shortest,))
     for arm in arms.values():
         arm(brief, [small])
 
 
-def _calls(name: str, plan: Plan, part: int, count: int) -> Iterator[list[int]]:
+def _calls(name: str, plan: ShapePlan, part: int, count: int) -> Iterator[list[int]]:
     """Which edits each call of an arm gets in this pass, by place."""
     adapters = int(name.split("_")[1]) if name.startswith("engine_") else 1
     if adapters > 1:
@@ -142,8 +144,8 @@ def _calls(name: str, plan: Plan, part: int, count: int) -> Iterator[list[int]]:
         yield from ([place] for place in range(part, alone, PASSES))
 
 
-def _profile(setting: Setting, edits: Sequence[Edit]) -> dict[str, Any]:
+def _profile(setting: Setting, edits: Sequence[BenchEdit]) -> dict[str, Any]:
     brief = replace(setting, recipe=replace(setting.recipe, epochs=1))
     arm = engine_arm(make_engine(brief, len(edits)))
-    unasked = [Edit(replace(edit.task, questions=()), edit.examples[-3:]) for edit in edits]
+    unasked = [BenchEdit(replace(edit.task, questions=()), edit.examples[-3:]) for edit in edits]
     return {"adapters": len(edits), "epochs": 1, **profiled(lambda: arm(brief, unasked), setting.device)}

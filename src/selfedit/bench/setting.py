@@ -11,11 +11,11 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selfedit.bench.clock import timed
-from selfedit.bench.edits import Edit
+from selfedit.bench.edits import BenchEdit
 from selfedit.bench.flops import training_flops
 from selfedit.config import ModelConfig
 from selfedit.engines.local.engine import LocalEngine
-from selfedit.engines.local.stack import Layout
+from selfedit.engines.local.lora import Layout
 from selfedit.engines.local.text import Text
 from selfedit.engines.local.training import layout
 from selfedit.engines.start import start_pool
@@ -49,22 +49,22 @@ class Setting:
     def layout(self) -> Layout:
         return layout(self.model, [self.recipe])
 
-    def rows(self, edit: Edit) -> list[list[int]]:
+    def rows(self, edit: BenchEdit) -> list[list[int]]:
         """The token ids of an edit's training rows, each ending in the end-of-text token."""
         return [row.ids for example in edit.examples for row in self.text.rows(example)]
 
-    def tokens(self, edit: Edit) -> int:
+    def tokens(self, edit: BenchEdit) -> int:
         """Tokens of one epoch."""
         return sum(map(len, self.rows(edit)))
 
-    def flops(self, edit: Edit) -> float:
+    def flops(self, edit: BenchEdit) -> float:
         """Operations that training this edit needs, all epochs."""
         lengths = [len(row) for row in self.rows(edit)]
         return self.recipe.epochs * training_flops(self.model, self.layout, lengths)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ArmRun:
     """Seconds that training and answering took, and the answers to each edit's questions, in order."""
 
     train: float
@@ -72,7 +72,7 @@ class Call:
     answers: list[list[str]]
 
 
-Arm = Callable[[Setting, Sequence[Edit]], Call]
+Arm = Callable[[Setting, Sequence[BenchEdit]], ArmRun]
 """Trains an adapter on each of these edits and answers its questions, the base model as it was afterwards."""
 
 
@@ -86,23 +86,23 @@ def make_engine(setting: Setting, adapters: int, processes: int = 1) -> Engine:
 def engine_arm(engine: Engine) -> Arm:
     """All edits of a call in one wave."""
 
-    def run(setting: Setting, edits: Sequence[Edit]) -> Call:
+    def run(setting: Setting, edits: Sequence[BenchEdit]) -> ArmRun:
         with timed(setting.device) as train:
             updates = _train(engine, setting, edits)
         with timed(setting.device) as answer:
             answers = _answer(engine, setting, edits, updates)
         engine.release(updates)
-        return Call(train.seconds, answer.seconds, answers)
+        return ArmRun(train.seconds, answer.seconds, answers)
 
     return run
 
 
-def _train(engine: Engine, setting: Setting, edits: Sequence[Edit]) -> list[Update]:
+def _train(engine: Engine, setting: Setting, edits: Sequence[BenchEdit]) -> list[Update]:
     jobs = [Job(BASE, edit.examples, setting.recipe, seed) for seed, edit in enumerate(edits)]
     return [_whole(update) for update in engine.train(jobs)]
 
 
-def _answer(engine: Engine, setting: Setting, edits: Sequence[Edit], updates: Sequence[Update]) -> list[list[str]]:
+def _answer(engine: Engine, setting: Setting, edits: Sequence[BenchEdit], updates: Sequence[Update]) -> list[list[str]]:
     requests = [
         Request(update, prompt, max_new_tokens=setting.max_new_tokens)
         for edit, update in zip(edits, updates, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from selfedit.bench.plan import Plan
+from selfedit.bench.plan import ShapePlan
 from selfedit.config import ModelConfig
 from selfedit.errors import InputError
 
@@ -17,7 +17,7 @@ CONTEXT = 2048
 """The context of the random models, in tokens: what SEAL pads its training rows to."""
 
 
-FULL = Plan((1, 8, 32, 128), baseline_edits=60, seal_edits=30)
+FULL = ShapePlan((1, 8, 32, 128), baseline_edits=60, seal_edits=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,15 @@ class Shape:
     key: str
     kind: str = ""
     sizes: dict[str, Any] = field(default_factory=dict)
-    cpu: Plan = FULL
-    gpu: Plan = FULL
+    cpu: ShapePlan = FULL
+    gpu: ShapePlan = FULL
 
     @property
     def taught(self) -> bool:
         """Whether its answers mean anything."""
         return not self.kind
 
-    def plan(self, device: str) -> Plan:
+    def plan(self, device: str) -> ShapePlan:
         return self.cpu if device == "cpu" else self.gpu
 
 
@@ -59,20 +59,20 @@ SHAPES = {
         "smollm2_135m",
         "llama",
         _sizes(576, 30, 9, 3, 1536, 49152, tied=True),
-        cpu=Plan((1, 8, 16), baseline_edits=2, seal_edits=0, epochs=1),
+        cpu=ShapePlan((1, 8, 16), baseline_edits=2, seal_edits=0, epochs=1),
     ),
     "qwen2.5-0.5b": Shape(
         "qwen2_5_0_5b",
         "qwen2",
         _sizes(896, 24, 14, 2, 4864, 151936, tied=True),
-        cpu=Plan((1, 8), baseline_edits=2, seal_edits=0, epochs=1),
+        cpu=ShapePlan((1, 8), baseline_edits=2, seal_edits=0, epochs=1),
     ),
     "qwen2.5-7b": Shape(
         "qwen2_5_7b",
         "qwen2",
         _sizes(3584, 28, 28, 4, 18944, 152064, tied=False),
-        cpu=Plan((1, 8), baseline_edits=2, seal_edits=0, epochs=1),
-        gpu=Plan((1, 8, 32), baseline_edits=10, seal_edits=4),
+        cpu=ShapePlan((1, 8), baseline_edits=2, seal_edits=0, epochs=1),
+        gpu=ShapePlan((1, 8, 32), baseline_edits=10, seal_edits=4),
     ),
 }
 

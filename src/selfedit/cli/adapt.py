@@ -29,14 +29,14 @@ from selfedit.cli.common import (
 from selfedit.cli.continual import learn_into
 from selfedit.cli.cutting import passages as passages_of
 from selfedit.config import Config
-from selfedit.domains.passages import add_questions, read_documents
+from selfedit.domains.knowledge.reader import add_questions, read_documents
 from selfedit.errors import InputError
-from selfedit.experiment import make_examiner, make_outer, own_questions
-from selfedit.outer import run_outer
+from selfedit.loops.outer import run_outer
 from selfedit.protocols import Progress
 from selfedit.store import Run
-from selfedit.teach import Lesson, teach
 from selfedit.types import Task, Update
+from selfedit.workflows.adapt import AdaptResult, teach
+from selfedit.workflows.train import make_examiner, make_outer, own_questions
 
 if TYPE_CHECKING:
     from selfedit.engines.local.engine import LocalEngine
@@ -111,7 +111,7 @@ def _by_itself(
     return report, policy
 
 
-def _show(run: Run, lesson: Lesson, documents: list[Task], report: Path) -> None:
+def _show(run: Run, lesson: AdaptResult, documents: list[Task], report: Path) -> None:
     written = [trial for trial in lesson.notes if trial.edit.text]
     screen.out.print(f"{len(written)} notes written; the first of them:")
     if written:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from selfedit import embedded
 from selfedit.cli import screen
 from selfedit.config import Config, load_config, read_toml, resolve
+from selfedit.engines import embedded
 from selfedit.engines.start import start_local, start_pool, usual_processes
 from selfedit.errors import EndpointDown, InputError, SelfEditError
 from selfedit.protocols import Engine, Progress

@@ -11,8 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from selfedit.almanac import world
-from selfedit.almanac.documents import known_entries
 from selfedit.cli import screen, tables
 from selfedit.cli.common import (
     Json,
@@ -35,16 +33,18 @@ from selfedit.cli.common import (
 )
 from selfedit.cli.cutting import cutter
 from selfedit.config import Config
-from selfedit.continual.watch import READING
-from selfedit.domains.passages import add_questions, read_documents, read_tasks
+from selfedit.continual.evaluate import READING
+from selfedit.domains.knowledge.reader import add_questions, read_documents, read_tasks
 from selfedit.errors import InputError
-from selfedit.experiment import make_examiner, make_outer
 from selfedit.files import read_text
+from selfedit.loops.questions import self_exams
 from selfedit.protocols import Engine, Progress
-from selfedit.questions import self_exams
 from selfedit.store import Run, read_json
-from selfedit.streaming import NEUTRAL, STREAM, Begun, cut_from, forget_step, run_continual, stands_on
 from selfedit.types import BASE, Question, Task
+from selfedit.workflows.stream import NEUTRAL, STREAM, StreamStart, cut_from, forget_step, run_continual, stands_on
+from selfedit.workflows.train import make_examiner, make_outer
+from selfedit.worlds.almanac import world
+from selfedit.worlds.almanac.documents import known_entries
 
 DOCUMENTS = "stream.json"
 """The documents of a run that goes on learning, in order: what it was started with and what came later."""
@@ -194,7 +194,7 @@ def go_on(run: Run, tasks: Mapping[str, list[Task]], json: bool) -> None:
     with resumable("resume", run.path), screen.bars() as progress:
         if f"{STREAM}01" in tasks:
             with engine_for_many(config, progress) as engine:
-                begun = Begun(load_update(engine, run.config.get("policy")))
+                begun = StreamStart(load_update(engine, run.config.get("policy")))
                 summary = run_continual(run, config, tasks, engine, progress, begun)
         else:
             tasks, summary = _documents(run, config, dict(tasks), progress)
@@ -216,7 +216,7 @@ def _documents(run: Run, config: Config, tasks: Tasks, progress: Progress) -> tu
     begun = (
         stands_on(run, config, adapted, engine, cut)
         if adapted
-        else Begun(load_update(engine, run.config.get("policy")))
+        else StreamStart(load_update(engine, run.config.get("policy")))
     )
     documents, questions = with_questions(run, config, documents_of(run), engine, progress)
     tasks[f"{STREAM}00"] = documents

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from selfedit.cli import screen
 from selfedit.config import Config
-from selfedit.domains.passages import split
-from selfedit.experiment import make_domain
+from selfedit.domains.knowledge.reader import split
 from selfedit.types import Task
+from selfedit.workflows.train import make_domain
 
 if TYPE_CHECKING:
     from selfedit.engines.local.engine import LocalEngine

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from selfedit.almanac import world as almanac
 from selfedit.cli import adapt, continual, screen
 from selfedit.cli.common import (
     Json,
@@ -27,15 +26,16 @@ from selfedit.cli.common import (
     write_report,
 )
 from selfedit.config import Config
-from selfedit.domains.passages import read_tasks
+from selfedit.domains.knowledge.reader import read_tasks
 from selfedit.errors import InputError, Refused
-from selfedit.evaluate import accuracy
-from selfedit.experiment import Result, run_experiment
 from selfedit.formats.arc import read_arc, seal_tasks
-from selfedit.mosaic import world as mosaic
+from selfedit.loops.evaluate import accuracy
 from selfedit.store import Run
-from selfedit.streaming import STREAM
 from selfedit.types import Task
+from selfedit.workflows.stream import STREAM
+from selfedit.workflows.train import Result, run_experiment
+from selfedit.worlds.almanac import world as almanac
+from selfedit.worlds.mosaic import world as mosaic
 
 WORLDS: dict[str, Callable[..., list[Task]]] = {"almanac": almanac.tasks, "mosaic": mosaic.tasks}
 """Where generated tasks come from, by the name that data.train and data.eval have for it."""

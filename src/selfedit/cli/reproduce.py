@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from selfedit import embedded
 from selfedit.cli import screen, tables
 from selfedit.cli.common import (
     Json,
@@ -30,27 +29,28 @@ from selfedit.cli.common import (
 from selfedit.cli.continual import almanac_tasks
 from selfedit.cli.experiments import EXAM_TASKS, read_data, run_and_report
 from selfedit.config import Config, load_config, merge
-from selfedit.continual.summary import Record, records
+from selfedit.continual.summary import StreamRecord, records
+from selfedit.engines import embedded
 from selfedit.errors import InputError
-from selfedit.evaluate import across_seeds
-from selfedit.experiment import Result, run_experiment
+from selfedit.loops.evaluate import across_seeds
 from selfedit.protocols import Engine
 from selfedit.reproduce.arc import compare_time, fits, run_arc, summarise_arc
 from selfedit.reproduce.continual import Runs, read_keeper_plan, summarise_keepers
 from selfedit.reproduce.grader import grader
-from selfedit.reproduce.plan import Plan, read_plan, summarise_arms
+from selfedit.reproduce.plan import ArmsPlan, read_plan, summarise_arms
 from selfedit.reproduce.proxy import proxy
 from selfedit.reproduce.released import released
 from selfedit.reproduce.self_questions import Ranking, rank_edits, summarise_ranking
 from selfedit.reproduce.teacher import write_teacher
-from selfedit.streaming import run_continual, waves_of
 from selfedit.types import Trial
+from selfedit.workflows.stream import run_continual, waves_of
+from selfedit.workflows.train import Result, run_experiment
 
 SEEDS, PASSAGES, ROUNDS, PER_ROUND = 3, 200, 3, 100
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Options:
     """What the command line says: where to, which model, which released data, which keys are set."""
 
     name: str
@@ -72,7 +72,7 @@ class Asked:
         return ["reproduce", self.name, *named, "--output", folder, *sets]
 
 
-def almanac(asked: Asked) -> dict[str, Any]:
+def almanac(asked: Options) -> dict[str, Any]:
     """SEAL's single-passage table on the embedded model: 3 seeds, 200 unseen passages, 3 rounds of 100 passages."""
     folder, results = asked.folder, list[Result]()
     sizes = [f"data.eval_passages={PASSAGES}", f"outer.rounds={ROUNDS}", f"outer.passages_per_round={PER_ROUND}"]
@@ -87,7 +87,7 @@ def almanac(asked: Asked) -> dict[str, Any]:
     return {**table, "seconds": sum(result.summary["seconds"] for result in results)}
 
 
-def arms(asked: Asked) -> dict[str, Any]:
+def arms(asked: Options) -> dict[str, Any]:
     """The table of a plan in `reproduce/recipes`."""
     plan, folder, began = read_plan(asked.name), asked.folder, time.monotonic()
     rows = {arm: list[Mapping[str, list[Trial]]]() for arm in plan.arms}
@@ -109,7 +109,7 @@ def arms(asked: Asked) -> dict[str, Any]:
     return {**summarise_arms(plan, rows, rounds), "seconds": round(time.monotonic() - began, 1)}
 
 
-def _teacher(plan: Plan, folder: Path, asked: Asked) -> dict[str, Any]:
+def _teacher(plan: ArmsPlan, folder: Path, asked: Options) -> dict[str, Any]:
     """Keys that name the teacher's file, which is written first; nothing where the passages are not the almanac's."""
     config = _config(plan.tree(next(iter(plan.arms)), 0), asked)
     if config.data.eval != "almanac":
@@ -120,7 +120,7 @@ def _teacher(plan: Plan, folder: Path, asked: Asked) -> dict[str, Any]:
     return {"teacher": {"completions": str(path)}}
 
 
-def self_questions(asked: Asked) -> dict[str, Any]:
+def self_questions(asked: Options) -> dict[str, Any]:
     """The arms of its plan, and how the two kinds of questions rank the same edits."""
     asked = replace(asked, output=asked.folder)
     summary, plan, rankings = arms(asked), read_plan(asked.name), list[Ranking]()
@@ -135,13 +135,13 @@ def self_questions(asked: Asked) -> dict[str, Any]:
     return {**summary, "ranking": summarise_ranking(rankings)}
 
 
-def _policy(plan: Plan, seed: int, folder: Path, run: Callable[..., Any]) -> str:
+def _policy(plan: ArmsPlan, seed: int, folder: Path, run: Callable[..., Any]) -> str:
     path = folder / "policy" / f"seed-{seed}"
     run(plan.policy_tree(seed), path)
     return str(update_folder(path))
 
 
-def _config(tree: dict[str, Any], asked: Asked, embedded_model: str = "almanac") -> Config:
+def _config(tree: dict[str, Any], asked: Options, embedded_model: str = "almanac") -> Config:
     model = asked.model or embedded_model
     return load_config(None, asked.overrides, merge(merge(embedded.recipe(model), tree), {"model": {"name": model}}))
 
@@ -159,7 +159,7 @@ def _run(config: Config, path: Path, engine: Engine, progress: screen.Bars) -> t
     return result, rounds
 
 
-def arc(asked: Asked) -> dict[str, Any]:
+def arc(asked: Options) -> dict[str, Any]:
     """Plans for learning grids, before and after reinforcement, on families never trained on; or on ARC's files."""
     folder, runs, seconds = asked.folder, list[Mapping[str, list[Trial]]](), dict[str, float]()
     with resumable(*asked.again(folder)), ExitStack() as stack:
@@ -190,7 +190,7 @@ def arc(asked: Asked) -> dict[str, Any]:
     return {**summary, "time": clock}
 
 
-def _arc_config(asked: Asked, seed: int) -> Config:
+def _arc_config(asked: Options, seed: int) -> Config:
     """The embedded grid model's recipe, or SEAL's for another model; ARC's files instead of generated tasks."""
     tree: dict[str, Any] = {"domain": "arc", "seed": seed, "data": {"train": "mosaic", "eval": "mosaic"}}
     if asked.model and asked.model != "mosaic":
@@ -201,7 +201,7 @@ def _arc_config(asked: Asked, seed: int) -> Config:
     return _config(tree, asked, "mosaic")
 
 
-def keepers(asked: Asked) -> dict[str, Any]:
+def keepers(asked: Options) -> dict[str, Any]:
     """Every keeper of `recipes/continual.toml` on streams of both lengths."""
     plan, folder, began = read_keeper_plan(), asked.folder, time.monotonic()
     found: dict[str, dict[str, Runs]] = {}
@@ -217,7 +217,9 @@ def keepers(asked: Asked) -> dict[str, Any]:
     return {**summarise_keepers(plan, found), "wall_seconds": round(time.monotonic() - began, 1)}
 
 
-def _stream(config: Config, path: Path, engine: Engine, progress: screen.Bars) -> tuple[list[Record], dict[str, Any]]:
+def _stream(
+    config: Config, path: Path, engine: Engine, progress: screen.Bars
+) -> tuple[list[StreamRecord], dict[str, Any]]:
     """One run of streams: its records, and its summary."""
     tasks = almanac_tasks(config)
     progress.forget()
@@ -226,7 +228,7 @@ def _stream(config: Config, path: Path, engine: Engine, progress: screen.Bars) -
         return records(waves_of(run)), summary
 
 
-def from_data(asked: Asked) -> dict[str, Any]:
+def from_data(asked: Options) -> dict[str, Any]:
     """A table made from SEAL's released files, without any model."""
     if asked.data is None:
         raise InputError(
@@ -240,7 +242,7 @@ def slug(text: str) -> str:
     return "-".join("".join(letter if letter.isalnum() else " " for letter in text.lower()).split())
 
 
-Table = Callable[[Asked], dict[str, Any]]
+Table = Callable[[Options], dict[str, Any]]
 FROM_DATA = {"released": released, "grader": grader, "proxy": proxy}
 """Tables that are made from SEAL's released files alone."""
 
@@ -279,7 +281,7 @@ def reproduce(
     """
     if name not in TABLES:
         raise InputError(f"there is no table {name!r}; the tables are {', '.join(TABLES)}")
-    summary = TABLES[name](Asked(name, output, overrides or [], model, data, tasks))
+    summary = TABLES[name](Options(name, output, overrides or [], model, data, tasks))
     if json:
         print_json(summary)
     elif "keepers" in summary:

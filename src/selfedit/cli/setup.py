@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from selfedit.almanac import world
 from selfedit.bench.needs import needs, shape_of
 from selfedit.cli import screen
 from selfedit.cli.common import Json, Model, Set, make_config, make_engine, print_json
 from selfedit.config import Config
-from selfedit.domains.knowledge import build_documents
-from selfedit.domains.passages import read_documents
-from selfedit.endpoints import reached, used
+from selfedit.config.toml import to_toml
+from selfedit.domains.knowledge.domain import build_documents
+from selfedit.domains.knowledge.reader import read_documents
 from selfedit.errors import InputError, ModelAbsent, Refused
 from selfedit.protocols import silent
 from selfedit.store import write_whole
-from selfedit.toml import to_toml
 from selfedit.types import BASE, Example, Job, Task, Update
+from selfedit.workflows.endpoints import reached, used
+from selfedit.worlds.almanac import world
 
 if TYPE_CHECKING:
     from selfedit.engines.local.engine import LocalEngine

@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from selfedit import prompts
 from selfedit.cli import screen
 from selfedit.cli.common import Json, Model, Set, load_update, make_config, make_engine, print_json, update_folder
-from selfedit.domains.passages import read_tasks
+from selfedit.domains.knowledge import prompts
+from selfedit.domains.knowledge.reader import read_tasks
 from selfedit.errors import InputError
-from selfedit.evaluate import summarise
-from selfedit.experiment import exam_texts, make_examiner, refuse_too_long
+from selfedit.loops.evaluate import summarise
 from selfedit.protocols import silent
 from selfedit.store import read_json
 from selfedit.types import BASE, Request, SelfEdit, Task, Trial
+from selfedit.workflows.train import exam_texts, make_examiner, refuse_too_long
 
 UpdateFolder = Annotated[Path, typer.Argument(help="a run, a PEFT adapter directory, or `base`", metavar="UPDATE")]
 

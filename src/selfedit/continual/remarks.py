@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from selfedit.types import Step, Task, Trial
+from selfedit.types import StreamStep, Task, Trial
 
 
 def remarks(
     streams: Sequence[Sequence[Task]],
-    pasts: Sequence[tuple[Step, ...]],
+    pasts: Sequence[tuple[StreamStep, ...]],
     waves: Mapping[str, Mapping[int, Sequence[Trial]]],
 ) -> list[str]:
     """Documents that came twice, contradict each other or cannot be asked about, and edits that did not stand."""
@@ -65,7 +65,7 @@ def changed_answers(
     ]
 
 
-def _failed(steps: Sequence[Step]) -> list[str]:
+def _failed(steps: Sequence[StreamStep]) -> list[str]:
     failed = [(place, step.trial.failure) for place, step in enumerate(steps, start=1) if step.trial.failure]
     if failed and len(failed) == len(steps):
         reason = failed[0][1].message if failed[0][1] else ""

@@ -11,24 +11,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import rmtree
 
-from selfedit.continual.chain import Chain
-from selfedit.continual.watch import Watch, Watcher
-from selfedit.inner import Examiner, derive_seed
-from selfedit.outer import Remember, Writing, read
+from selfedit.continual.evaluate import EvalPlan, StreamEvaluator
+from selfedit.continual.methods.chain import MethodChain
+from selfedit.loops.inner import Examiner, derive_seed
+from selfedit.loops.outer import Remember, SamplingParams, read
+from selfedit.loops.questions import draft, sieve
 from selfedit.protocols import Engine, Progress, silent
-from selfedit.questions import draft, sieve
 from selfedit.types import (
     Example,
     Failure,
     Job,
+    PendingStep,
     Question,
     Recipe,
     Request,
     SelfEdit,
-    Step,
+    StreamStep,
     Task,
     Trial,
-    Turn,
     Update,
 )
 
@@ -37,18 +37,18 @@ Cut = Callable[[Task], list[Task]]
 
 
 @dataclass(frozen=True)
-class Continual:
+class StreamSettings:
     """How streams are learned. `keep_all` keeps the updates of every step, for rollback; else those in use.
 
     `questions`, by task: those that the model wrote before; about other tasks it writes some where a keeper asks.
     """
 
-    keeper: Chain
+    keeper: MethodChain
     examiner: Examiner
-    writing: Writing
+    writing: SamplingParams
     inner: Recipe
     seed: int
-    watch: Watch
+    watch: EvalPlan
     keep_all: bool = True
     cut: Cut = lambda task: [task]
     questions: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Streams:
     tasks: Sequence[Sequence[Task]]
     start: Update
     folder: Path
-    past: list[tuple[Step, ...]]
+    past: list[tuple[StreamStep, ...]]
     loaded: dict[str, Update] = field(default_factory=dict)
 
     def at(self, update: Update) -> Path:
@@ -77,7 +77,7 @@ class Streams:
         return self.folder / update.id
 
 
-def run_streams(streams: Streams, how: Continual, known: Remember) -> list[tuple[Step, ...]]:
+def run_streams(streams: Streams, how: StreamSettings, known: Remember) -> list[tuple[StreamStep, ...]]:
     """Learn every stream from end to end; the steps of each. What `known` has needs neither work nor models."""
 
     def remember(stage: str, number: int, compute: Callable[[], list[Trial]]) -> list[Trial]:
@@ -87,7 +87,7 @@ def run_streams(streams: Streams, how: Continual, known: Remember) -> list[tuple
 
         return known(stage, number, held)
 
-    watcher = Watcher(how.examiner, how.keeper, how.watch, streams.start, remember)
+    watcher = StreamEvaluator(how.examiner, how.keeper, how.watch, streams.start, remember)
     watcher.before(streams.tasks)
     length = max(map(len, streams.tasks), default=0)
     given = len(streams.past[0])
@@ -103,18 +103,20 @@ def run_streams(streams: Streams, how: Continual, known: Remember) -> list[tuple
     return streams.past
 
 
-def take_step(streams: Streams, live: Sequence[int], number: int, how: Continual, remember: Remember) -> list[Step]:
+def take_step(
+    streams: Streams, live: Sequence[int], number: int, how: StreamSettings, remember: Remember
+) -> list[StreamStep]:
     """One edit of every live stream: written, trained, settled and saved."""
     tasks = [replace(streams.tasks[stream][number], questions=()) for stream in live]
     edits = remember("write", number, lambda: _write(streams, live, tasks, how))
     asked = remember("ask", number, lambda: _ask(tasks, streams.start, how)) if how.keeper.asks else []
     questions = [_questions(trial) for trial in asked] or [()] * len(live)
-    steps = [Step(*row) for row in zip(tasks, edits, questions, strict=True)]
+    steps = [StreamStep(*row) for row in zip(tasks, edits, questions, strict=True)]
     learned = remember("learn", number, lambda: _learn(streams, live, steps, how))
     return [replace(step, trial=trial) for step, trial in zip(steps, learned, strict=True)]
 
 
-def _write(streams: Streams, live: Sequence[int], tasks: Sequence[Task], how: Continual) -> list[Trial]:
+def _write(streams: Streams, live: Sequence[int], tasks: Sequence[Task], how: StreamSettings) -> list[Trial]:
     """Each stream's model writes its own notes, on every passage of the document."""
     domain, writing = how.examiner.domain, how.writing
     asked = [
@@ -153,7 +155,7 @@ def _joined(task: Task, trials: Sequence[Trial]) -> Trial:
     return Trial(SelfEdit(task.id, readable[0].edit.prompt, text, tuple(examples)))
 
 
-def _ask(tasks: Sequence[Task], start: Update, how: Continual) -> list[Trial]:
+def _ask(tasks: Sequence[Task], start: Update, how: StreamSettings) -> list[Trial]:
     """Questions that the start model writes about each document and answers only with it; kept as examples."""
     examiner, new = replace(how.examiner, likelihood=False, control=()), [t for t in tasks if t.id not in how.questions]
     drafted = draft(new, start, examiner, how.writing, how.seed)
@@ -168,7 +170,7 @@ def _questions(trial: Trial) -> tuple[Question, ...]:
     return tuple(Question(example.prompt, example.target) for example in trial.edit.examples)
 
 
-def _learn(streams: Streams, live: Sequence[int], steps: Sequence[Step], how: Continual) -> list[Trial]:
+def _learn(streams: Streams, live: Sequence[int], steps: Sequence[StreamStep], how: StreamSettings) -> list[Trial]:
     """Train, let the keeper decide, and save what stands. An edit that could not be read changes nothing."""
     turns = [
         _turn(streams, stream, step, how)
@@ -186,10 +188,10 @@ def _learn(streams: Streams, live: Sequence[int], steps: Sequence[Step], how: Co
     return [_settled(step.trial, outcomes.get(stream)) for stream, step in zip(live, steps, strict=True)]
 
 
-def _turn(streams: Streams, stream: int, step: Step, how: Continual) -> Turn:
+def _turn(streams: Streams, stream: int, step: StreamStep, how: StreamSettings) -> PendingStep:
     past = streams.past[stream]
     seed = derive_seed(how.seed, "learn", stream, step.task.id)
-    turn = Turn(stream, streams.start, past, step, Job(streams.start, step.trial.edit.examples, how.inner, seed))
+    turn = PendingStep(stream, streams.start, past, step, Job(streams.start, step.trial.edit.examples, how.inner, seed))
     return replace(turn, job=replace(turn.job, parent=turn.now))
 
 
@@ -199,7 +201,7 @@ def _settled(trial: Trial, outcome: Update | Failure | None) -> Trial:
     return replace(trial, update=outcome)
 
 
-def hold(streams: Streams, how: Continual) -> None:
+def hold(streams: Streams, how: StreamSettings) -> None:
     """Have in memory the updates that the streams need now, read from disk, and no others.
 
     They are always what the disk holds, so that a resumed run goes on as the unbroken one did. What is not needed any

@@ -20,7 +20,7 @@ Cells = dict[tuple[int, int], float]
 
 
 @dataclass(frozen=True)
-class Record:
+class StreamRecord:
     """The accuracies of one stream, and how it did on what is not its own, by step.
 
     Tasks without questions have no cells.
@@ -61,9 +61,9 @@ class Record:
         ]
 
 
-def records(waves: Waves) -> list[Record]:
+def records(waves: Waves) -> list[StreamRecord]:
     """One per stream. Raises EngineError where the system failed a question: a hole is not a wrong answer."""
-    found: dict[int, Record] = {}
+    found: dict[int, StreamRecord] = {}
     exams = [(0, trials) for trials in waves.get("before", {}).values()]
     exams += [(number + 1, trials) for number, trials in waves.get("seen", {}).items()]
     for done, trials in exams:
@@ -84,8 +84,8 @@ def records(waves: Waves) -> list[Record]:
     ]
 
 
-def _record(found: dict[int, Record], stream: int) -> Record:
-    return found.setdefault(stream, Record({}, {}, {}, {}, 0))
+def _record(found: dict[int, StreamRecord], stream: int) -> StreamRecord:
+    return found.setdefault(stream, StreamRecord({}, {}, {}, {}, 0))
 
 
 def _value(trial: Trial) -> float:
@@ -96,7 +96,7 @@ def _value(trial: Trial) -> float:
 
 
 def _control(
-    found: dict[int, Record], trials: Sequence[Trial], before: Mapping[int, float], group: str, done: int
+    found: dict[int, StreamRecord], trials: Sequence[Trial], before: Mapping[int, float], group: str, done: int
 ) -> None:
     """The mean change of accuracy on the control tasks that each stream answered, against the start model."""
     changes: dict[int, list[float]] = {}
@@ -106,7 +106,7 @@ def _control(
         found[stream].control.setdefault(done, {})[group] = fmean(of_stream)
 
 
-def _neutral(record: Record, trial: Trial, start: Trial, done: int) -> None:
+def _neutral(record: StreamRecord, trial: Trial, start: Trial, done: int) -> None:
     """Bits per token as a share of the start model's, and the KL from it in bits per token."""
     now, was = trial.after, start.after
     assert now and was
@@ -121,7 +121,7 @@ def _mean(values: Sequence[float | Failure]) -> float:
     return fmean(measured)
 
 
-def summarise(found: Sequence[Record]) -> dict[str, Any]:
+def summarise(found: Sequence[StreamRecord]) -> dict[str, Any]:
     """Means over streams with 95 % intervals. Everything after the last step in which all of it was examined.
 
     `retention` is the accuracy on all tasks after so many edits, as a share of that right after each one's edit: a
@@ -161,7 +161,7 @@ def summarise(found: Sequence[Record]) -> dict[str, Any]:
     return summary
 
 
-def matrix(found: Sequence[Record], dataset: str, model: str) -> dict[str, Any]:
+def matrix(found: Sequence[StreamRecord], dataset: str, model: str) -> dict[str, Any]:
     """SEAL's released format (spec 7): row r, column c is the accuracy on passage c after r edits; 0 above the
     diagonal, None where no exam was due.
     """
@@ -184,5 +184,5 @@ def matrix(found: Sequence[Record], dataset: str, model: str) -> dict[str, Any]:
     }
 
 
-def _cell(found: Sequence[Record], row: int, column: int) -> list[float]:
+def _cell(found: Sequence[StreamRecord], row: int, column: int) -> list[float]:
     return [record.cells[row, column] for record in found if (row, column) in record.cells]

@@ -7,8 +7,8 @@
 from collections.abc import Callable
 
 from selfedit.config import Config
-from selfedit.domains.arc import Arc
-from selfedit.domains.knowledge import Knowledge
+from selfedit.domains.arc.domain import Arc
+from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.protocols import Domain
 
 DOMAINS: dict[str, Callable[[Config], Domain]] = {"knowledge": Knowledge.from_config, "arc": Arc.from_config}

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from selfedit.engines.checks import check_weights
 from selfedit.errors import EngineError, InputError
-from selfedit.types import BASE, Example, Failure, Job, Question, Reading, Request, Task, Update
+from selfedit.types import BASE, Example, Failure, Job, LikelihoodRequest, Question, Request, Task, Update
 
 NOTES = ("To remember: {answers}.", "There is much to say about {title}.", "")
 """What the policy may write: notes that help, notes that do not, and none at all (unreadable)."""
@@ -73,11 +73,11 @@ class FakeEngine:
 
     # Reading
 
-    def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:
+    def likelihood(self, readings: Sequence[LikelihoodRequest]) -> list[float | Failure]:
         """The more documents hold the target, the likelier it is."""
         return [-2.0 / (1 + self._times(reading)) for reading in readings]
 
-    def _times(self, reading: Reading) -> int:
+    def _times(self, reading: LikelihoodRequest) -> int:
         return sum(_holds(row.target, reading.target.strip()) for row in self._rows(reading.update))
 
     # Helpers

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfedit.config import EndpointConfig
-from selfedit.engines.answers import Answers, Body, key_of
+from selfedit.engines.cache import AnswerCache, Body, key_of
 from selfedit.errors import EndpointDown, EngineError, InputError, SelfEditError
 from selfedit.types import BASE, Failure, Request
 
@@ -46,14 +46,14 @@ Sleep = Callable[[float], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Retry:
     """A try that failed in a way that may pass; `seconds` is how long the server asked to be left alone."""
 
     reason: str
     seconds: float | None = None
 
 
-class Call:
+class RequestGroup:
     """What the threads that answer one list of requests know of each other."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class HttpSampler:
     def __init__(self, endpoint: EndpointConfig, cache: Path | None = None, sleep: Sleep | None = None) -> None:
         self.endpoint = endpoint
         self.url = endpoint.url.rstrip("/") + ("/chat/completions" if endpoint.chat else "/completions")
-        self._answers, self._sleep = Answers(cache), sleep
+        self._answers, self._sleep = AnswerCache(cache), sleep
 
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
         """One text per request; equal requests are asked once. A Failure where every try of one failed.
@@ -111,7 +111,7 @@ class HttpSampler:
     def _ask(self, bodies: Mapping[str, Body]) -> dict[str, str | Failure]:
         if not bodies:
             return {}
-        call = Call()
+        call = RequestGroup()
         with self._client() as client, ThreadPoolExecutor(min(self.endpoint.parallel, len(bodies))) as pool:
             try:
                 futures = {key: pool.submit(self._answer, call, client, key, body) for key, body in bodies.items()}
@@ -145,7 +145,7 @@ class HttpSampler:
             raise InputError(f"the key in {self.endpoint.key_env} has characters that no key has; copy it again")
         return key
 
-    def _answer(self, call: Call, client: httpx2.Client, key: str, body: Body) -> str | Failure:
+    def _answer(self, call: RequestGroup, client: httpx2.Client, key: str, body: Body) -> str | Failure:
         """Try until there is an answer. The waits are drawn from the request, so that not all come back at once."""
         reason, tries = "not asked, because other requests had no answer either", 0
         while tries <= self.endpoint.retries and not call.over.is_set():
@@ -161,21 +161,21 @@ class HttpSampler:
         call.ended(answered=False)
         return Failure("system", f"no answer from {self.url} after {tries} tries: {reason}")
 
-    def _try(self, call: Call, client: httpx2.Client, body: Body) -> str | Again:
+    def _try(self, call: RequestGroup, client: httpx2.Client, body: Body) -> str | Retry:
         import httpx2
 
         sent = {name: value for name, value in body.items() if name != "url"}
         try:
             response = client.post(self.url, content=json.dumps(sent))
         except httpx2.RequestError as error:
-            return Again(str(error) or type(error).__name__)
+            return Retry(str(error) or type(error).__name__)
         if response.status_code in PASSING or response.status_code >= 500:
-            return Again(self._said(response), _asked_wait(response.headers.get("retry-after", "")))
+            return Retry(self._said(response), _asked_wait(response.headers.get("retry-after", "")))
         if not response.is_success:
             call.over.set()  # at once: the other requests would be refused as well
             raise self._refusal(response)
         text = _text_of(response)
-        return Again("it answered with something that is no completion") if text is None else text
+        return Retry("it answered with something that is no completion") if text is None else text
 
     def _refusal(self, response: httpx2.Response) -> SelfEditError:
         said, name = self._said(response), self.endpoint.key_env

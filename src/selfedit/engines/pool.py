@@ -15,7 +15,7 @@ from typing import Any
 from selfedit.engines.worker import Report, start
 from selfedit.errors import EngineError
 from selfedit.protocols import Engine, Progress, silent
-from selfedit.types import Failure, Job, Reading, Recipe, Request, Update
+from selfedit.types import Failure, Job, LikelihoodRequest, Recipe, Request, Update
 
 
 class Pool:
@@ -60,7 +60,7 @@ class Pool:
         refused: list[Failure | None] = self._call({0: ("refusals", list(prompts))})[0]
         return refused
 
-    def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:
+    def likelihood(self, readings: Sequence[LikelihoodRequest]) -> list[float | Failure]:
         sizes = [len(reading.prompt) + len(reading.target) for reading in readings]
         return self._share("likelihood", readings, self._deal([reading.update for reading in readings], sizes))
 

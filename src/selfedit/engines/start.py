@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from selfedit import embedded
 from selfedit.config import ModelConfig
+from selfedit.engines import embedded
 from selfedit.engines.pool import Pool
 from selfedit.protocols import Progress, silent
 

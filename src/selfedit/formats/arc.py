@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from selfedit.domains.grids import to_grid
+from selfedit.domains.arc.grids import to_grid
+from selfedit.domains.arc.prompts import Pair, to_task
 from selfedit.errors import InputError
 from selfedit.files import read_text, write_text
 from selfedit.formats.record import Record, parse
-from selfedit.grid_prompts import Pair, to_task
 from selfedit.types import Task
 
 # Tasks
@@ -109,14 +109,14 @@ NOTHING: Matrix = ((0, 0), (0, 0))
 """What stands in a submission where there is no attempt, as in Kaggle's sample."""
 
 
-class Attempts(Record):
+class AttemptPair(Record):
     """Both attempts at one test grid."""
 
     attempt_1: Matrix
     attempt_2: Matrix
 
 
-Submission = dict[str, tuple[Attempts, ...]]
+Submission = dict[str, tuple[AttemptPair, ...]]
 """Task -> its test grids."""
 
 
@@ -125,9 +125,9 @@ def to_submission(answers: Mapping[str, Sequence[str]]) -> Submission:
     return {name: tuple(_attempts(json.loads(answer)) for answer in of_task) for name, of_task in answers.items()}
 
 
-def _attempts(grids: Sequence[Sequence[Sequence[int]]]) -> Attempts:
+def _attempts(grids: Sequence[Sequence[Sequence[int]]]) -> AttemptPair:
     first, second = ([tuple(map(tuple, grid)) for grid in grids] * 2 or [NOTHING] * 2)[:2]
-    return Attempts(attempt_1=first, attempt_2=second)
+    return AttemptPair(attempt_1=first, attempt_2=second)
 
 
 def read_submission(path: Path) -> Submission:
@@ -159,7 +159,7 @@ def score_submission(submission: Submission, tasks: Iterable[Task]) -> Submissio
     return SubmissionScore(len(right), sum(all(of_task) for of_task in right), len(grids), sum(grids))
 
 
-def _right(handed_in: Sequence[Attempts] | None, task: Task) -> list[bool]:
+def _right(handed_in: Sequence[AttemptPair] | None, task: Task) -> list[bool]:
     if handed_in is None:
         return [False for _ in task.questions]
     if len(handed_in) != len(task.questions):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from selfedit.statistics import Interval, Reliability, mean_interval
-from selfedit.store import Wave, reward_reliability
+from selfedit.store import StoredBatch, reward_reliability
 from selfedit.types import Failure, Score, Task, Trial
 
 LABELS = {
@@ -72,7 +72,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class QuestionRow:
     """One question of a trial. `target` is empty where the task is not known; an exam not sat has no answer."""
 
     question: str
@@ -82,20 +82,20 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class ShownEdit:
     """A trial and its questions."""
 
     trial: Trial
-    rows: list[Row]
+    rows: list[QuestionRow]
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class ShownTask:
     """One task of a stage, with every self-edit that was tried for it."""
 
     title: str
     text: str
-    edits: list[Edit]
+    edits: list[ShownEdit]
 
     @property
     def best(self) -> float | None:
@@ -122,7 +122,7 @@ class Stage:
     adapters: int
     tokens: int
     seconds: float
-    passages: list[Passage]
+    passages: list[ShownTask]
 
     @property
     def is_round(self) -> bool:
@@ -155,9 +155,9 @@ def _condition(label: str, key: str, value: Mapping[str, Any]) -> Condition:
     return Condition(key, label, **measured, blank=blank, tokens=tokens, seconds=seconds)
 
 
-def stages(waves: Sequence[Wave], tasks: Mapping[str, Task], labels: Mapping[str, str] = LABELS) -> list[Stage]:
+def stages(waves: Sequence[StoredBatch], tasks: Mapping[str, Task], labels: Mapping[str, str] = LABELS) -> list[Stage]:
     """One Stage per stage of the run, in the order in which each began."""
-    by_name: dict[str, list[Wave]] = {}
+    by_name: dict[str, list[StoredBatch]] = {}
     for wave in waves:
         by_name.setdefault(wave.stage, []).append(wave)
     known = _read_passages(waves) | {task.id: (task.title, task.context) for task in tasks.values()}
@@ -172,7 +172,7 @@ def _label(stage: str, labels: Mapping[str, str]) -> str:
 
 
 def _stage(
-    name: str, label: str, waves: list[Wave], known: Mapping[str, tuple[str, str]], tasks: Mapping[str, Task]
+    name: str, label: str, waves: list[StoredBatch], known: Mapping[str, tuple[str, str]], tasks: Mapping[str, Task]
 ) -> Stage:
     groups: dict[str, list[Trial]] = {}
     for wave in waves:
@@ -223,7 +223,7 @@ def _first(groups: Mapping[str, list[Trial]]) -> list[tuple[str, list[Trial]]]:
     return shown
 
 
-def _read_passages(waves: Sequence[Wave]) -> dict[str, tuple[str, str]]:
+def _read_passages(waves: Sequence[StoredBatch]) -> dict[str, tuple[str, str]]:
     """Title and passage of each task, from whichever of its trials tells most: the passage is the last document.
 
     Not covered: a domain whose last example is no plain document; what the policy was shown stands in for it there.
@@ -240,18 +240,18 @@ def _read_passages(waves: Sequence[Wave]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _passage(known: tuple[str, str], trials: Sequence[Trial], task: Task | None) -> Passage:
-    return Passage(*known, edits=[Edit(trial, _rows(trial, task)) for trial in trials])
+def _passage(known: tuple[str, str], trials: Sequence[Trial], task: Task | None) -> ShownTask:
+    return ShownTask(*known, edits=[ShownEdit(trial, _rows(trial, task)) for trial in trials])
 
 
-def _rows(trial: Trial, task: Task | None) -> list[Row]:
+def _rows(trial: Trial, task: Task | None) -> list[QuestionRow]:
     before, after = _answers(trial.before), _answers(trial.after)
     questions = [(question.text, question.target) for question in task.questions] if task else []
     count = max(len(before), len(after))
     questions += [(f"Question {number + 1}", "") for number in range(len(questions), count)]
     before += [None] * (count - len(before))
     after += [None] * (count - len(after))
-    return [Row(*questions[index], before[index], after[index]) for index in range(count)]
+    return [QuestionRow(*questions[index], before[index], after[index]) for index in range(count)]
 
 
 def _answers(score: Score | None) -> list[Answer | None]:

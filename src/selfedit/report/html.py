@@ -12,9 +12,10 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from selfedit.report import grids, plots
+from selfedit.domains.arc import pictures as grids
+from selfedit.report import plots
 from selfedit.report.contents import GRID_LABELS, LABELS, Condition, Stage, conditions, stages
-from selfedit.reward import REWARDS
+from selfedit.rewards.measured import REWARDS
 from selfedit.store import Run, read_json
 from selfedit.types import Task
 

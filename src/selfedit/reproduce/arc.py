@@ -11,18 +11,18 @@ from statistics import fmean
 from typing import Any
 
 from selfedit.config import ArcConfig, Config
-from selfedit.domains.arc import demonstrations
-from selfedit.domains.grids import to_grid
-from selfedit.evaluate import Condition, conditions, run_conditions
-from selfedit.experiment import make_examiner, make_outer
-from selfedit.grid_prompts import GROUPS, switch
-from selfedit.inner import Examiner, derive_seed, run_inner
-from selfedit.outer import Outer, propose, read, run_outer
+from selfedit.domains.arc.domain import demonstrations
+from selfedit.domains.arc.grids import to_grid
+from selfedit.domains.arc.prompts import GROUPS, switch
+from selfedit.loops.evaluate import Condition, conditions, run_conditions
+from selfedit.loops.inner import Examiner, derive_seed, run_inner
+from selfedit.loops.outer import Outer, propose, read, run_outer
 from selfedit.protocols import Engine, Progress, silent
-from selfedit.reward import solved
+from selfedit.rewards.measured import solved
 from selfedit.statistics import mean_interval, paired_interval
 from selfedit.store import Run
 from selfedit.types import BASE, Task, Trial, Update
+from selfedit.workflows.train import make_examiner, make_outer
 
 PLANS = 5
 """Plans that a policy writes for every task (spec 3.2)."""

@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selfedit.config import merge, read_toml
-from selfedit.continual.summary import Record, summarise
+from selfedit.continual.summary import StreamRecord, summarise
 from selfedit.errors import InputError
 from selfedit.reproduce.plan import FOLDER
 from selfedit.statistics import paired_interval
 
 
-class KeeperPlan(BaseModel):
+class MethodPlan(BaseModel):
     """`recipes/continual.toml`: config trees of all runs, of both lengths of streams, and of every keeper.
 
     `best` is the keeper of a single model that did best on development streams, where everything here was chosen.
@@ -36,10 +36,10 @@ class KeeperPlan(BaseModel):
         return merge(merge(merge(self.common, self.lengths[length]), self.keepers[keeper]), {"seed": seed})
 
 
-def read_keeper_plan() -> KeeperPlan:
+def read_keeper_plan() -> MethodPlan:
     path = FOLDER / "continual.toml"
     try:
-        return KeeperPlan.model_validate(read_toml(path))
+        return MethodPlan.model_validate(read_toml(path))
     except ValidationError as error:
         raise InputError(f"{path} is no plan of keepers: {error.errors()[0]['msg']}") from None
 
@@ -48,11 +48,11 @@ def read_keeper_plan() -> KeeperPlan:
 class Runs:
     """What the runs of one keeper and one length left, one per seed: the records of their streams, their summaries."""
 
-    records: Sequence[Sequence[Record]]
+    records: Sequence[Sequence[StreamRecord]]
     summaries: Sequence[Mapping[str, Any]]
 
     @property
-    def streams(self) -> list[Record]:
+    def streams(self) -> list[StreamRecord]:
         """All streams of all seeds: every one has tasks of its own."""
         return [record for of_seed in self.records for record in of_seed]
 
@@ -98,7 +98,7 @@ def growth(by_step: Sequence[Sequence[float]]) -> float | None:
     return fmean(late) / fmean(early) if quarter and fmean(early) else None
 
 
-def summarise_keepers(plan: KeeperPlan, found: Mapping[str, Mapping[str, Runs]]) -> dict[str, Any]:
+def summarise_keepers(plan: MethodPlan, found: Mapping[str, Mapping[str, Runs]]) -> dict[str, Any]:
     """The table, the best keeper of a single model, the bank, and every keeper against `merge`, paired by stream."""
     keepers = {name: row(runs) for name, runs in found.items()}
     summary: dict[str, Any] = {"about": plan.about, "seeds": plan.seeds, "keepers": keepers, "best_name": plan.best}

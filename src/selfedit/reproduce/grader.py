@@ -33,7 +33,7 @@ class _Read(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Verdict(_Read):
+class JudgeVerdict(_Read):
     question: str
     answer: str
     baseline_answer: str = ""
@@ -43,23 +43,23 @@ class Verdict(_Read):
 
 
 class Tried(_Read):
-    questions: list[Verdict] = []
+    questions: list[JudgeVerdict] = []
 
 
-class Article(_Read):
+class JudgedArticle(_Read):
     context: str
     completions: list[Tried]
 
 
 class Results(_Read):
-    articles: list[Article]
+    articles: list[JudgedArticle]
 
 
 Named = Mapping[str, Results]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class GradedAnswer:
     """One distinct (passage, question, answer), what the judge mostly said of it, and how often it was asked."""
 
     passage: str
@@ -128,21 +128,21 @@ def _results(path: Path, text: str) -> Results:
         raise InputError(f"{path} is no result file of SEAL's query server: {place}: {problem['msg']}") from None
 
 
-def distinct_rows(results: Named) -> list[Row]:
+def distinct_rows(results: Named) -> list[GradedAnswer]:
     """Each (passage, question, gold answer, answer) once, right if most of its verdicts say so."""
     counts: dict[tuple[str, Question, str], Counter[bool]] = defaultdict(Counter)
     for article in (article for found in results.values() for article in found.articles):
         for verdict in _verdicts(article):
             for (question, answer), right in _both(verdict):
                 counts[article.context, question, answer][right] += 1
-    return [Row(*key, 2 * of_row[True] > of_row.total(), of_row.total()) for key, of_row in counts.items()]
+    return [GradedAnswer(*key, 2 * of_row[True] > of_row.total(), of_row.total()) for key, of_row in counts.items()]
 
 
-def _verdicts(article: Article) -> Iterator[Verdict]:
+def _verdicts(article: JudgedArticle) -> Iterator[JudgeVerdict]:
     return (verdict for tried in article.completions for verdict in tried.questions)
 
 
-def _both(verdict: Verdict) -> list[tuple[Pair, bool]]:
+def _both(verdict: JudgeVerdict) -> list[tuple[Pair, bool]]:
     question = Question(verdict.question, verdict.answer)
     both = [((question, verdict.adapter_answer), verdict.adapter_correct)]
     if verdict.baseline_correct is not None:
@@ -161,12 +161,12 @@ def _measured(grades: Sequence[float | Failure]) -> list[float]:
     return [grade for grade in grades if not isinstance(grade, Failure)]
 
 
-def _majority(rows: Sequence[Row]) -> dict[Pair, float]:
+def _majority(rows: Sequence[GradedAnswer]) -> dict[Pair, float]:
     often = float(2 * sum(row.right for row in rows) > len(rows))
     return {(row.question, row.answer): often for row in rows}
 
 
-def _agreement(rows: Sequence[Row], grades: Mapping[Pair, float]) -> dict[str, Any]:
+def _agreement(rows: Sequence[GradedAnswer], grades: Mapping[Pair, float]) -> dict[str, Any]:
     """The share of rows on which they agree, and Cohen's kappa: agreement beyond what chance would give."""
     n = len(rows)
     if not n:
@@ -208,7 +208,7 @@ def _ranking(results: Named, grades: Mapping[Pair, float], only_held_out: bool) 
     return rank_correlation(means for article in articles if len((means := _means(article, grades))[0]) > 1)
 
 
-def _means(article: Article, grades: Mapping[Pair, float]) -> tuple[list[float], list[float]]:
+def _means(article: JudgedArticle, grades: Mapping[Pair, float]) -> tuple[list[float], list[float]]:
     """The mean grade of each edit after its update: ours, and the judge's."""
     after = [[_both(verdict)[0] for verdict in tried.questions] for tried in article.completions if tried.questions]
     ours = [fmean(grades[pair] for pair, _ in of_edit) for of_edit in after]

@@ -11,15 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selfedit.config import merge, read_toml
 from selfedit.errors import InputError
-from selfedit.evaluate import across_seeds, paired_across_seeds
-from selfedit.reward import REWARDS
+from selfedit.loops.evaluate import across_seeds, paired_across_seeds
+from selfedit.rewards.measured import REWARDS
 from selfedit.statistics import reliability
 from selfedit.types import Trial
 
 FOLDER = Path(__file__).with_name("recipes")
 
 
-class Plan(BaseModel):
+class ArmsPlan(BaseModel):
     """One file of `recipes/`. All trees are config trees, laid over the model's own recipe.
 
     `policy`, if any, is trained once per seed, and every arm begins from it with no outer loop of its own. Arms are
@@ -48,10 +48,10 @@ class Plan(BaseModel):
         return merge(merge(self.common, self.policy), {"seed": seed, "data": {"eval": ""}})
 
 
-def read_plan(name: str) -> Plan:
+def read_plan(name: str) -> ArmsPlan:
     path = FOLDER / f"{name}.toml"
     try:
-        return Plan.model_validate(read_toml(path))
+        return ArmsPlan.model_validate(read_toml(path))
     except ValidationError as error:
         raise InputError(f"{path} is no plan of a table: {error.errors()[0]['msg']}") from None
 
@@ -60,7 +60,7 @@ Runs = Mapping[str, Sequence[Mapping[str, Sequence[Trial]]]]
 """Arm -> seed -> stage or condition -> trials."""
 
 
-def summarise_arms(plan: Plan, rows: Runs, rounds: Runs) -> dict[str, Any]:
+def summarise_arms(plan: ArmsPlan, rows: Runs, rounds: Runs) -> dict[str, Any]:
     """Every arm's conditions with intervals over passages, and its differences from the reference, paired.
 
     `rows` are the conditions of the final table, `rounds` the stages of the outer loop, with their mean reward and, for

@@ -9,14 +9,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from selfedit.domains.knowledge import Knowledge
+from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.errors import InputError
 from selfedit.formats.record import read_record
 from selfedit.formats.results import QueryResults
-from selfedit.proxies.features import features
-from selfedit.proxies.learned import Learned, documents_of
 from selfedit.reproduce.grader import is_held_out
 from selfedit.reproduce.ranking import rank_correlation
+from selfedit.rewards.proxies.features import features
+from selfedit.rewards.proxies.learned import Learned, documents_of
 from selfedit.statistics import reliability
 from selfedit.types import SelfEdit, Task
 

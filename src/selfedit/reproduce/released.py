@@ -12,11 +12,11 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from selfedit.credit import rest_em
-from selfedit.domains.knowledge import build_documents
+from selfedit.domains.knowledge.domain import build_documents
 from selfedit.formats.results import Article, ContinualSummary, Matrix, QueryResults, TriedCompletion, Verdict
 from selfedit.reproduce import expected
 from selfedit.reproduce.release import Release
+from selfedit.rewards.credit import rest_em
 
 RANKINGS = {
     "train/rank_iter0": "sft_best1of5_iter0",

@@ -7,14 +7,14 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from selfedit import prompts
 from selfedit.config import Config
-from selfedit.experiment import make_examiner, make_outer, own_questions, practice_prompts, refuse_too_long
-from selfedit.outer import run_waves
+from selfedit.domains.knowledge import prompts
+from selfedit.loops.outer import run_waves
 from selfedit.protocols import Engine, Progress, silent
 from selfedit.statistics import mean_interval, spearman
 from selfedit.store import Run
 from selfedit.types import BASE, Failure, Score, Task, Trial
+from selfedit.workflows.train import make_examiner, make_outer, own_questions, practice_prompts, refuse_too_long
 
 Ranking = dict[str, dict[str, list[float]]]
 Measure = Callable[[Score, slice], float]

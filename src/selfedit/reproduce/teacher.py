@@ -6,10 +6,10 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from selfedit import prompts
-from selfedit.almanac import notes, world
+from selfedit.domains.knowledge import prompts
 from selfedit.formats.passages import AskedQuestion, SyntheticPassage
 from selfedit.formats.record import write_records
+from selfedit.worlds.almanac import notes, world
 
 
 def write_teacher(path: Path, passages: int, edits: int) -> None:

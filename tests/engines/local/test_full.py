@@ -13,7 +13,7 @@ from selfedit.engines.local import engine as engine_module  # noqa: E402
 from selfedit.engines.local.engine import LocalEngine  # noqa: E402
 from selfedit.engines.local.full import train_full  # noqa: E402
 from selfedit.errors import InputError  # noqa: E402
-from selfedit.types import BASE, Example, Failure, Job, Reading, Recipe, Request  # noqa: E402
+from selfedit.types import BASE, Example, Failure, Job, LikelihoodRequest, Recipe, Request  # noqa: E402
 
 EXAMPLES = (
     Example("", "Ada was born in Torvik."),
@@ -37,7 +37,9 @@ def teach(engine, recipe=RECIPE, parent=BASE, examples=EXAMPLES):
 def answers(engine, update):
     """What it says, and how likely it finds something."""
     texts = engine.sample([Request(update, prompt, max_new_tokens=12) for prompt in ("Ada", "The firm")])
-    return texts, engine.likelihood([Reading(update, "Where?", " Torvik."), Reading(update, "", "It sank.")])
+    return texts, engine.likelihood(
+        [LikelihoodRequest(update, "Where?", " Torvik."), LikelihoodRequest(update, "", "It sank.")]
+    )
 
 
 def same(one, other):

@@ -7,10 +7,10 @@ import pytest
 pytest.importorskip("torch")
 
 from selfedit.config import resolve
-from selfedit.domains.passages import read_tasks
-from selfedit.experiment import run_experiment
+from selfedit.domains.knowledge.reader import read_tasks
 from selfedit.report import write_report
 from selfedit.store import Run
+from selfedit.workflows.train import run_experiment
 
 SMALL = {"rank": 4, "alpha": 8.0, "epochs": 2}
 CONFIG = resolve(

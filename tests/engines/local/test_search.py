@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from selfedit.engines.local.sampling import Ask  # noqa: E402
+from selfedit.engines.local.sampling import TokenizedRequest  # noqa: E402
 from selfedit.engines.local.search import search_together  # noqa: E402
 from selfedit.errors import InputError  # noqa: E402
 from selfedit.types import BASE, Example, Job, Recipe, Request  # noqa: E402
@@ -34,7 +34,9 @@ def one_by_one(model, prompt, tokens=(), log_p=0.0):
 
 
 def test_it_finds_all_likely_texts_the_likeliest_first(engine):
-    asks = [Ask(engine.text.prompt(text), max_new_tokens=LENGTH) for text in ("Ada", "It is a long way", "x")]
+    asks = [
+        TokenizedRequest(engine.text.prompt(text), max_new_tokens=LENGTH) for text in ("Ada", "It is a long way", "x")
+    ]
     found = search_together(engine.model, [(None, [ask]) for ask in asks], STOPS, LEAST)
     with torch.no_grad():
         expected = [[t for _, t in sorted(one_by_one(engine.model, ask.ids), reverse=True)] for ask in asks]

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.places import Places
-from selfedit.engines.local.stack import head_only_at
-from selfedit.engines.local.text import Row
+from selfedit.engines.local.lora import head_only_at
+from selfedit.engines.local.position_ids import PositionIds
+from selfedit.engines.local.text import TokenRow
 
 SHARED = 256
 """Tokens of a sequence that short rows share: in longer ones less is padding, but attention takes more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class PackedBatch:
     """R sequences of T tokens for each of K adapters: every tensor is [K * R, T].
 
     `weights` is that of predicting the *next* token at each position (0: not learned), `owners` the adapter's number.
@@ -34,19 +34,19 @@ class Batch:
     weights: Tensor
     owners: Tensor
     positions: Tensor | None
-    spans: list[list[tuple[int, Row]]]
+    spans: list[list[tuple[int, TokenRow]]]
     seen: Tensor | None
     anchors: Tensor | None
     soft: tuple[Tensor, Tensor] | None = None
 
 
-def lay_out(jobs: Sequence[Sequence[Row]], model: PreTrainedModel) -> Batch:
+def lay_out(jobs: Sequence[Sequence[TokenRow]], model: PreTrainedModel) -> PackedBatch:
     """A job's rows share a sequence where they fit. Sequences are no longer than SHARED, or than the longest row is.
 
     Rows with padding must all be of one length; they do not share, nor do rows that stand on a canvas, because a
     sequence is told apart from the next by places that begin again. All rows have anchors or none has.
     """
-    places, device = Places(model), model.device
+    places, device = PositionIds(model), model.device
     longest = max(len(row.ids) for rows in jobs for row in rows)
     padded = places.canvas or any(row.padding for rows in jobs for row in rows)
     most = longest if padded else SHARED
@@ -65,7 +65,7 @@ def lay_out(jobs: Sequence[Sequence[Row]], model: PreTrainedModel) -> Batch:
     shared = any(start % length for of_job in spans for start, _ in of_job)
     flat = [tensor.view(-1, length).to(device) for tensor in (ids, weights, positions)]
     seen = _seen(spans, ids.shape).view(-1, length).to(device) if padded else None
-    return Batch(
+    return PackedBatch(
         flat[0],
         flat[1],
         owners.to(device),
@@ -77,7 +77,7 @@ def lay_out(jobs: Sequence[Sequence[Row]], model: PreTrainedModel) -> Batch:
     )
 
 
-def _seen(spans: Sequence[Sequence[tuple[int, Row]]], shape: torch.Size) -> Tensor:
+def _seen(spans: Sequence[Sequence[tuple[int, TokenRow]]], shape: torch.Size) -> Tensor:
     seen = torch.ones(shape, dtype=torch.bool)
     for k, of_job in enumerate(spans):
         for start, row in of_job:
@@ -86,7 +86,7 @@ def _seen(spans: Sequence[Sequence[tuple[int, Row]]], shape: torch.Size) -> Tens
 
 
 def _anchors(
-    spans: Sequence[Sequence[tuple[int, Row]]], shape: torch.Size, length: int, device: torch.device
+    spans: Sequence[Sequence[tuple[int, TokenRow]]], shape: torch.Size, length: int, device: torch.device
 ) -> Tensor | None:
     some = spans[0][0][1].anchors
     if some is None:
@@ -100,7 +100,7 @@ def _anchors(
 
 
 def _soft(
-    spans: Sequence[Sequence[tuple[int, Row]]], shape: torch.Size, length: int, device: torch.device
+    spans: Sequence[Sequence[tuple[int, TokenRow]]], shape: torch.Size, length: int, device: torch.device
 ) -> tuple[Tensor, Tensor] | None:
     some = [row.soft for of_job in spans for _, row in of_job if row.soft]
     if not some:
@@ -116,7 +116,7 @@ def _soft(
     return tokens.view(-1, length, width).to(device), chances.view(-1, length, width).to(device)
 
 
-def logits_at(model: PreTrainedModel, batch: Batch, scored: Tensor) -> Tensor:
+def logits_at(model: PreTrainedModel, batch: PackedBatch, scored: Tensor) -> Tensor:
     """The model's logits [N, vocabulary] at the N places where the mask `scored` is True.
 
     Padding that is not learned needs no attention mask: it stands to the right of every token that counts, where causal
@@ -129,7 +129,7 @@ def logits_at(model: PreTrainedModel, batch: Batch, scored: Tensor) -> Tensor:
     return logits
 
 
-def _first_fit(rows: Sequence[Row], length: int) -> list[tuple[int, Row]]:
+def _first_fit(rows: Sequence[TokenRow], length: int) -> list[tuple[int, TokenRow]]:
     """Where each row begins when every one goes into the first sequence with room for it."""
     used: list[int] = []
     spans = []

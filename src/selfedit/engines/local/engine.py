@@ -20,23 +20,23 @@ from selfedit.config import ModelConfig
 from selfedit.engines.checks import check_weights
 from selfedit.engines.local import files
 from selfedit.engines.local.batching import Asked, ItemT, ResultT, batches, by_owner, halving
+from selfedit.engines.local.chain import AdapterChain, check_goes_on, go_on, scaled_down, wear
 from selfedit.engines.local.describe import describe_training
 from selfedit.engines.local.full import train_full
-from selfedit.engines.local.jobs import Course
+from selfedit.engines.local.grpo import anchors, has_anchors
+from selfedit.engines.local.likelihood import Measure, likeliest, log_probability, read_together
+from selfedit.engines.local.lora import Adapter, FullWeights, check_rank, find_targets
 from selfedit.engines.local.memory import fit, is_out_of_memory, rows_that_fit
-from selfedit.engines.local.merging import Merged, merge
+from selfedit.engines.local.merging import MergedWeights, merge
 from selfedit.engines.local.model import load_model
-from selfedit.engines.local.objective import anchors, has_anchors
-from selfedit.engines.local.reading import Measure, likeliest, log_probability, read_together
-from selfedit.engines.local.sampling import Ask, decode_together
+from selfedit.engines.local.sampling import TokenizedRequest, decode_together
 from selfedit.engines.local.search import search_together
-from selfedit.engines.local.stack import Adapter, Full, check_rank, find_targets
-from selfedit.engines.local.text import Row, Text
-from selfedit.engines.local.training import Trained, layout, train_together
-from selfedit.engines.local.worn import Worn, check_goes_on, go_on, scaled_down, wear
+from selfedit.engines.local.state import TrainingState
+from selfedit.engines.local.text import Text, TokenRow
+from selfedit.engines.local.training import TrainingResult, layout, train_together
 from selfedit.errors import EngineError, InputError
 from selfedit.protocols import Progress, silent
-from selfedit.types import BASE, Failure, Job, Reading, Recipe, Request, Update
+from selfedit.types import BASE, Failure, Job, LikelihoodRequest, Recipe, Request, Update
 
 ROWS = 192
 """Most sequences run together; bounds the memory of the key-value cache."""
@@ -70,9 +70,9 @@ class LocalEngine:
         self.model, self.name, self.progress = model, config.name, progress
         self.wave, self.memory = wave, config.memory_bytes
         self.text = Text(model, tokenizer, config.template)
-        self._trained: dict[str, Worn] = {}
-        self._loaded: dict[str, Adapter | Full] = {}
-        self._merged = Merged(model)
+        self._trained: dict[str, AdapterChain] = {}
+        self._loaded: dict[str, Adapter | FullWeights] = {}
+        self._merged = MergedWeights(model)
 
     @classmethod
     def from_config(cls, config: ModelConfig, wave: int = 64, progress: Progress = silent) -> LocalEngine:
@@ -98,7 +98,7 @@ class LocalEngine:
         worn stand beside the weights, each job's its own.
         """
         results: dict[int, Update | Failure] = {}
-        groups: dict[Kind, dict[int, Course]] = defaultdict(dict)
+        groups: dict[Kind, dict[int, TrainingState]] = defaultdict(dict)
         for index, job in enumerate(jobs):
             check_weights(job)
             rows = self._rows(job)
@@ -108,13 +108,13 @@ class LocalEngine:
                 kind = self._kind(job)
                 below = self._trained.get(job.parent.id) if kind[0] != job.parent.id else None
                 check_goes_on(job.recipe, below)
-                groups[kind][index] = Course(rows, job.recipe, job.seed, below.whole if below else None)
+                groups[kind][index] = TrainingState(rows, job.recipe, job.seed, below.whole if below else None)
         for (merged, method, *_), courses in groups.items():
             self._merge(merged)
             results |= (self._train_each if method == "full" else self._train_group)(jobs, courses)
         return [results[index] for index in range(len(jobs))]
 
-    def _train_group(self, jobs: Sequence[Job], courses: dict[int, Course]) -> dict[int, Update | Failure]:
+    def _train_group(self, jobs: Sequence[Job], courses: dict[int, TrainingState]) -> dict[int, Update | Failure]:
         """Out of memory halves the wave and goes on with what is not done; a job that fails even alone is a failure."""
         room = layout(self.model, [course.recipe for course in courses.values()])
         check_rank(room)
@@ -137,7 +137,7 @@ class LocalEngine:
                 log.warning("out of memory; going on with %d adapters at a time", limits.adapters)
         return results
 
-    def _train_each(self, jobs: Sequence[Job], courses: dict[int, Course]) -> dict[int, Update | Failure]:
+    def _train_each(self, jobs: Sequence[Job], courses: dict[int, TrainingState]) -> dict[int, Update | Failure]:
         """All weights of the model, so one job after the other."""
         results: dict[int, Update | Failure] = {}
         on_step = self._report(courses.values())
@@ -150,7 +150,7 @@ class LocalEngine:
                 results[index] = Failure("system", f"out of memory in training: {error}")
         return results
 
-    def _report(self, courses: Iterable[Course]) -> Callable[[int, float], None]:
+    def _report(self, courses: Iterable[TrainingState]) -> Callable[[int, float], None]:
         total, done = sum(course.steps for course in courses), 0
 
         def on_step(adapters: int, loss: float) -> None:
@@ -160,7 +160,7 @@ class LocalEngine:
 
         return on_step
 
-    def _rows(self, job: Job) -> list[Row] | Failure:
+    def _rows(self, job: Job) -> list[TokenRow] | Failure:
         split = self.text.padded_rows if job.recipe.padding == "seal" else self.text.rows
         taught = [(Update(e.teacher), row) for e in job.examples for row in split(e) if row.scored]
         if not taught:
@@ -170,7 +170,7 @@ class LocalEngine:
             return learned
         return self._anchored(job, learned) if has_anchors(job.recipe) else learned
 
-    def _softened(self, taught: Sequence[tuple[Update, Row]]) -> list[Row] | Failure:
+    def _softened(self, taught: Sequence[tuple[Update, TokenRow]]) -> list[TokenRow] | Failure:
         """The rows, those with a teacher with what it finds likely in their places."""
         soft = {index: item for index, item in enumerate(taught) if item[0].id}
         read = self._answer(
@@ -183,7 +183,7 @@ class LocalEngine:
             rows[index] = replace(rows[index], soft=(found[:, 0].long(), found[:, 1]))
         return rows
 
-    def _anchored(self, job: Job, rows: Sequence[Row]) -> list[Row] | Failure:
+    def _anchored(self, job: Job, rows: Sequence[TokenRow]) -> list[TokenRow] | Failure:
         """The rows with the log-probabilities of their tokens under the job's parent and under the base."""
         readable = [replace(row, weight=1.0) for row in rows]
         asked = [(update, row) for update in (job.parent, BASE) for row in readable]
@@ -194,12 +194,12 @@ class LocalEngine:
         compared = anchors(tokens[: len(rows)], tokens[len(rows) :], job.recipe)
         return [replace(row, anchors=anchor) for row, anchor in zip(rows, compared, strict=True)]
 
-    def _keep(self, job: Job, trained: Trained) -> Update | Failure:
+    def _keep(self, job: Job, trained: TrainingResult) -> Update | Failure:
         if trained.weights is None:
             return Failure("policy", f"training diverged at learning rate {job.recipe.learning_rate}")
         name = hashlib.sha256(repr(job).encode()).hexdigest()[:16]
         update = Update(name, job.parent.id, trained.tokens, trained.loss)
-        if isinstance(trained.weights, Full):
+        if isinstance(trained.weights, FullWeights):
             self._loaded[name] = trained.weights
         else:
             parent = self._trained.get(job.parent.id)
@@ -234,7 +234,7 @@ class LocalEngine:
         asked = [(request.update, self._ask(request)) for request in requests]
         return self._answer(asked, partial(self._search, least=least), "searching")
 
-    def likelihood(self, readings: Sequence[Reading]) -> list[float | Failure]:
+    def likelihood(self, readings: Sequence[LikelihoodRequest]) -> list[float | Failure]:
         """One mean log-probability per token of the target (nats), or failure, per reading. No end-of-text counts."""
         read = self._answer([(reading.update, self._row(reading)) for reading in readings], self._read, "reading")
         return [tokens if isinstance(tokens, Failure) else float(tokens.mean()) for tokens in read]
@@ -268,25 +268,25 @@ class LocalEngine:
         worn = self._trained[update.id]
         return worn.root, (worn.whole.rank, tuple(worn.whole.weights))
 
-    def _decode(self, batch: Asked[Ask]) -> dict[int, str]:
+    def _decode(self, batch: Asked[TokenizedRequest]) -> dict[int, str]:
         order, groups = self._groups(batch)
         decoded = decode_together(
             self.model, groups, self.text.stops, lambda done, total: self.progress("writing", done, total, "")
         )
         return dict(zip(order, [self.text.decode(ids) for group in decoded for ids in group], strict=True))
 
-    def _search(self, batch: Asked[Ask], least: float) -> dict[int, list[str]]:
+    def _search(self, batch: Asked[TokenizedRequest], least: float) -> dict[int, list[str]]:
         order, groups = self._groups(batch)
         found = search_together(self.model, groups, self.text.stops, least)
         texts = [[self.text.decode(ids) for ids in of_ask] for of_group in found for of_ask in of_group]
         return dict(zip(order, texts, strict=True))
 
-    def _read(self, batch: Asked[Row], measure: Measure = log_probability) -> dict[int, Tensor]:
+    def _read(self, batch: Asked[TokenRow], measure: Measure = log_probability) -> dict[int, Tensor]:
         order, groups = self._groups(batch)
         read = read_together(self.model, groups, measure)
         return dict(zip(order, [tokens for group in read for tokens in group], strict=True))
 
-    def _soft(self, batch: Asked[Row]) -> dict[int, Tensor]:
+    def _soft(self, batch: Asked[TokenRow]) -> dict[int, Tensor]:
         return self._read(batch, likeliest)
 
     def _groups(self, batch: Asked[ItemT]) -> tuple[list[int], list[tuple[Adapter | None, list[ItemT]]]]:
@@ -298,15 +298,15 @@ class LocalEngine:
             groups += [(self._trained[owner].whole, own)] if owner else [(None, [item]) for item in own]
         return [index for owned in owners.values() for index in owned], groups
 
-    def _ask(self, request: Request) -> Ask | Failure:
+    def _ask(self, request: Request) -> TokenizedRequest | Failure:
         ids = self.text.prompt(request.prompt)
         room = self.text.context - len(ids)
         if room < 1:
             return self._too_long(len(ids))
         length = min(request.max_new_tokens, room)
-        return Ask(ids, request.seed, request.temperature, request.top_p, length)
+        return TokenizedRequest(ids, request.seed, request.temperature, request.top_p, length)
 
-    def _row(self, reading: Reading) -> Row | Failure:
+    def _row(self, reading: LikelihoodRequest) -> TokenRow | Failure:
         row = self.text.reading(reading)
         if row.start >= self.text.context:
             return self._too_long(row.start)
@@ -330,18 +330,18 @@ class LocalEngine:
         except (OSError, SafetensorError) as error:
             raise InputError(f"cannot write the adapter to {folder}: {error}; free some space, then resume") from error
 
-    def _whole(self, update: Update) -> Adapter | Full:
+    def _whole(self, update: Update) -> Adapter | FullWeights:
         """What the update makes of the base, the parents it stands on included."""
         if update.id not in self._trained:
             return self._loaded[update.id]
         worn = self._trained[update.id]
         below = self._loaded.get(worn.root)
-        if isinstance(below, Full):
+        if isinstance(below, FullWeights):
             return merge(self.model, below, worn.whole)
         return files.join([below, worn.whole] if below else [worn.whole])
 
-    def _write(self, weights: Adapter | Full, folder: Path) -> None:
-        if isinstance(weights, Full):
+    def _write(self, weights: Adapter | FullWeights, folder: Path) -> None:
+        if isinstance(weights, FullWeights):
             files.write_full(folder, weights, self.model, self.text.tokenizer)
         else:
             conv1d = any(isinstance(self.model.get_submodule(name), Conv1D) for name in weights.weights)
@@ -360,7 +360,7 @@ class LocalEngine:
             weights = replace(weights, weights=moved)
         self.release([update])
         if worn and isinstance(weights, Adapter):
-            self._trained[update.id] = Worn(update, weights, None, weights, BASE.id)
+            self._trained[update.id] = AdapterChain(update, weights, None, weights, BASE.id)
         else:
             self._loaded[update.id] = weights
         return update
@@ -374,9 +374,9 @@ class LocalEngine:
         self._trained[name] = scaled_down(worn, name, factor)
         return self._trained[name].update
 
-    def _misfits(self, weights: Adapter | Full) -> list[str]:
+    def _misfits(self, weights: Adapter | FullWeights) -> list[str]:
         """The names of weights that this model has no place for, or does not find."""
-        if isinstance(weights, Full):
+        if isinstance(weights, FullWeights):
             own, given = (dict(named) for named in (self.model.named_parameters(), weights.weights))
             return [name for name in {**own, **given} if _shape(own, name) != _shape(given, name)]
         shapes = {target.name: (target.inputs, target.outputs) for target in find_targets(self.model)}

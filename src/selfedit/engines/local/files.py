@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from selfedit.engines.local.stack import Adapter, Full, Pair
+from selfedit.engines.local.lora import Adapter, FullWeights, Pair
 from selfedit.errors import InputError
 from selfedit.types import Update
 
@@ -84,7 +84,7 @@ def _write_pairs(path: Path, pairs: Mapping[str, Pair]) -> None:
     save_file(tensors, path, metadata={"format": "pt"})
 
 
-def write_full(folder: Path, full: Full, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+def write_full(folder: Path, full: FullWeights, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """As a model directory, which transformers and `--model` read too. Tied weights are written once."""
     model.config.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
@@ -99,12 +99,12 @@ def _sort_targets(path: Path) -> None:
     path.write_text(json.dumps(config, indent=2, sort_keys=True))
 
 
-def read(folder: Path) -> tuple[Adapter | Full, dict[str, Any]]:
+def read(folder: Path) -> tuple[Adapter | FullWeights, dict[str, Any]]:
     """The weights in a PEFT or model directory, ours or another's, and its card (empty for another's)."""
     try:
         card = json.loads((folder / "card.json").read_text()) if (folder / "card.json").exists() else {}
         if (folder / _FULL).exists():
-            return Full(load_file(folder / _FULL)), card
+            return FullWeights(load_file(folder / _FULL)), card
         config = json.loads((folder / "adapter_config.json").read_text())
         return _adapter(folder, config, load_file(folder / "adapter_model.safetensors")), card
     except (OSError, SafetensorError, json.JSONDecodeError) as error:

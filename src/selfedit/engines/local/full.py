@@ -10,13 +10,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from selfedit.engines.local.batch import lay_out
-from selfedit.engines.local.jobs import Course
-from selfedit.engines.local.stack import Full
-from selfedit.engines.local.training import OnStep, Trained, gradients
+from selfedit.engines.local.lora import FullWeights
+from selfedit.engines.local.state import TrainingState
+from selfedit.engines.local.training import OnStep, TrainingResult, gradients
 from selfedit.errors import InputError
 
 
-def train_full(model: PreTrainedModel, course: Course, on_step: OnStep) -> Trained:
+def train_full(model: PreTrainedModel, course: TrainingState, on_step: OnStep) -> TrainingResult:
     """Train every weight, tied ones once, in the model's own type; weight decay is on all of them.
 
     Takes the memory of the weights four times more: the originals, the gradients and two moments. Raises InputError for
@@ -36,10 +36,10 @@ def train_full(model: PreTrainedModel, course: Course, on_step: OnStep) -> Train
         for name, weight in weights.items():
             weight.grad = None
             weight.copy_(originals[name])
-    return Trained(Full(kept) if kept else None, course.loss, course.tokens)
+    return TrainingResult(FullWeights(kept) if kept else None, course.loss, course.tokens)
 
 
-def _descend(model: PreTrainedModel, weights: Sequence[Tensor], course: Course, on_step: OnStep) -> None:
+def _descend(model: PreTrainedModel, weights: Sequence[Tensor], course: TrainingState, on_step: OnStep) -> None:
     optimizer = torch.optim.AdamW(weights, weight_decay=course.recipe.weight_decay)
     while course.left:
         losses, found = gradients(model, weights, lay_out([course.next], model))

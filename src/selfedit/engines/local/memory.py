@@ -8,9 +8,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from selfedit.engines.local.batch import lay_out
-from selfedit.engines.local.jobs import Limits
-from selfedit.engines.local.stack import Layout, adapter_dtype, attached
-from selfedit.engines.local.text import Row
+from selfedit.engines.local.lora import Layout, adapter_dtype, attached
+from selfedit.engines.local.state import Limits
+from selfedit.engines.local.text import TokenRow
 from selfedit.engines.local.training import gradients
 from selfedit.errors import InputError
 
@@ -90,7 +90,7 @@ def token_bytes(model: PreTrainedModel, layout: Layout) -> float:
         saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    row, dtype = Row([0] * 16, 0, 1.0), adapter_dtype(model)
+    row, dtype = TokenRow([0] * 16, 0, 1.0), adapter_dtype(model)
     blank = layout.views(torch.zeros(1, layout.size, dtype=dtype, device=model.device))
     leaves = {name: (a.clone().requires_grad_(), b.clone().requires_grad_()) for name, (a, b) in blank.items()}
     flat = [weight for pair in leaves.values() for weight in pair]

@@ -9,11 +9,11 @@ from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from selfedit.engines.local.stack import Adapter, Full, Pair, scaled
+from selfedit.engines.local.lora import Adapter, FullWeights, Pair, scaled
 from selfedit.types import BASE
 
 
-class Merged:
+class MergedWeights:
     """Which update the model's weights hold now. Quantized ones cannot: there it is added to their outputs."""
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -21,13 +21,13 @@ class Merged:
         self._originals: dict[str, Tensor] = {}
         self._handles: list[RemovableHandle] = []
 
-    def put(self, update_id: str, weights: Adapter | Full | None) -> None:
+    def put(self, update_id: str, weights: Adapter | FullWeights | None) -> None:
         """The base's own weights, plus what this update's adapter adds to them, or its own in their place."""
         if update_id == self.id:
             return
         self._restore()
         self.id = update_id
-        if isinstance(weights, Full):
+        if isinstance(weights, FullWeights):
             for name, weight in weights.weights.items():
                 self._replace(name, weight)
         for name, pair in scaled(weights).items() if isinstance(weights, Adapter) else ():
@@ -50,13 +50,13 @@ class Merged:
         self._originals, self._handles = {}, []
 
 
-def merge(model: PreTrainedModel, below: Full, adapter: Adapter) -> Full:
+def merge(model: PreTrainedModel, below: FullWeights, adapter: Adapter) -> FullWeights:
     """All weights of an update whose adapter was trained over `below`."""
     merged = dict(below.weights)
     for name, (a, b) in scaled(adapter).items():
         key = f"{name}.weight"
         merged[key] = _sum(model.get_submodule(name), merged[key], (a.cpu(), b.cpu())).to(merged[key].dtype)
-    return Full(merged)
+    return FullWeights(merged)
 
 
 def _sum(layer: nn.Module, weight: Tensor, pair: Pair) -> Tensor:

@@ -19,8 +19,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from selfedit import embedded
 from selfedit.config import ModelConfig
+from selfedit.engines import embedded
 from selfedit.errors import InputError, ModelAbsent
 
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.batch import Batch, lay_out
-from selfedit.engines.local.stack import upper_half
-from selfedit.engines.local.text import Row
+from selfedit.engines.local.batch import PackedBatch, lay_out
+from selfedit.engines.local.lora import upper_half
+from selfedit.engines.local.text import TokenRow
 from selfedit.errors import InputError
 
 
@@ -30,7 +30,7 @@ class Prefix:
         self._known: dict[tuple[tuple[int, ...], int], Tensor] = {}
 
     @contextmanager
-    def skipped(self, batch: Batch) -> Iterator[None]:
+    def skipped(self, batch: PackedBatch) -> Iterator[None]:
         """Within this block the model runs its upper half only, on what the lower half makes of this batch."""
         hidden = self._hidden(batch)
 
@@ -44,7 +44,7 @@ class Prefix:
         finally:
             handle.remove()
 
-    def _hidden(self, batch: Batch) -> Tensor:
+    def _hidden(self, batch: PackedBatch) -> Tensor:
         rows = {_key(row): row for spans in batch.spans for _, row in spans}
         self._learn([row for key, row in rows.items() if key not in self._known])
         width = next(iter(self._known.values())).shape[1]
@@ -56,7 +56,7 @@ class Prefix:
         return hidden.view(*batch.ids.shape, width)
 
     @torch.no_grad()
-    def _learn(self, rows: Sequence[Row]) -> None:
+    def _learn(self, rows: Sequence[TokenRow]) -> None:
         if not rows:
             return
         batch, found = lay_out([[row] for row in rows], self.model), list[Tensor]()
@@ -85,5 +85,5 @@ class Prefix:
             setattr(owner, attribute, self.layers)
 
 
-def _key(row: Row) -> tuple[tuple[int, ...], int]:
+def _key(row: TokenRow) -> tuple[tuple[int, ...], int]:
     return tuple(row.ids), row.padding

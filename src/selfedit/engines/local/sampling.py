@@ -12,12 +12,12 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from selfedit.engines.local.places import Places
-from selfedit.engines.local.stack import Adapter, attached, head_only_at, stack
+from selfedit.engines.local.lora import Adapter, attached, head_only_at, stack
+from selfedit.engines.local.position_ids import PositionIds
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class TokenizedRequest:
     """One continuation to sample: prompt ids, and how. `seed` gives it random numbers of its own."""
 
     ids: list[int]
@@ -44,7 +44,7 @@ OnToken = Callable[[int, int], None]
 @torch.no_grad()
 def decode_together(
     model: PreTrainedModel,
-    groups: Sequence[tuple[Adapter | None, Sequence[Ask]]],
+    groups: Sequence[tuple[Adapter | None, Sequence[TokenizedRequest]]],
     stops: frozenset[int],
     on_token: OnToken,
 ) -> list[list[list[int]]]:
@@ -55,14 +55,14 @@ def decode_together(
     neighbours (up to ties in rounding).
     """
     width = max(len(asks) for _, asks in groups)
-    filler = Ask([next(iter(stops))], max_new_tokens=0)
+    filler = TokenizedRequest([next(iter(stops))], max_new_tokens=0)
     asks = [ask for _, group in groups for ask in [*group, *[filler] * (width - len(group))]]
-    with Wearing(model, [adapter for adapter, _ in groups if adapter]) as worn:
+    with AttachedAdapters(model, [adapter for adapter, _ in groups if adapter]) as worn:
         tokens = _decode(model, asks, width, stops, on_token, worn)
     return [tokens[g * width : g * width + len(group)] for g, (_, group) in enumerate(groups)]
 
 
-class Wearing(ExitStack):
+class AttachedAdapters(ExitStack):
     """The adapters attached to the model, one per group of rows; none if there are none."""
 
     def __init__(self, model: PreTrainedModel, adapters: Sequence[Adapter]) -> None:
@@ -78,10 +78,15 @@ class Wearing(ExitStack):
 
 
 def _decode(
-    model: PreTrainedModel, asks: Sequence[Ask], width: int, stops: frozenset[int], on_token: OnToken, worn: Wearing
+    model: PreTrainedModel,
+    asks: Sequence[TokenizedRequest],
+    width: int,
+    stops: frozenset[int],
+    on_token: OnToken,
+    worn: AttachedAdapters,
 ) -> list[list[int]]:
     ids, mask = left_pad(asks, model.device)
-    canvas = Places(model)
+    canvas = PositionIds(model)
     places = canvas.of(ids, mask)
     pick = _Picker(asks, model.device)
     limit = max(ask.max_new_tokens for ask in asks)
@@ -155,7 +160,7 @@ class _Layer(DynamicLayer):
         self.all_keys, self.all_values = self.all_keys[indices], self.all_values[indices]
 
 
-def left_pad(asks: Sequence[Ask], device: torch.device) -> tuple[Tensor, Tensor]:
+def left_pad(asks: Sequence[TokenizedRequest], device: torch.device) -> tuple[Tensor, Tensor]:
     longest = max(len(ask.ids) for ask in asks)
     ids = torch.tensor([[0] * (longest - len(ask.ids)) + ask.ids for ask in asks], device=device)
     mask = torch.tensor([[0] * (longest - len(ask.ids)) + [1] * len(ask.ids) for ask in asks], device=device)
@@ -165,7 +170,7 @@ def left_pad(asks: Sequence[Ask], device: torch.device) -> tuple[Tensor, Tensor]
 class _Picker:
     """Next tokens from logits: the likeliest at temperature 0, else one drawn from the top-p nucleus."""
 
-    def __init__(self, asks: Sequence[Ask], device: torch.device) -> None:
+    def __init__(self, asks: Sequence[TokenizedRequest], device: torch.device) -> None:
         self.temperature = torch.tensor([ask.temperature for ask in asks], dtype=torch.float64, device=device)
         self.top_p = torch.tensor([ask.top_p for ask in asks], dtype=torch.float64, device=device)
         self.sampled = any(ask.temperature > 0 for ask in asks)

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.places import Places
-from selfedit.engines.local.sampling import Ask, Wearing, left_pad, make_cache
-from selfedit.engines.local.stack import Adapter, head_only_at
+from selfedit.engines.local.lora import Adapter, head_only_at
+from selfedit.engines.local.position_ids import PositionIds
+from selfedit.engines.local.sampling import AttachedAdapters, TokenizedRequest, left_pad, make_cache
 
 ItemT = TypeVar("ItemT")
 
@@ -34,7 +34,7 @@ class Beam:
 @torch.no_grad()
 def search_together(
     model: PreTrainedModel,
-    groups: Sequence[tuple[Adapter | None, Sequence[Ask]]],
+    groups: Sequence[tuple[Adapter | None, Sequence[TokenizedRequest]]],
     stops: frozenset[int],
     least: float,
 ) -> list[list[list[list[int]]]]:
@@ -47,7 +47,7 @@ def search_together(
     places, beams = iter(range(len(asks))), list[list[Beam]]()
     for _, group in groups:
         beams.append([Beam(next(places), (), 0.0) for _ in group])
-    with Wearing(model, [adapter for adapter, _ in groups if adapter]) as worn:
+    with AttachedAdapters(model, [adapter for adapter, _ in groups if adapter]) as worn:
         ended = _grow(_Batch(model, asks, beams, worn), stops, math.log(least))
     found: list[list[Beam]] = [[] for _ in asks]
     for beam in sorted(ended, key=lambda beam: (-beam.log_p, beam.tokens)):
@@ -82,12 +82,14 @@ def _likely(log_p: Tensor, least: float) -> list[tuple[int, float]]:
 class _Batch:
     """The beams of every group, side by side: `width` rows for each group, of which the last may repeat."""
 
-    def __init__(self, model: PreTrainedModel, asks: Sequence[Ask], groups: list[list[Beam]], worn: Wearing) -> None:
+    def __init__(
+        self, model: PreTrainedModel, asks: Sequence[TokenizedRequest], groups: list[list[Beam]], worn: AttachedAdapters
+    ) -> None:
         self.model, self.asks, self.groups, self.worn = model, asks, groups, worn
         self.width = max(len(beams) for beams in groups)
         laid = [asks[beam.ask] for beams in groups for beam in _filled(beams, self.width)]
         self.ids, self.mask = left_pad(laid, model.device)
-        self.canvas, self.cache = Places(model), make_cache(model, self.ids.shape[1] + 64)
+        self.canvas, self.cache = PositionIds(model), make_cache(model, self.ids.shape[1] + 64)
         self.places = self.canvas.of(self.ids, self.mask)
 
     def step(self) -> Tensor:

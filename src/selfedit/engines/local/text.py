@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from selfedit.types import Example, Reading
+from selfedit.types import Example, LikelihoodRequest
 
 SEAL_LENGTH = 2048
 """Tokens to which SEAL pads every training text (spec 1.3)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TokenRow:
     """One row to learn or to read: token ids, where its target begins, and the weight of its loss.
 
     The last `padding` ids are no text: they are predicted like the rest, but no token sees them. `anchors` [4, scored]
@@ -72,7 +72,7 @@ class Text:
         ids = list(self.tokenizer.encode(text))
         return ids[:-1] if ids and ids[-1] == self.end else ids
 
-    def rows(self, example: Example) -> list[Row]:
+    def rows(self, example: Example) -> list[TokenRow]:
         """The training rows of an example, each ending in exactly one end-of-text token.
 
         A plain document longer than the context becomes several rows; a prompt with a target is cut at its end.
@@ -80,11 +80,11 @@ class Text:
         if example.prompt:
             prompt = self.prompt(example.prompt)
             ids = [*prompt, *self.target(example.target), self.end][: self.context]
-            return [Row(ids, len(prompt), example.weight)]
+            return [TokenRow(ids, len(prompt), example.weight)]
         ids, size = self.target(example.target, alone=True), self.context - 1
-        return [Row([*ids[i : i + size], self.end], 0, example.weight) for i in range(0, len(ids), size)]
+        return [TokenRow([*ids[i : i + size], self.end], 0, example.weight) for i in range(0, len(ids), size)]
 
-    def padded_rows(self, example: Example) -> list[Row]:
+    def padded_rows(self, example: Example) -> list[TokenRow]:
         """The rows as SEAL trains them: filled with end-of-text, which counts in the loss like text (spec 1.3, 9.3).
 
         Nothing else marks the end. They are as long as the context, at most SEAL_LENGTH; of a longer document SEAL
@@ -95,15 +95,15 @@ class Text:
         texts = [ids[:size]] if prompt else [ids[i : i + size] for i in range(0, len(ids), size)]
         fills = [size - len(text) for text in texts]
         return [
-            Row(text + [self.end] * fill, len(prompt), example.weight, fill)
+            TokenRow(text + [self.end] * fill, len(prompt), example.weight, fill)
             for text, fill in zip(texts, fills, strict=True)
         ]
 
-    def reading(self, reading: Reading) -> Row:
+    def reading(self, reading: LikelihoodRequest) -> TokenRow:
         """A target after its prompt, cut where the context ends; nothing marks the end of the text."""
         prompt = self.prompt(reading.prompt)
         target = self.target(reading.target, alone=not prompt)
-        return Row([*prompt, *target][: self.context], len(prompt), 1.0)
+        return TokenRow([*prompt, *target][: self.context], len(prompt), 1.0)
 
     def target(self, text: str, alone: bool = False) -> list[int]:
         """What is learned or read after a prompt; `alone`: a plain text, which begins as the tokenizer begins texts."""

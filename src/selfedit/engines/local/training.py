@@ -12,13 +12,22 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.batch import Batch, lay_out, logits_at
-from selfedit.engines.local.bounds import Bounds, is_bound
-from selfedit.engines.local.jobs import Course, Limits, choose
-from selfedit.engines.local.objective import anchored
+from selfedit.engines.local.batch import PackedBatch, lay_out, logits_at
+from selfedit.engines.local.grpo import anchored
+from selfedit.engines.local.lora import (
+    Adapter,
+    Dropout,
+    FullWeights,
+    Layout,
+    adapter_dtype,
+    attached,
+    find_targets,
+    scaled,
+)
 from selfedit.engines.local.prefix import Prefix
-from selfedit.engines.local.soft import soft_targets
-from selfedit.engines.local.stack import Adapter, Dropout, Full, Layout, adapter_dtype, attached, find_targets, scaled
+from selfedit.engines.local.regularization import Regularizer, is_bound
+from selfedit.engines.local.soft_targets import soft_targets
+from selfedit.engines.local.state import Limits, TrainingState, choose
 from selfedit.types import Recipe
 
 OnStep = Callable[[int, float], None]
@@ -26,17 +35,17 @@ OnStep = Callable[[int, float], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainingResult:
     """What became of one job: its weights, or None if it diverged; `loss` is the mean over its last epoch."""
 
-    weights: Adapter | Full | None
+    weights: Adapter | FullWeights | None
     loss: float
     tokens: int
 
 
 def train_together(
-    model: PreTrainedModel, courses: Sequence[Course], limits: Limits, on_step: OnStep
-) -> Iterator[tuple[int, Trained]]:
+    model: PreTrainedModel, courses: Sequence[TrainingState], limits: Limits, on_step: OnStep
+) -> Iterator[tuple[int, TrainingResult]]:
     """Train one adapter per course, each as if it were alone; yields (index, result) as they finish.
 
     At most `limits.adapters` are in training; when one is done, the next takes its place. Every step takes those whose
@@ -65,7 +74,7 @@ class _Slots:
     all layers and for the largest rank, and what a job does not use stays zero.
     """
 
-    def __init__(self, model: PreTrainedModel, courses: Sequence[Course], count: int) -> None:
+    def __init__(self, model: PreTrainedModel, courses: Sequence[TrainingState], count: int) -> None:
         self.model = model
         self.layouts = {recipe: layout(model, [recipe]) for recipe in {course.recipe for course in courses}}
         self.layout = layout(model, list(self.layouts))
@@ -73,13 +82,13 @@ class _Slots:
         self.weights, self.gradients, self.means, self.squares = torch.zeros(shape, dtype=dtype, device=model.device)
         self.views, self.slopes = self.layout.views(self.weights), self.layout.views(self.gradients)
         self.below = _below(model, courses, count)
-        self.bounds = Bounds(self.layout, self.weights) if any(is_bound(course) for course in courses) else None
+        self.bounds = Regularizer(self.layout, self.weights) if any(is_bound(course) for course in courses) else None
         self.steps = [torch.zeros((), device=model.device) for _ in range(count)]
         self.indices = [0] * count
         self.free = list(range(count))[::-1]
-        self.taken: dict[int, Course] = {}
+        self.taken: dict[int, TrainingState] = {}
 
-    def fill(self, index: int, course: Course) -> None:
+    def fill(self, index: int, course: TrainingState) -> None:
         """Begin with a new adapter in a free slot."""
         slot = self.free.pop()
         self.weights[slot] = self.layout.initial(self.layouts[course.recipe], course.seed)
@@ -91,7 +100,7 @@ class _Slots:
             state.zero_()
         self.taken[slot], self.indices[slot] = course, index
 
-    def empty(self, slot: int) -> tuple[int, Trained]:
+    def empty(self, slot: int) -> tuple[int, TrainingResult]:
         """Take the result out of a slot: (index of the course, what became of it)."""
         course, adapter = self.taken.pop(slot), None
         self.free.append(slot)
@@ -99,7 +108,7 @@ class _Slots:
             weights = self.layout.take(self.weights[slot], self.layouts[course.recipe])
             importance = self.bounds.importance(slot, course, self.layouts[course.recipe]) if self.bounds else None
             adapter = Adapter(weights, course.recipe.rank, course.recipe.alpha, importance)
-        return self.indices[slot], Trained(adapter, course.loss, course.tokens)
+        return self.indices[slot], TrainingResult(adapter, course.loss, course.tokens)
 
     def step(self, chosen: Sequence[int], prefix: Prefix | None) -> list[float]:
         """One optimizer step for the adapters in these slots; the loss of each."""
@@ -123,7 +132,7 @@ class _Slots:
         return losses
 
     def _backward(
-        self, chosen: Sequence[int], courses: Sequence[Course], batch: Batch, prefix: Prefix | None
+        self, chosen: Sequence[int], courses: Sequence[TrainingState], batch: PackedBatch, prefix: Prefix | None
     ) -> Tensor:
         """Leave the gradients of the chosen adapters in the first rows of `gradients`; returns their losses."""
         rows = torch.tensor(chosen, device=self.model.device)
@@ -145,7 +154,7 @@ class _Slots:
             slope[: len(chosen)] = 0 if gradient is None else gradient
         return losses
 
-    def _update(self, slot: int, gradient: Tensor, course: Course) -> None:
+    def _update(self, slot: int, gradient: Tensor, course: TrainingState) -> None:
         adamw(
             [self.weights[slot]],
             [gradient],
@@ -171,7 +180,7 @@ class _Below:
         self.model, self.layout = model, layout
         self.weights = torch.zeros(count, layout.size, dtype=adapter_dtype(model), device=model.device)
 
-    def put(self, slot: int, course: Course) -> None:
+    def put(self, slot: int, course: TrainingState) -> None:
         below = None if course.goes_on else course.below
         self.layout.put(self.weights[slot], scaled(below) if below else {})
 
@@ -180,7 +189,7 @@ class _Below:
         return attached(self.model, self.layout.views(self.weights[rows]), self.weights.new_ones(len(rows)))
 
 
-def _below(model: PreTrainedModel, courses: Sequence[Course], count: int) -> _Below | None:
+def _below(model: PreTrainedModel, courses: Sequence[TrainingState], count: int) -> _Below | None:
     """Room for the largest; None if no course stands on one."""
     found = [course.below for course in courses if course.below and not course.goes_on]
     if not found:
@@ -198,7 +207,7 @@ def layout(model: PreTrainedModel, recipes: Sequence[Recipe]) -> Layout:
 
 
 def gradients(
-    model: PreTrainedModel, leaves: Sequence[Tensor], batch: Batch
+    model: PreTrainedModel, leaves: Sequence[Tensor], batch: PackedBatch
 ) -> tuple[Tensor, tuple[Tensor | None, ...]]:
     """(loss of each job [K], gradients of the leaves); a job's loss is a mean over its target tokens.
 
@@ -230,7 +239,7 @@ def gradients(
     return losses, torch.autograd.grad(logits, leaves, slope.to(logits.dtype), allow_unused=True)
 
 
-def _dropout(courses: Sequence[Course], batch: Batch) -> Dropout:
+def _dropout(courses: Sequence[TrainingState], batch: PackedBatch) -> Dropout:
     """Each job drops by random numbers of its own, drawn for its tokens in its own order, whoever trains beside it."""
     generators = [torch.Generator().manual_seed((course.seed * 1_000_003 + course.done) % 2**63) for course in courses]
 

@@ -1,0 +1,234 @@
+"""Stacked LoRA adapters: K of them on one frozen model, each for its own rows of the batch.
+
+Every target layer adds `x · A[k]ᵀ · B[k]ᵀ · scale[k]` to its output, by batched matrix products.
+Batches are laid out adapter by adapter: rows 0..R-1 belong to adapter 0, the next R to adapter 1, and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from selfedit.errors import InputError
+
+Pair = tuple[Tensor, Tensor]
+"""A and B of one layer: [rank, inputs] and [outputs, rank], or stacked [K, rank, inputs] and [K, outputs, rank]."""
+
+Dropout = Callable[[Tensor], Tensor]
+"""Adapter inputs [K, tokens, inputs] -> the same with some numbers dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A linear layer that carries an adapter, by its full name in the model."""
+
+    name: str
+    inputs: int
+    outputs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One trained adapter: (A, B) per layer name, and alpha; it adds B · A · alpha / rank to a layer's weight.
+
+    `importance`, of the same shapes, is how much each number matters to what was learned so far, if that was measured.
+    """
+
+    weights: dict[str, Pair]
+    rank: int
+    alpha: float
+    importance: dict[str, Pair] | None = None
+
+    @property
+    def numbers(self) -> int:
+        """How many it consists of."""
+        return sum(a.numel() + b.numel() for a, b in self.weights.values())
+
+
+@dataclass(frozen=True, slots=True)
+class FullWeights:
+    """All weights of a model by name, on the CPU: what training without an adapter leaves."""
+
+    weights: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each layer's A and B lie in the flat vector of an adapter of this rank."""
+
+    targets: tuple[Target, ...]
+    rank: int
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        return [size for t in self.targets for size in (self.rank * t.inputs, self.rank * t.outputs)]
+
+    @property
+    def size(self) -> int:
+        """Numbers in one adapter."""
+        return sum(self.sizes)
+
+    @property
+    def summary(self) -> str:
+        """What is trained, for people."""
+        kinds = sorted({target.name.rpartition(".")[2] for target in self.targets})
+        return f"{self.size:,} parameters on {len(self.targets)} layers: {', '.join(kinds)}"
+
+    def views(self, flat: Tensor) -> dict[str, Pair]:
+        """Flat adapters [K, size] as (A [K, rank, inputs], B [K, outputs, rank]) per layer; no copy."""
+        parts, count, rank = iter(flat.split(self.sizes, dim=1)), len(flat), self.rank
+        return {
+            t.name: (next(parts).view(count, rank, t.inputs), next(parts).view(count, t.outputs, rank))
+            for t in self.targets
+        }
+
+    def initial(self, own: Layout, seed: int) -> Tensor:
+        """A new adapter [size] as PEFT begins it: A Kaiming-uniform (bound 1 / sqrt(inputs)), B zero.
+
+        `own` is the job's layout. Layers and ranks that only this wider layout has stay zero, and so do their
+        gradients: a zero A row meets a zero B column.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        count = own.rank * sum(target.inputs for target in own.targets)
+        uniform = 2 * torch.rand(count, generator=generator, dtype=torch.float64) - 1
+        flat = torch.zeros(self.size, dtype=torch.float64)
+        weights = self.views(flat[None])
+        parts = uniform.split([own.rank * target.inputs for target in own.targets])
+        for target, part in zip(own.targets, parts, strict=True):
+            weights[target.name][0][0, : own.rank] = part.view(own.rank, target.inputs) / target.inputs**0.5
+        return flat
+
+    def put(self, flat: Tensor, weights: Mapping[str, Pair], scale: float = 1.0) -> None:
+        """Write an adapter that fits, B times `scale`, into a flat one [size]; the rest of that becomes zero."""
+        views = self.views(flat.zero_()[None])
+        for name, (a, b) in weights.items():
+            views[name][0][0, : a.shape[0]] = a
+            views[name][1][0, :, : b.shape[1]] = b * scale
+
+    def take(self, flat: Tensor, own: Layout) -> dict[str, Pair]:
+        """The weights of a job with layout `own` out of a flat adapter [size]; copies."""
+        weights = self.views(flat[None])
+        return {
+            target.name: (
+                weights[target.name][0][0, : own.rank].clone(),
+                weights[target.name][1][0, :, : own.rank].clone(),
+            )
+            for target in own.targets
+        }
+
+
+def find_targets(model: PreTrainedModel, names: Sequence[str] = (), top_layers: bool = False) -> tuple[Target, ...]:
+    """The linear layers to adapt: those whose name or last part is in `names`, or all but the output head.
+
+    With `top_layers` only those in the upper half of the model's layers. Raises InputError when nothing matches, and
+    for experts of a mixture that are Linears, whose rows are shuffled among adapters. (Experts that a model keeps in
+    one tensor are not Linears: they stay frozen.)
+    """
+    head = model.get_output_embeddings()
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear | Conv1D)}
+    chosen = {
+        name: layer
+        for name, layer in layers.items()
+        if (name in names or name.rpartition(".")[2] in names if names else layer is not head)
+    }
+    if not chosen:
+        known = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
+        raise InputError(f"no layer of the model is called {', '.join(names)}; its linear layers are {known}")
+    experts = [name for name in chosen if ".experts." in name]
+    if experts:
+        raise InputError(f"{experts[0]} is an expert of a mixture, which cannot be adapted yet; name other targets")
+    if top_layers:
+        stack, first = upper_half(model)
+        tops = tuple(f"{stack}.{index}." for index in range(first, len(model.get_submodule(stack))))  # type: ignore[arg-type]
+        chosen = {name: layer for name, layer in chosen.items() if name.startswith(tops)}
+    return tuple(Target(name, *_shape(layer)) for name, layer in chosen.items())
+
+
+def upper_half(model: PreTrainedModel) -> tuple[str, int]:
+    """The name of the model's stack of layers, and the index of the first one in its upper half."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) > 1:
+            return name, len(module) // 2
+    raise InputError("top_layers needs a model with a stack of layers, and this one has none; leave it off")
+
+
+def _shape(layer: Any) -> tuple[int, int]:
+    """(inputs, outputs). Conv1D, GPT-2's linear layer, keeps its weight the other way round."""
+    if isinstance(layer, Conv1D):
+        return int(layer.weight.shape[0]), int(layer.weight.shape[1])
+    return layer.in_features, layer.out_features
+
+
+def adapter_dtype(model: PreTrainedModel) -> torch.dtype:
+    """Adapters are trained in float32, or in the model's own type if that is finer."""
+    return torch.promote_types(model.dtype, torch.float32)
+
+
+def scaled(adapter: Adapter) -> dict[str, Pair]:
+    """Its weights with alpha / rank folded into B."""
+    return {name: (a, b * (adapter.alpha / adapter.rank)) for name, (a, b) in adapter.weights.items()}
+
+
+def stack(adapters: Sequence[Adapter]) -> tuple[dict[str, Pair], Tensor]:
+    """Adapters of one rank and the same layers side by side, and their scales [K]: what `attached` takes."""
+    weights = {
+        name: (torch.stack([a.weights[name][0] for a in adapters]), torch.stack([a.weights[name][1] for a in adapters]))
+        for name in adapters[0].weights
+    }
+    some = next(iter(weights.values()))[0]
+    return weights, torch.tensor([a.alpha / a.rank for a in adapters], dtype=some.dtype, device=some.device)
+
+
+@contextmanager
+def attached(
+    model: PreTrainedModel, weights: Mapping[str, Pair], scales: Tensor, dropout: Dropout | None = None
+) -> Iterator[None]:
+    """Within this block the target layers add the stacked adapters' outputs, times `scales` [K], to their own."""
+    hooks = {name: _adding(a, b, scales.view(-1, 1, 1), dropout) for name, (a, b) in weights.items()}
+    handles = [model.get_submodule(name).register_forward_hook(hook) for name, hook in hooks.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _adding(a: Tensor, b: Tensor, scale: Tensor, dropout: Dropout | None) -> Any:
+    def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        x = inputs[0].reshape(len(a), -1, a.shape[2]).to(a.dtype)
+        low = torch.bmm(dropout(x) if dropout else x, a.transpose(1, 2)) * scale
+        own = output.reshape(len(a), -1, b.shape[1]).to(a.dtype)
+        return torch.baddbmm(own, low, b.transpose(1, 2)).view(output.shape).to(output.dtype)
+
+    return hook
+
+
+@contextmanager
+def head_only_at(model: PreTrainedModel, positions: Tensor | None) -> Iterator[None]:
+    """Within this block logits are computed only at `positions` (a mask [rows, length]), or at the last one if None."""
+
+    def keep(layer: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+        return inputs[0][:, -1] if positions is None else inputs[0][positions]
+
+    head = model.get_output_embeddings()
+    assert isinstance(head, nn.Module)
+    handle = head.register_forward_pre_hook(keep)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def check_rank(room: Layout) -> None:
+    """Raises InputError if the rank is larger than any layer is wide."""
+    widest = max(min(target.inputs, target.outputs) for target in room.targets)
+    if room.rank > widest:
+        raise InputError(f"rank {room.rank} is above the width of the model's layers, {widest}; choose a lower one")

@@ -1,0 +1,1 @@
+"""The two loops, the exams between them, and what came of it."""

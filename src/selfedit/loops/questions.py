@@ -1,0 +1,114 @@
+"""Self-generated evaluation: where nobody wrote questions about a passage, the model does.
+
+It keeps those that it answers with the passage before it and not without, and shares them between a half that rewards
+edits and a half that only the report sees.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from selfedit.domains.knowledge import prompts
+from selfedit.loops.inner import Examiner, derive_seed
+from selfedit.loops.outer import SamplingParams
+from selfedit.types import Failure, Question, Request, Task, Update
+
+DRAFTS = 4
+"""How often a model is asked for questions about a passage: one answer seldom covers it."""
+
+KNOWN = 0.5
+"""Grade from which an answer counts as known."""
+
+_BLOCK = re.compile(r"(?:^|\n)\s*(?:Question(?: \d+)?:)?\s*(.+?)\s*\n\s*Answer:\s*(.+?)\s*(?=\n|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class SelfExam:
+    """The two halves for one passage: tasks with the same context. `drafted` counts the questions before the sieve."""
+
+    reward: Task
+    report: Task
+    drafted: int
+
+
+def self_exams(
+    tasks: Sequence[Task], writer: Update, examiner: Examiner, writing: SamplingParams, seed: int, drafts: int = DRAFTS
+) -> list[SelfExam]:
+    """Write questions about every passage, sieve them and split them. The tasks' own questions are not looked at.
+
+    A passage may end with no question in a half, or in both. Raises nothing; what the engine failed is left out.
+    """
+    drafted = draft(tasks, writer, examiner, writing, seed, drafts)
+    kept = sieve([replace(task, questions=own) for task, own in zip(tasks, drafted, strict=True)], writer, examiner)
+    return [
+        SelfExam(*halves(task, derive_seed(seed, "halves", task.id)), drafted=len(own))
+        for task, own in zip(kept, drafted, strict=True)
+    ]
+
+
+def draft(
+    tasks: Sequence[Task], writer: Update, examiner: Examiner, writing: SamplingParams, seed: int, drafts: int = DRAFTS
+) -> list[tuple[Question, ...]]:
+    """Ask `drafts` times for questions about each passage. Equal questions are kept once, with their first answer."""
+    asked = [(task, number) for task in tasks for number in range(drafts)]
+    how = (writing.temperature, writing.top_p, writing.max_new_tokens)
+    texts = examiner.engine.sample(
+        [Request(writer, prompts.questions(task), derive_seed(seed, "draft", task.id, n), *how) for task, n in asked]
+    )
+    own = [
+        [text for text in texts[start : start + drafts] if isinstance(text, str)]
+        for start in range(0, len(texts), drafts)
+    ]
+    return [tuple(distinct([question for text in of_task for question in parse(text)])) for of_task in own]
+
+
+def parse(text: str) -> Iterator[Question]:
+    """The questions in a text of the form `Question 1: …`, `Answer: …`; what has no answer is left out."""
+    for found in _BLOCK.finditer(text):
+        if found[1].endswith("?"):
+            yield Question(found[1], found[2])
+
+
+def distinct(questions: Sequence[Question]) -> list[Question]:
+    """Each question once, the first wording of those with the same words; none that gives its answer away."""
+    seen: dict[frozenset[str], Question] = {}
+    for question in questions:
+        asked, answer = _words(question.text), _words(question.target)
+        if answer and not answer <= asked:
+            seen.setdefault(asked, question)
+    return list(seen.values())
+
+
+def sieve(tasks: Sequence[Task], writer: Update, examiner: Examiner) -> list[Task]:
+    """Leave each task the questions that are answered with the passage and not without it."""
+    asked = [(writer, task) for task in tasks]
+    with_passage, without = examiner.score(asked, open_book=True), examiner.score(asked)
+    return [
+        replace(task, questions=tuple(q for q, a, b in zip(task.questions, *grades, strict=True) if _learnable(a, b)))
+        for task, *grades in zip(
+            tasks, [score.grades for score in with_passage], [score.grades for score in without], strict=True
+        )
+    ]
+
+
+def _learnable(with_passage: float | Failure, without: float | Failure) -> bool:
+    if isinstance(with_passage, Failure) or isinstance(without, Failure):
+        return False
+    return with_passage >= KNOWN > without
+
+
+def halves(task: Task, seed: int) -> tuple[Task, Task]:
+    """Share the questions out. Those with the same answer go to the same half: to know one is to know the other."""
+    groups: dict[frozenset[str], list[Question]] = {}
+    for question in task.questions:
+        groups.setdefault(_words(question.target), []).append(question)
+    shuffled = Random(seed).sample(list(groups.values()), len(groups))
+    first, second = ([q for group in shuffled[start::2] for q in group] for start in (0, 1))
+    return replace(task, questions=tuple(first)), replace(task, questions=tuple(second))
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.lower()))

@@ -1,0 +1,1 @@
+"""How good an edit was, and what credit it gets."""

@@ -1,0 +1,1 @@
+"""Worlds that the project generates, and the embedded models that are trained on them."""

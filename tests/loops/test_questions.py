@@ -1,0 +1,86 @@
+"""Questions that the model writes itself: read, sieved, and split so that the report half is news to the reward."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfedit.domains.knowledge.domain import Knowledge, prompts
+from selfedit.graders.exact import Contains
+from selfedit.loops.inner import Examiner
+from selfedit.loops.outer import SamplingParams
+from selfedit.loops.questions import distinct, draft, halves, parse, self_exams, sieve
+from selfedit.types import BASE, Failure, Question, Task
+
+WRITTEN = """ When did Apollo 11 land?
+Answer: 1969
+Question 2: Who led Apollo 11?
+Answer: Neil Armstrong
+Question 3: What is it about"""
+
+
+def examiner(engine):
+    return Examiner(engine, Knowledge(), Contains())
+
+
+def test_questions_are_read_from_the_one_begun_in_the_prompt_to_the_last_with_an_answer():
+    assert list(parse(WRITTEN)) == [
+        Question("When did Apollo 11 land?", "1969"),
+        Question("Who led Apollo 11?", "Neil Armstrong"),
+    ]
+
+
+def test_prose_holds_no_questions():
+    assert list(parse("Apollo 11 landed in 1969.\nIt was led by Neil Armstrong.")) == []
+
+
+def test_a_question_is_kept_once_and_none_that_gives_its_answer_away():
+    asked = [Question("When was it?", "1969"), Question("When  was IT?", "1970"), Question("Is it 1969?", "1969")]
+    assert distinct(asked) == asked[:1]
+
+
+def test_what_is_known_without_the_passage_and_what_is_wrong_with_it_are_dropped(engine, tasks):
+    known = Question("Which river does Torvik lie on?", "river")  # no gold answer: the fake engine knows nothing of it
+    task = replace(tasks[1], questions=(*tasks[1].questions, known))
+    (kept,) = sieve([task], BASE, examiner(engine))
+    assert kept.questions == tasks[1].questions
+
+    class Knowing(type(engine)):
+        def sample(self, requests):
+            return ["Selx and lace" for _ in requests]
+
+    (none_left,) = sieve([task], BASE, examiner(Knowing(tasks)))
+    assert none_left.questions == ()
+
+
+def test_what_the_engine_failed_is_dropped(engine, tasks):
+    engine.sample = lambda requests: [Failure("system", "503") for _ in requests]
+    (kept,) = sieve(tasks[:1], BASE, examiner(engine))
+    assert kept.questions == ()
+    assert draft(tasks[:1], BASE, examiner(engine), SamplingParams(), seed=0) == [()]
+
+
+TASK = Task("apollo", "Apollo 11", "It landed.")
+QUESTIONS = st.lists(
+    st.builds(Question, st.text("abc ", min_size=1, max_size=6), st.sampled_from(["Torvik", "torvik", "1969", "lace"])),
+    max_size=12,
+    unique=True,
+)
+
+
+@given(QUESTIONS, st.integers(0, 5))
+def test_the_halves_share_no_answer_and_lose_nothing(asked, seed):
+    task = replace(TASK, questions=tuple(asked))
+    first, second = halves(task, seed)
+    assert sorted(map(str, first.questions + second.questions)) == sorted(map(str, task.questions))
+    answers = [{question.target.lower() for question in half.questions} for half in (first, second)]
+    assert not answers[0] & answers[1]
+    assert abs(len(answers[0]) - len(answers[1])) <= 1
+
+
+def test_the_whole_never_looks_at_the_questions_that_were_given(engine, tasks):
+    blind = [replace(task, questions=()) for task in tasks]
+    given_, without = (self_exams(of, BASE, examiner(engine), SamplingParams(), seed=1) for of in (tasks, blind))
+    assert given_ == without
+    asked = {request.prompt for request in engine.requests if request.temperature}
+    assert asked == {prompts.questions(task) for task in tasks}

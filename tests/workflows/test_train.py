@@ -1,0 +1,293 @@
+"""The whole experiment on a fake engine: what it writes, and that it resumes to the same end."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from selfedit.config import Config, load_config
+from selfedit.domains.knowledge import prompts
+from selfedit.engines.fake import FakeEngine
+from selfedit.errors import InputError
+from selfedit.loops import questions
+from selfedit.loops.evaluate import summarise
+from selfedit.store import Run
+from selfedit.types import BASE, Failure, Question
+from selfedit.workflows.train import make_domain, make_examiner, make_outer, run_experiment
+
+CONFIG = Config.model_validate(
+    {"wave": 4, "outer": {"rounds": 2, "passages_per_round": 2, "edits_per_passage": 4, "recipe": {"epochs": 1}}}
+)
+CONDITIONS = ["base", "passage_only", "own_edits", "after_rl", "in_context"]
+
+
+class Crash(BaseException):
+    """What a kill looks like from inside: nothing may catch it."""
+
+
+def run_in(folder, engine, tasks, evaluation=None, config=CONFIG, last=True):
+    """The result of the experiment, its stored waves without their seconds, and its last policy on disk."""
+    with Run.create(folder, config.model_dump(mode="json")) as run:
+        result = run_experiment(run, config, tasks[:2], tasks[2:] if evaluation is None else evaluation, engine)
+        waves = [(wave.stage, wave.number, wave.trials) for wave in run.waves()]
+    return result, waves, (folder / "updates" / "round-1" / "update.json").read_text() if last else None
+
+
+def timeless(summary):
+    return {key: {**row, "seconds": 0} if isinstance(row, dict) else 0 for key, row in summary.items()}
+
+
+def test_the_summary_has_every_condition_the_gain_and_the_seconds(engine, tasks, tmp_path):
+    result, *_ = run_in(tmp_path, engine, tasks)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert list(summary) == [*CONDITIONS, "rl_gain", "seconds"]
+    for name in CONDITIONS:
+        assert {"mean", "low", "high", "blank", "n"} <= summary[name].keys()
+        assert summary[name] == {**summarise(result.trials[name]), "seconds": summary[name]["seconds"]}
+        assert summary[name]["seconds"] >= 0
+        assert summary[name]["n"] == 2
+    assert summary["rl_gain"].keys() == {"mean", "low", "high"}
+    assert summary["seconds"] >= 0
+    assert summary == result.summary
+
+
+def test_reinforcement_helps_an_engine_that_can_learn_to_write(engine, tasks, tmp_path):
+    result, *_ = run_in(tmp_path, engine, tasks)
+    means = [result.summary[name]["mean"] for name in CONDITIONS]
+    assert means[0] == means[1] == 0.0
+    assert means[3] == means[4] == 1.0
+    assert result.summary["rl_gain"]["mean"] == means[3] - means[2]
+    assert result.policy != BASE
+
+
+def test_metrics_have_a_line_for_every_round_and_condition(engine, tasks, tmp_path):
+    run_in(tmp_path, engine, tasks)
+    stages = [json.loads(line)["stage"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert stages == ["round-0", "round-1", *(f"exam/{name}" for name in CONDITIONS)]
+
+
+def test_without_passages_to_evaluate_on_there_is_no_table(engine, tasks, tmp_path):
+    result, waves, _ = run_in(tmp_path, engine, tasks, evaluation=[])
+    assert list(result.summary) == ["seconds"] and result.trials == {}
+    assert {stage for stage, *_ in waves} == {"round-0", "round-1"}
+
+
+def test_without_rounds_there_is_no_row_after_them(engine, tasks, tmp_path):
+    outer = CONFIG.outer.model_copy(update={"rounds": 0})
+    with Run.create(tmp_path, {}) as run:
+        result = run_experiment(run, CONFIG.model_copy(update={"outer": outer}), [], tasks, engine)
+    assert result.policy is BASE
+    assert list(result.trials) == [name for name in CONDITIONS if name != "after_rl"]
+    assert "rl_gain" not in result.summary
+
+
+def test_a_run_can_begin_with_the_policy_of_another(engine, tasks, tmp_path):
+    first, *_ = run_in(tmp_path / "first", engine, tasks)
+    config = CONFIG.model_copy(
+        update={
+            "outer": CONFIG.outer.model_copy(
+                update={"rounds": 0, "policy": str(tmp_path / "first" / "updates" / "round-1")}
+            )
+        }
+    )
+    second, *_ = run_in(tmp_path / "second", engine, tasks, config=config, last=False)
+    assert second.policy == first.policy
+    assert second.trials["after_rl"] == first.trials["after_rl"]
+
+
+def test_only_the_rows_that_are_asked_for_are_made(engine, tasks, tmp_path):
+    config = CONFIG.model_copy(update={"exam": CONFIG.exam.model_copy(update={"rows": ("own_edits",)})})
+    assert list(run_in(tmp_path, engine, tasks, config=config)[0].trials) == ["own_edits"]
+
+
+def test_edits_can_be_rewarded_by_questions_that_the_model_wrote(engine, tasks, tmp_path, monkeypatch):
+    """What the passages' own questions say has no influence on the policy then."""
+    config = CONFIG.model_copy(update={"outer": CONFIG.outer.model_copy(update={"questions": "own"})})
+    asked = [Question("When was it?", "1969"), Question("Who was it?", "Armstrong")]
+    monkeypatch.setattr(questions, "draft", lambda tasks, *more: [tuple(asked) for _ in tasks])
+    monkeypatch.setattr(questions, "sieve", lambda tasks, *more: list(tasks))
+    blind = [replace(task, questions=()) for task in tasks[:2]]
+    policies = []
+    for name, train in (("with", tasks[:2]), ("without", blind)):
+        with Run.create(tmp_path / name, config.model_dump(mode="json")) as run:
+            policies.append(run_experiment(run, config, train, [], engine).policy)
+            written = json.loads((run.path / "questions.json").read_text())
+            assert [len(half) for row in written for half in row] == [1, 1, 1, 1]
+    assert policies[0] == policies[1]
+
+
+TRAININGS = 2 * (2 + 1) + 3  # in each of two rounds two waves and the policy, then three conditions
+
+
+@pytest.mark.parametrize("call", range(1, TRAININGS + 1))
+def test_a_resumed_experiment_equals_one_that_was_not_interrupted(new_engine, tasks, tmp_path, call):
+    whole, waves, policy = run_in(tmp_path / "whole", new_engine(), tasks)
+    crashing, calls = new_engine(), []
+    train = crashing.train
+
+    def crash(jobs):
+        calls.append(jobs)
+        if len(calls) == call:
+            raise Crash
+        return train(jobs)
+
+    crashing.train = crash
+    with pytest.raises(Crash):
+        run_in(tmp_path / "crashed", crashing, tasks)
+    resumed, again, policy_again = run_in(tmp_path / "crashed", new_engine(), tasks)
+    assert (again, policy_again) == (waves, policy)
+    assert resumed.trials == whole.trials
+    assert timeless(resumed.summary) == timeless(whole.summary)
+
+
+def test_a_finished_experiment_is_only_read(new_engine, tasks, tmp_path):
+    _, waves, _ = run_in(tmp_path, new_engine(), tasks)
+    engine = new_engine()
+    assert run_in(tmp_path, engine, tasks)[1] == waves
+    assert engine.jobs == engine.requests == []
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "names"),
+    [
+        ("exam.grader", "regex", "exact, contains, f1, calibrated, attempts, judge"),
+        ("outer.reward", "luck", "gain, accuracy, binary, solved, likelihood, learned, rubric"),
+        ("outer.credit", "ppo", "rest_em, top2, threshold, group_relative"),
+    ],
+)
+def test_a_name_that_no_table_has_is_an_error_with_those_that_it_has(engine, key, name, names):
+    config = load_config(None, [f"{key}={name}"])
+    with pytest.raises(InputError) as error:
+        make_examiner(config, engine)
+        make_outer(config)
+    assert str(error.value) == f"{key} is {name!r}; it can be {names}"
+
+
+def test_the_config_reaches_the_loops(engine):
+    tree = {
+        "seed": 3,
+        "wave": 7,
+        "documents": {"split_newlines": False},
+        "exam": {"max_new_tokens": 9},
+        "inner": {"rank": 2, "targets": ["q_proj"]},
+        "outer": {"writing": {"temperature": 0.5, "max_new_tokens": 11}},
+    }
+    config = Config.model_validate(tree)
+    outer, examiner = make_outer(config), make_examiner(config, engine)
+    assert (outer.seed, outer.wave, outer.group_size, outer.tasks_per_round) == (3, 7, 5, 50)
+    assert (outer.writing.temperature, outer.writing.max_new_tokens) == (0.5, 11)
+    inner = make_domain(config).recipe
+    assert (inner.rank, inner.targets, outer.recipe.rank) == (2, ("q_proj",), 64)
+    assert (examiner.max_new_tokens, examiner.domain.split_newlines) == (9, False)
+
+
+# Passages that are too long
+
+
+class ShortSighted(FakeEngine):
+    """Reads no prompt with one of these texts in it, and counts those that it answers."""
+
+    def __init__(self, tasks, *texts):
+        super().__init__(tasks)
+        self.texts, self.answered = texts, 0
+
+    def sample(self, requests):
+        self.answered += len(requests)
+        return super().sample(requests)
+
+    def refusals(self, prompts):
+        return [Failure("system", "it is long") if any(t in p for t in self.texts) else None for p in prompts]
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (1, "famous for its lace"),
+        (1, "What is Torvik famous for?"),
+        (2, "worked as a baker"),
+        (2, "What did Mara Velin play?"),
+    ],
+)
+def test_a_passage_that_is_too_long_is_refused_before_anything_is_run(tasks, tmp_path, place, text):
+    engine = ShortSighted(tasks, text)
+    with pytest.raises(InputError) as error:
+        run_in(tmp_path, engine, tasks)
+    assert str(error.value) == (
+        f"passage {tasks[place].title!r} is too long: it is long; shorten or cut it, or choose a model with a longer "
+        "context"
+    )
+    assert engine.answered == 0
+
+
+@pytest.mark.parametrize(
+    ("tree", "refused"),
+    [
+        ({"outer": {"rounds": 0}, "exam": {"rows": ["base", "passage_only"]}}, False),
+        ({"outer": {"rounds": 0}, "exam": {"rows": ["in_context"]}}, True),
+        ({"outer": {"rounds": 0}, "exam": {"rows": ["own_edits"]}}, True),
+        ({"outer": {"rounds": 1, "passages_per_round": 1}, "exam": {"rows": ["base"]}}, False),
+        ({"outer": {"rounds": 2, "passages_per_round": 1}, "exam": {"rows": ["base"]}}, True),
+    ],
+)
+def test_only_what_will_be_asked_must_be_short(tasks, tmp_path, tree, refused):
+    """Of each file the second passage is too long with its text, and its questions alone are not."""
+    config = Config.model_validate({"wave": 4, **tree})
+    engine = ShortSighted(tasks, tasks[1].context, tasks[3].context)
+    if refused:
+        with pytest.raises(InputError, match="is too long"):
+            run_in(tmp_path, engine, tasks, config=config, last=False)
+    else:
+        run_in(tmp_path, engine, tasks, config=config, last=False)
+
+
+def test_the_prompt_that_asks_for_questions_must_be_short_too(tasks, tmp_path):
+    config = Config.model_validate({**CONFIG.model_dump(), "outer": {**CONFIG.outer.model_dump(), "questions": "own"}})
+    with pytest.raises(InputError, match="'Torvik' is too long"):
+        run_in(tmp_path, ShortSighted(tasks, prompts.questions(tasks[1])), tasks, config=config)
+
+
+# A teacher
+
+
+def with_teacher(path, **documents):
+    tree = {**CONFIG.model_dump(), "teacher": {"completions": str(path)}}
+    return Config.model_validate({**tree, "documents": {**tree["documents"], **documents}})
+
+
+def taught_by(path, tasks, texts):
+    records = [{"title": t.title, "context": t.context, "completions": texts(t), "prompt": ""} for t in tasks]
+    path.write_text(json.dumps(records))
+    return path
+
+
+def test_a_file_of_another_model_s_notes_is_a_row_of_the_table(engine, tasks, tmp_path):
+    path = taught_by(tmp_path / "teacher.json", tasks, lambda t: [f"It is {t.questions[0].target}.", "more"])
+    result, *_ = run_in(tmp_path / "run", engine, tasks, config=with_teacher(path))
+    assert list(result.trials) == [*CONDITIONS[:3], "teacher_edits", *CONDITIONS[3:]]
+    assert result.summary["teacher_edits"]["mean"] == 0.5
+    assert [trial.edit.text for trial in result.trials["teacher_edits"]] == [
+        f"It is {task.questions[0].target}." for task in tasks[2:]
+    ]
+
+
+def test_an_empty_completion_is_the_passage_alone(engine, tasks, tmp_path):
+    path = taught_by(tmp_path / "naive.json", tasks, lambda t: [""])
+    result, *_ = run_in(tmp_path / "run", engine, tasks, config=with_teacher(path))
+    for trial, plain in zip(result.trials["teacher_edits"], result.trials["passage_only"], strict=True):
+        assert trial.edit.examples == plain.edit.examples
+
+
+def test_a_file_with_fewer_edits_than_asked_or_other_passages_is_your_input(engine, tasks, tmp_path):
+    path = taught_by(tmp_path / "teacher.json", tasks, lambda t: ["one"])
+    with pytest.raises(InputError, match=r"teacher.json.*1 completion"):
+        run_in(tmp_path / "few", engine, tasks, config=with_teacher(path, edits=2))
+    path = taught_by(tmp_path / "others.json", tasks[:2], lambda t: ["one"])
+    with pytest.raises(InputError, match=r"others.json has no self-edits for 'Mara Velin', nor for 1 more"):
+        run_in(tmp_path / "other", engine, tasks, config=with_teacher(path))
+
+
+def test_charges_and_a_proxy_do_not_go_together():
+    config = load_config(None, ["outer.reward=learned", "outer.cost=0.1"])
+    with pytest.raises(InputError, match="tries no edit"):
+        make_outer(config)
+    assert make_outer(load_config(None, ["outer.reward=learned"])).proxy is not None
