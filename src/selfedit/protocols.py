@@ -13,6 +13,7 @@ from typing import Protocol
 from selfedit.types import (
     Failure,
     Job,
+    Likelihood,
     LikelihoodRequest,
     PendingStep,
     Question,
@@ -22,11 +23,17 @@ from selfedit.types import (
     Task,
     Trial,
     Update,
+    Value,
 )
 
 
 class Domain(Protocol):
-    """How a self-edit is asked for and read, and how a task is examined."""
+    """How a self-edit is asked for and read, and how a task is examined.
+
+    Beside these methods the class has, for the table `DOMAINS`: `Options`, the keys that it reads of the config's table
+    `domain`; `defaults`, what it puts under the rest of the config; `from_config(options, recipe, seed)`;
+    `read(path, options)`, the tasks in a file; and `words`, what its report calls things (`results.Words`).
+    """
 
     def prompt(self, task: Task, member: int = 0) -> str:
         """What the policy is shown when it writes its `member`-th edit of this task."""
@@ -45,7 +52,7 @@ class Domain(Protocol):
         ...
 
     def exam(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:
-        """The prompts of a closed-book question, one for each of its views; `edit`, once learned, may have a say."""
+        """The prompts of a closed-book question, one for each augmented view; `edit`, once learned, may have a say."""
         ...
 
     def open_book(self, task: Task, question: Question) -> list[str]:
@@ -53,20 +60,34 @@ class Domain(Protocol):
         ...
 
     def answer(self, task: Task, question: Question, texts: Sequence[Sequence[str]]) -> str:
-        """One answer of what came back in each view, in the prompts' order: a text, or several, the likeliest first."""
-        ...
-
-    def own_exams(self, tasks: Sequence[Task]) -> list[Task] | None:
-        """Those of the tasks that show enough, with exams made of that; None where a model has to write exams."""
+        """One answer of what came back for each view, in the prompts' order: a text, or several, likeliest first."""
         ...
 
     def targets(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:
         """The right answer as it follows each prompt of `exam`; none where every model says it in its own way."""
         ...
 
+    def own_exams(self, tasks: Sequence[Task]) -> list[Task] | None:
+        """Those of the tasks that show enough, with exams made of that; None where a model has to write exams."""
+        ...
+
+    def question_prompt(self, task: Task) -> str:
+        """Asks a model to write an exam about the task. Not asked where there are `own_exams`."""
+        ...
+
+    @property
+    def min_probability(self) -> float:
+        """Every answer that is at least so probable counts; 0: the one of greedy decoding."""
+        ...
+
+    @property
+    def rescoring(self) -> Rescoring | None:
+        """How answers are chosen by their probability in all views together, if they are."""
+        ...
+
 
 class Rescoring(Protocol):
-    """What a domain can do whose answers are weighed by how probable they are in all views together."""
+    """Answers to all views are candidates, and the most probable over all views count (arXiv 2505.07859)."""
 
     def candidates(self, task: Task, question: Question, texts: Sequence[Sequence[str]]) -> list[str]:
         """The different answers that came back, each in the form of a question's target."""
@@ -86,33 +107,27 @@ class Trainer(Protocol):
 
 
 class Scorer(Protocol):
-    def likelihood(self, readings: Sequence[LikelihoodRequest]) -> list[float | Failure]:
-        """The mean log-probability per token of each target, in nats."""
-        ...
+    def likelihood(self, requests: Sequence[LikelihoodRequest]) -> list[Likelihood | Failure]: ...
 
 
 class Searcher(Protocol):
-    def search(self, requests: Sequence[Request], least: float) -> list[list[str] | Failure]:
-        """Every text whose probability is at least `least`, the likeliest first."""
+    def search(self, requests: Sequence[Request], min_probability: float) -> list[list[str] | Failure]:
+        """Every text of at least this probability, the likeliest first."""
         ...
 
 
-class Engine(Sampler, Trainer, Scorer, Searcher, Protocol):
-    """A sampler, a trainer, a scorer and a searcher that share adapters, kept in memory until they are released."""
-
-    def refusals(self, prompts: Sequence[str]) -> list[Failure | None]:
-        """Why it cannot answer each prompt, which is longer than its context; None where it can. Asks no model."""
-        ...
+class Adapters(Protocol):
+    """Updates, kept in memory until they are released."""
 
     def save(self, update: Update, folder: Path) -> None:
         """Write the update with its parents, whole or not at all: as a PEFT adapter, or as a model if `full`."""
         ...
 
-    def load(self, folder: Path, worn: bool = False) -> Update:
+    def load(self, folder: Path, one_of_many: bool = False) -> Update:
         """Read a saved update; it can then be sampled from and be the parent of jobs.
 
-        With `worn` it stands beside the weights, so that many such updates work in one batch; otherwise it may be put
-        into them, which is faster for one that all share.
+        `one_of_many`: others will be used beside it in the same batch. Otherwise an engine may make it part of the
+        model while it is used, which is faster for one that a whole batch shares.
         """
         ...
 
@@ -125,47 +140,68 @@ class Engine(Sampler, Trainer, Scorer, Searcher, Protocol):
         ...
 
 
+class Engine(Sampler, Trainer, Scorer, Searcher, Adapters, Protocol):
+    """Everything that a run needs of a model."""
+
+    def fits(self, prompts: Sequence[str], reserve: int = 1) -> list[Failure | None]:
+        """None for each prompt that leaves room for an answer of `reserve` tokens (at most half the context is kept for
+        it); a Failure that says why for the others. Runs no model.
+        """
+        ...
+
+
 class Proxy(Protocol):
-    def rate(self, edits: Sequence[tuple[Task, SelfEdit]]) -> list[float | Failure]:
+    def rate(self, edits: Sequence[tuple[Task, SelfEdit]]) -> list[Value]:
         """How good each edit looks, without trying it; higher is better."""
         ...
 
 
 class Grader(Protocol):
-    def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]: ...
+    def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[Value]: ...
 
 
 class ContinualMethod(Protocol):
-    """A way to learn a stream of edits without forgetting the earlier ones.
+    """How an edit of a stream is learned without forgetting the earlier ones.
 
-    Keepers that are combined work one after another: on the jobs that the one before left, then on the updates. They
-    keep nothing themselves: all they know is in the turns. No question of an exam that is reported is among that.
+    Methods that are combined work one after another: on the jobs that the one before left, then on the updates. They
+    keep nothing themselves: all they know is in the pending steps. No question of a reported exam is among that.
     """
 
     @property
-    def asks(self) -> bool:
+    def needs_questions(self) -> bool:
         """Whether it needs questions that the model writes itself about every document."""
         ...
 
-    def prepare(self, turns: Sequence[PendingStep]) -> list[PendingStep]:
-        """Before training: the turns, their jobs changed."""
+    def prepare(self, pending: Sequence[PendingStep]) -> list[PendingStep]:
+        """Before training: the steps, their jobs changed."""
         ...
 
-    def settle(self, turns: Sequence[PendingStep], outcomes: Sequence[Update | Failure]) -> list[Update | Failure]:
+    def accept(self, pending: Sequence[PendingStep], outcomes: Sequence[Update | Failure]) -> list[Update | Failure]:
         """After training: what becomes the model of each stream. A Failure says why it stays what it was."""
         ...
 
-    def held(self, start: Update, past: Sequence[StreamStep]) -> list[Update]:
+
+class Router(Protocol):
+    """Which update of a stream answers."""
+
+    def active(self, start: Update, past: Sequence[StreamStep]) -> list[Update]:
         """The updates that a stream needs after these steps, to answer and to go on; the first writes its next edit."""
         ...
 
-    def route(self, start: Update, past: Sequence[StreamStep], asked: Sequence[str]) -> list[Update]:
+    def route(self, start: Update, past: Sequence[StreamStep], questions: Sequence[str]) -> list[Update]:
         """Which update answers each of these questions, after these steps."""
+        ...
+
+    def learned_by(self, start: Update, past: Sequence[StreamStep], title: str) -> Update:
+        """The update that has learned the document of this title."""
         ...
 
 
 Reward = Callable[[Trial], float]
 """A trial with both scores -> how good its edit was. Higher is better."""
+
+FLOOR = -1.0
+"""Reward of an edit that could not be read or trained through the policy's own fault: no gain in accuracy is lower."""
 
 Credit = Callable[[Sequence[float]], list[float]]
 """The rewards of one task's trials -> one training weight each."""
@@ -175,4 +211,4 @@ Progress = Callable[[str, int, int, str], None]
 
 
 def silent(what: str, done: int, total: int, note: str) -> None:
-    """The Progress of callers who do not want to see any."""
+    """A Progress that tells nobody."""

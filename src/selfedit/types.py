@@ -3,13 +3,16 @@
     Task -> SelfEdit -> Update -> Score -> reward, joined in one row: Trial.
 
 Every value is frozen, made of plain data, and survives a round trip through JSON.
-This module imports only the standard library.
+This module imports the standard library, and the names of limits from `annotated_types`: the config reads them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Lt
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,53 +67,59 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to train one update. It rides on the self-edit because the policy may choose it.
+    """How to train one update. It rides on the self-edit because the policy may choose it. The defaults are SEAL's
+    (docs/seal.md 1.3). This is its one declaration: the config's `inner` and `outer.recipe` are such recipes.
 
-    `alpha` scales the adapter by alpha / rank. `batch_size` counts examples per optimizer step.
-    `targets` names the linear layers that carry an adapter; empty means every linear layer but the head.
-    The learning rate rises over the share `warmup` of the steps, then follows `schedule` (linear and cosine end at 0).
-    `clip` is the largest gradient norm, 0 for no limit. The defaults are SEAL's (spec 1.3).
+    `alpha` scales the adapter by alpha / rank. The learning rate rises over the share `warmup` of the steps, then
+    follows `schedule`; linear and cosine end at 0.
 
-    `padding` "seal" trains as SEAL's code does: every row is filled up with end-of-text, which is learned like text
-    (spec 1.3). It costs up to forty times as much, and teaches mostly to stop.
+    `padding` "seal" trains as SEAL's code does: every row is filled up with end-of-text, which is learned like text. It
+    costs up to forty times as much, and teaches mostly to stop.
 
-    `method` "full" trains all weights of the model instead of an adapter, one job at a time; rank, alpha, targets,
-    top_layers and dropout, which are an adapter's, have no meaning then.
+    `method` "full" trains all weights of the model instead of an adapter, one job at a time; rank and alpha have no
+    meaning then.
 
-    With weights that are advantages: `ratio_clip` bounds how far the probability of a token may move from what it was
-    under the parent, `kl` is the weight of the divergence from the base (GRPO, arXiv 2402.03300). 0 is off.
+    With weights that are advantages `ratio_clip` bounds how far the probability of a token may move from what it was
+    under the parent, and `kl` is the weight of the divergence from the base (GRPO, arXiv 2402.03300).
 
-    Of an adapter whose parent is worn beside the weights: `orthogonal` keeps the rows of A orthogonal to the parent's
-    (O-LoRA, arXiv 2310.14152). `ewc` goes on training the parent's adapter instead of a new one, and holds its numbers
-    by so much times their importance, which the adapter carries along (online EWC, arXiv 1612.00796).
-
-    `mixed` deals rows of all lengths to every step; otherwise a step holds rows of like length, which is less padding.
-
-    Options that change the recipe's cost: `pack` takes all examples in one step per epoch, `top_layers` adapts only the
-    upper half of the layers, `early_stop` ends training after an epoch with a mean loss below it (0: never).
+    Raises ValueError for a full recipe that shapes an adapter: targets, top_layers or dropout.
     """
 
-    rank: int = 32
-    alpha: float = 64.0
-    epochs: int = 10
-    learning_rate: float = 1e-3
-    batch_size: int = 1
-    targets: tuple[str, ...] = ()
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
-    warmup: float = 0.0
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    dropout: float = 0.0
-    pack: bool = False
-    top_layers: bool = False
-    early_stop: float = 0.0
-    padding: Literal["none", "seal"] = "none"
-    ratio_clip: float = 0.0
-    kl: float = 0.0
-    method: Literal["lora", "full"] = "lora"
-    orthogonal: bool = False
-    ewc: float = 0.0
-    mixed: bool = False
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012  # for the config and the store
+
+    rank: Annotated[int, Ge(1)] = 32
+    alpha: Annotated[float, Gt(0)] = 64.0
+    epochs: Annotated[int, Ge(1)] = 10
+    learning_rate: Annotated[float, Gt(0)] = 1e-3
+    batch_size: Annotated[int, Ge(1), "examples per optimizer step"] = 1
+    targets: Annotated[tuple[str, ...], "layers with an adapter, by name; empty: every linear one but the head"] = ()
+    schedule: Annotated[Literal["linear", "cosine", "constant"], "of the learning rate"] = "linear"
+    warmup: Annotated[float, Ge(0), Lt(1), "share of the steps in which the learning rate rises"] = 0.0
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    clip: Annotated[float, Ge(0), "largest gradient norm; 0: no limit"] = 1.0
+    dropout: Annotated[float, Ge(0), Lt(1), "of an adapter's input"] = 0.0
+    pack: Annotated[bool, "all examples in one step per epoch"] = False
+    top_layers: Annotated[bool, "adapters on the upper half of the layers only: cheaper"] = False
+    early_stop: Annotated[float, Ge(0), "stop after an epoch with a mean loss below this; 0: never"] = 0.0
+    padding: Annotated[
+        Literal["none", "seal"],
+        "seal: every text is filled up with end-of-text, which is learned too, as SEAL's code does",
+    ] = "none"
+    ratio_clip: Annotated[
+        float, Ge(0), Lt(1), "how far a token's probability may move from the parent's (GRPO: 0.2); 0: off"
+    ] = 0.0
+    kl: Annotated[float, Ge(0), "weight of the divergence from the base (GRPO: 0.04); 0: off"] = 0.0
+    method: Annotated[
+        Literal["lora", "full"], "full: all weights of the model instead of an adapter, one update at a time"
+    ] = "lora"
+    shuffle_lengths: Annotated[bool, "rows of all lengths in every step, not of like length (more padding)"] = False
+
+    def __post_init__(self) -> None:
+        if self.method == "full" and (self.targets or self.top_layers or self.dropout):
+            raise ValueError(
+                "method full trains all weights, and targets, top_layers and dropout shape an adapter; leave them out, "
+                "or set method to lora"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,18 +150,35 @@ BASE = Update("base")
 
 
 @dataclass(frozen=True, slots=True)
+class Likelihood:
+    """The log-probability of a text's `tokens`, summed, in nats.
+
+    Likelihood(nats=-4.2, tokens=3).per_token -> -1.4
+    """
+
+    nats: float
+    tokens: int
+
+    @property
+    def per_token(self) -> float:
+        return self.nats / self.tokens
+
+
+Value = float | Failure
+"""Something that was measured, or why it could not be. A Failure is never added up."""
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """Answers and grades for one task's questions, in order. Ungraded is a Failure, never a 0.
 
-    Where they were asked for: `likelihoods`, the log-likelihood of each right answer (nats per token), and `control`,
-    that of texts that have nothing to do with the task; `earlier`, the grades on tasks that were learned before it.
+    `measurements` hold what else was asked for, by its name in `loops.examine.MEASUREMENTS`: the likelihood of the
+    right answers, that of texts that have nothing to do with the task, the grades on tasks that were learned before.
     """
 
     answers: tuple[str | Failure, ...]
-    grades: tuple[float | Failure, ...]
-    likelihoods: tuple[float | Failure, ...] = ()
-    control: tuple[float | Failure, ...] = ()
-    earlier: tuple[float | Failure, ...] = ()
+    grades: tuple[Value, ...]
+    measurements: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
 
     @property
     def value(self) -> float | None:
@@ -161,9 +187,9 @@ class Score:
         return sum(grades) / len(grades) if grades and len(grades) == len(self.grades) else None
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether everything that was asked of it was measured."""
-        measured = (*self.grades, *self.likelihoods, *self.control, *self.earlier)
+        measured = [*self.grades, *(value for values in self.measurements.values() for value in values)]
         return bool(self.grades) and not any(isinstance(value, Failure) for value in measured)
 
     @property
@@ -203,7 +229,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class LikelihoodRequest:
-    """Ask how likely `update` finds `target` after `prompt`. An empty prompt reads a plain text."""
+    """Ask how likely `update` finds `target` after `prompt`. With an empty prompt the target is a plain text."""
 
     update: Update
     prompt: str
@@ -212,12 +238,22 @@ class LikelihoodRequest:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Train one adapter, starting from `parent`."""
+    """Train one adapter, starting from `parent`.
+
+    Two ways to hold it to an attached parent: `orthogonal` keeps the rows of A orthogonal to the parent's (O-LoRA, arXiv
+    2310.14152). `ewc` goes on training the parent's adapter instead of a new one, and holds its parameters by so much
+    times their importance, which the adapter carries along (online EWC, arXiv 1612.00796); 0 is off.
+    """
 
     parent: Update
     examples: tuple[Example, ...]
     recipe: Recipe
     seed: int
+    orthogonal: bool = False
+    ewc: float = 0.0
+
+
+# Streams of edits
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +270,7 @@ class StreamStep:
 
 @dataclass(frozen=True, slots=True)
 class PendingStep:
-    """The next edit of a stream: the model it began from, the steps so far, the new one, and the job to teach it."""
+    """The next step of a stream before it is trained: the model the stream began from, its steps so far, and the job."""
 
     stream: int
     start: Update
@@ -243,11 +279,46 @@ class PendingStep:
     job: Job
 
     @property
-    def now(self) -> Update:
-        """The stream's model before this edit."""
+    def current(self) -> Update:
+        """The stream's model before this step."""
         return model_of(self.start, self.past)
 
 
 def model_of(start: Update, past: tuple[StreamStep, ...]) -> Update:
     """What a stream's model is after these steps: its last update that stood."""
     return next((step.trial.update for step in reversed(past) if step.trial.update), start)
+
+
+@dataclass(frozen=True, slots=True)
+class DraftedQuestions:
+    """The questions that a model wrote about a task and that passed the sieve; perhaps none."""
+
+    task_id: str
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The score of a stream's model on one task. `place` is that of the task in its stream, or in its control group."""
+
+    stream: int
+    place: int
+    task_id: str
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What the start model said, sampled, after the first words of a neutral text."""
+
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How likely a stream's model finds the neutral texts, and what the start model said: one value per text."""
+
+    stream: int
+    texts: tuple[Likelihood | Failure, ...]
+    continuations: tuple[Likelihood | Failure, ...]
