@@ -1,3 +1,3 @@
 """selfedit: a language model teaches itself new documents, and an outer loop teaches it to teach itself better."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

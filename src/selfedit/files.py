@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
+from typing import Any
 
 from selfedit.errors import InputError
 
@@ -21,10 +24,28 @@ def read_text(path: Path) -> str:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises InputError with the line where it is none."""
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is not JSON: {error.msg} in line {error.lineno}") from None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write the file whole or not at all. Raises OSError."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, the same bytes on every system. Raises InputError where it cannot be written.
 
-    Not covered: a kill while it writes leaves part of a file; runs have their own way of writing (store.py).
+    Not covered: a kill while it writes leaves part of a file; `write_whole` does not.
     """
     try:
         path.write_text(text, encoding="utf-8", newline="")

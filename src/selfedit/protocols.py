@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from selfedit.types import (
     Failure,
@@ -26,13 +26,14 @@ from selfedit.types import (
     Value,
 )
 
+NounT = TypeVar("NounT")
+
 
 class Domain(Protocol):
     """How a self-edit is asked for and read, and how a task is examined.
 
-    Beside these methods the class has, for the table `DOMAINS`: `Options`, the keys that it reads of the config's table
-    `domain`; `defaults`, what it puts under the rest of the config; `from_config(options, recipe, seed)`;
-    `read(path, options)`, the tasks in a file; and `words`, what its report calls things (`results.Words`).
+    The class behind it has more, for the table `DOMAINS` (`domains.DomainType`): its own config keys, what it puts
+    under the others, a reader of files, and what its results call things.
     """
 
     def prompt(self, task: Task, member: int = 0) -> str:
@@ -73,6 +74,10 @@ class Domain(Protocol):
 
     def question_prompt(self, task: Task) -> str:
         """Asks a model to write an exam about the task. Not asked where there are `own_exams`."""
+        ...
+
+    def parse_questions(self, text: str) -> list[Question]:
+        """What a model wrote when it was asked that."""
         ...
 
     @property
@@ -205,6 +210,15 @@ FLOOR = -1.0
 
 Credit = Callable[[Sequence[float]], list[float]]
 """The rewards of one task's trials -> one training weight each."""
+
+
+class Remember(Protocol):
+    """Keeps what was computed, so that a run resumes."""
+
+    def __call__(self, stage: str, step: int, compute: Callable[[], list[NounT]], noun: type[NounT]) -> list[NounT]:
+        """What is stored under this step of this stage, each item a `noun`; otherwise what `compute` gives, stored."""
+        ...
+
 
 Progress = Callable[[str, int, int, str], None]
 """Called with (what is going on, done, total, a note such as the loss)."""

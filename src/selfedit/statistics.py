@@ -10,6 +10,10 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
+
+from selfedit.errors import EngineError
+from selfedit.types import Failure, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,25 @@ class Interval:
     def fields(self) -> dict[str, float]:
         """As tables have it, without the count."""
         return {"mean": self.mean, "low": self.low, "high": self.high}
+
+
+def mean_or_failure(values: Sequence[Value]) -> Value:
+    """The mean, or the first Failure among the values: what was not measured is never averaged away.
+
+    Raises ValueError where there is no value.
+    """
+    failed = [value for value in values if isinstance(value, Failure)]
+    return failed[0] if failed else fmean(value for value in values if not isinstance(value, Failure))
+
+
+def required_mean(values: Sequence[Value], without: str) -> float:
+    """The mean of values that nothing goes on without. Raises EngineError that begins with `without` for a Failure, and
+    where there is no value.
+    """
+    mean = mean_or_failure(values) if values else Failure("system", "nothing was measured")
+    if isinstance(mean, Failure):
+        raise EngineError(f"{without}: {mean.message}")
+    return mean
 
 
 def mean_interval(values: Sequence[float]) -> Interval:

@@ -1,14 +1,16 @@
 """A run is a directory you can read, resume and re-run.
 
-    config.json      the resolved config, written once, never edited
-    trials.sqlite    one row per trial, a wave per transaction: the source of truth
+    config.json      version, kind and command of the run, and its resolved config
+    tasks.json       what it learns and is examined on
+    trials.sqlite    one row per trial (or other noun), a batch per transaction: the source of truth
     metrics.jsonl    one line per stage, written anew from the trials
     updates/<id>/    PEFT adapters, each written whole or not at all
-    summary.json     the score table
+    summary.json     the results
     report.html      what people look at
     lock             held by the process that is working on the run
 
-A run resumes only under the config that started it, and in one process at a time.
+A run resumes only under the config that started it, and in one process at a time. Other files belong to the workflow
+that writes them.
 """
 
 from __future__ import annotations
@@ -22,21 +24,31 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from selfedit import __version__
 from selfedit.errors import InputError, Refused
+from selfedit.files import write_whole
+from selfedit.protocols import NounT
 from selfedit.statistics import Reliability, reliability
-from selfedit.types import Example, Failure, Recipe, Score, SelfEdit, Trial, Update
+from selfedit.types import Continuation, DraftedQuestions, Drift, Observation, Trial
 
 _SCHEMA = """
-create table if not exists waves (stage text, wave integer, seconds real, primary key (stage, wave));
-create table if not exists trials (
-    stage text, wave integer, position integer, task_id text, reward real, failure text, trial text,
-    primary key (stage, wave, position)
+create table if not exists batches (stage text, step integer, seconds real, primary key (stage, step));
+create table if not exists items (
+    stage text, step integer, position integer, noun text, task_id text, reward real, failure text, item text,
+    primary key (stage, step, position)
 );
 """
 
+NOUNS: dict[str, type[Any]] = {
+    noun.__name__: noun for noun in (Trial, Observation, DraftedQuestions, Continuation, Drift)
+}
+"""What can be stored: frozen nouns that survive a round trip through JSON."""
 
 _BEFORE_CONFIG = {"lock", "config.json.partial"}
 """What a run that was killed as it began may have left in its folder."""
@@ -44,10 +56,16 @@ _BEFORE_CONFIG = {"lock", "config.json.partial"}
 
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
+    """What was computed in one step of a stage, and the seconds it took. `trials` are those of its items."""
+
     stage: str
-    number: int
+    step: int
     seconds: float
-    trials: list[Trial]
+    items: list[Any]
+
+    @property
+    def trials(self) -> list[Trial]:
+        return [item for item in self.items if isinstance(item, Trial)]
 
 
 class Run:
@@ -64,7 +82,7 @@ class Run:
     @classmethod
     def create(cls, path: Path, config: dict[str, Any]) -> Run:
         """Start a run, or go on with one that has the same config. Raises Refused where the config differs."""
-        config = json.loads(json.dumps(config))  # as it will be read back: a tuple becomes a list
+        config = json.loads(json.dumps({"version": __version__, **config}))  # as it is read: a tuple becomes a list
         saved = path / "config.json"
         with _disk(path):
             if saved.exists():
@@ -74,7 +92,7 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
             lock = _take_lock(path)
             if not saved.exists():
-                write_whole(saved, json.dumps(config, indent=2, sort_keys=True) + "\n")
+                write_whole(saved, _config_text(config))
         return cls(path, config, lock)
 
     @classmethod
@@ -89,51 +107,69 @@ class Run:
         with _disk(path):
             return cls(path, config, _take_lock(path))
 
-    def remember(self, stage: str, wave: int, compute: Callable[[], list[Trial]]) -> list[Trial]:
-        """The trials of a wave: from the database, or computed now and written in one transaction."""
-        stored = self._trials(stage, wave)
+    @property
+    def kind(self) -> str:
+        """Which workflow it is a run of."""
+        return str(self.config.get("kind", ""))
+
+    def become(self, kind: str) -> None:
+        """From now on a run of another workflow: one that learned its documents in one go goes on as a stream."""
+        if kind != self.kind:
+            self.config = {**self.config, "kind": kind}
+            self.write_text("config.json", _config_text(self.config))
+
+    def remember(self, stage: str, step: int, compute: Callable[[], list[NounT]], noun: type[NounT]) -> list[NounT]:
+        """The items of a batch, each a `noun`: from the database, or computed now and written in one transaction."""
+        stored = self._items(stage, step)
         if stored is not None:
             return stored
         began = time.monotonic()
-        trials = compute()
+        items = compute()
         rows = [
-            (stage, wave, position, t.edit.task_id, t.reward, t.failure and t.failure.message, dump(t))
-            for position, t in enumerate(trials)
+            (stage, step, position, noun.__name__, _task_id(item), _reward(item), _failure(item), dump(item))
+            for position, item in enumerate(items)
         ]
         with _disk(self.path), self._database:
-            self._database.executemany("insert into trials values (?, ?, ?, ?, ?, ?, ?)", rows)
-            self._database.execute("insert into waves values (?, ?, ?)", (stage, wave, time.monotonic() - began))
-        return trials
+            self._database.executemany("insert into items values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._database.execute("insert into batches values (?, ?, ?)", (stage, step, time.monotonic() - began))
+        return items
 
-    def _trials(self, stage: str, wave: int) -> list[Trial] | None:
-        query = "select trial from trials where stage = ? and wave = ? order by position"
+    def _items(self, stage: str, step: int) -> list[Any] | None:
+        query = "select noun, item from items where stage = ? and step = ? order by position"
         with _disk(self.path):
-            known = self._database.execute("select 1 from waves where stage = ? and wave = ?", (stage, wave)).fetchone()
-            rows = self._database.execute(query, (stage, wave)).fetchall()
-        return [parse(text) for (text,) in rows] if known else None
+            known = self._database.execute(
+                "select 1 from batches where stage = ? and step = ?", (stage, step)
+            ).fetchone()
+            rows = self._database.execute(query, (stage, step)).fetchall()
+        return [parse(text, NOUNS[noun]) for noun, text in rows] if known else None
 
     def cut(self, stages: Collection[str], first: int, last: int | None = None) -> None:
-        """Forget the waves `first` to `last` of these stages (None: to the end); later ones move up, all or none."""
+        """Forget the steps `first` to `last` of these stages (None: to the end); later ones move up, all or none."""
         for_stages = f"stage in ({', '.join('?' * len(stages))})"
         end = 2**31 if last is None else last
         with _disk(self.path), self._database:
-            for table in ("trials", "waves"):
-                where = f"delete from {table} where {for_stages} and wave between ? and ?"
+            for table in ("items", "batches"):
+                where = f"delete from {table} where {for_stages} and step between ? and ?"
                 self._database.execute(where, (*stages, first, end))
-                later = f"update {table} set wave = wave - ? where {for_stages} and wave > ?"
+                later = f"update {table} set step = step - ? where {for_stages} and step > ?"
                 self._database.execute(later, (end - first + 1, *stages, end))
 
-    def waves(self) -> list[StoredBatch]:
+    def batches(self) -> list[StoredBatch]:
         """Everything that was tried so far, in the order in which it was."""
         with _disk(self.path):
-            rows = self._database.execute("select stage, wave, seconds from waves order by rowid").fetchall()
-        return [
-            StoredBatch(stage, number, seconds, self._trials(stage, number) or []) for stage, number, seconds in rows
-        ]
+            rows = self._database.execute("select stage, step, seconds from batches order by rowid").fetchall()
+        return [StoredBatch(stage, step, seconds, self._items(stage, step) or []) for stage, step, seconds in rows]
+
+    def by_stage(self) -> dict[str, dict[int, list[Any]]]:
+        """The same by stage and step, without the times."""
+        stages: dict[str, dict[int, list[Any]]] = {}
+        for batch in self.batches():
+            stages.setdefault(batch.stage, {})[batch.step] = batch.items
+        return stages
 
     def seconds(self) -> dict[str, float]:
-        """What each stage took, rounded to a tenth of a second; a wave that was resumed counts once."""
-        query = "select stage, round(sum(seconds), 1) from waves group by stage"
+        """What each stage took, rounded to a tenth of a second; a batch that was resumed counts once."""
+        query = "select stage, round(sum(seconds), 1) from batches group by stage"
         return dict(self._database.execute(query).fetchall())
 
     def write_json(self, name: str, value: object) -> None:
@@ -146,9 +182,9 @@ class Run:
     def metrics(self) -> list[dict[str, Any]]:
         """One row per stage: trials, mean reward, failures by blame, trained tokens, seconds."""
         stages: dict[str, list[StoredBatch]] = {}
-        for wave in self.waves():
-            stages.setdefault(wave.stage, []).append(wave)
-        return [{"stage": stage, **_metrics(waves)} for stage, waves in stages.items()]
+        for batch in self.batches():
+            stages.setdefault(batch.stage, []).append(batch)
+        return [{"stage": stage, **_metrics(batches)} for stage, batches in stages.items()]
 
     def write_metrics(self) -> None:
         self.write_text("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.metrics()))
@@ -166,18 +202,18 @@ class Run:
         self.close()
 
 
-def _metrics(waves: list[StoredBatch]) -> dict[str, Any]:
-    trials = [trial for wave in waves for trial in wave.trials]
+def _metrics(batches: list[StoredBatch]) -> dict[str, Any]:
+    trials = [trial for batch in batches for trial in batch.trials]
     rewards = [trial.reward for trial in trials if trial.reward is not None]
     blames = [trial.failure.blame for trial in trials if trial.failure]
     return {
-        "trials": len(trials),
+        "trials": sum(len(batch.items) for batch in batches),
         "mean_reward": sum(rewards) / len(rewards) if rewards else None,
         "reliability": asdict(found) if (found := reward_reliability(trials)) else None,
         "policy_failures": blames.count("policy"),
         "system_failures": blames.count("system"),
         "trained_tokens": sum(trial.update.tokens for trial in trials if trial.update),
-        "seconds": round(sum(wave.seconds for wave in waves), 3),
+        "seconds": round(sum(batch.seconds for batch in batches), 3),
     }
 
 
@@ -208,6 +244,12 @@ def _read_config(path: Path) -> dict[str, Any]:
     config = read_json(saved)
     if not isinstance(config, dict):
         raise InputError(f"{saved} is damaged: it holds no table of settings; restore it, or choose another folder")
+    made_by = str(config.get("version", "0.1"))
+    if made_by.split(".")[:2] != __version__.split(".")[:2]:
+        raise InputError(
+            f"{path} is a run of selfedit {made_by}, and this is {__version__}: open it with that version, or start it "
+            "again; its adapters work as they are, by the folders in updates/"
+        )
     return config
 
 
@@ -237,16 +279,6 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield prefix + key, value
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write the file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-
-
 @contextmanager
 def _disk(path: Path) -> Iterator[None]:
     """What the disk refuses is the user's to mend, and nothing that was stored before is touched by it."""
@@ -262,30 +294,32 @@ def _disk(path: Path) -> Iterator[None]:
         raise InputError(f"{path}/trials.sqlite is damaged: {error}; start again in another folder") from error
 
 
-def dump(trial: Trial) -> str:
-    return json.dumps(asdict(trial), separators=(",", ":"))
+def _config_text(config: Mapping[str, Any]) -> str:
+    return json.dumps(config, indent=2, sort_keys=True) + "\n"
 
 
-def parse(text: str) -> Trial:
+def dump(item: Any) -> str:
+    return json.dumps(asdict(item), separators=(",", ":"))
+
+
+def parse(text: str, noun: type[NounT]) -> NounT:
     """The inverse of `dump`."""
-    row = json.loads(text)
-    edit = row["edit"]
-    examples = tuple(Example(**example) for example in edit["examples"])
-    recipe = Recipe(**{**edit["recipe"], "targets": tuple(edit["recipe"]["targets"])})
-    return Trial(
-        edit=SelfEdit(**{**edit, "examples": examples, "recipe": recipe}),
-        update=Update(**row["update"]) if row["update"] else None,
-        before=_score(row["before"]),
-        after=_score(row["after"]),
-        reward=row["reward"],
-        failure=Failure(**row["failure"]) if row["failure"] else None,
-        member=row["member"],
-        repeat=row["repeat"],
-    )
+    item: NounT = _adapter(noun).validate_python(json.loads(text))  # type: ignore[arg-type]  # a class is hashable
+    return item
 
 
-def _score(row: dict[str, Any] | None) -> Score | None:
-    def item(value: Any) -> Any:
-        return Failure(**value) if isinstance(value, dict) else value
+@cache
+def _adapter(noun: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(noun)
 
-    return Score(**{name: tuple(map(item, values)) for name, values in row.items()}) if row else None
+
+def _task_id(item: Any) -> str | None:
+    return item.edit.task_id if isinstance(item, Trial) else getattr(item, "task_id", None)
+
+
+def _reward(item: Any) -> float | None:
+    return item.reward if isinstance(item, Trial) else None
+
+
+def _failure(item: Any) -> str | None:
+    return item.failure.message if isinstance(item, Trial) and item.failure else None

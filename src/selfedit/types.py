@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +225,19 @@ class Request:
     temperature: float = 0.0
     top_p: float = 1.0
     max_new_tokens: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How a text is sampled; at temperature 0 the likeliest token is taken. SEAL's values (docs/seal.md 1.2) but for the
+    length, which is this project's. The one declaration of these keys: the config's `outer.sampling` is such a value.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
+
+    temperature: Annotated[float, Ge(0)] = 1.0
+    top_p: Annotated[float, Gt(0), Le(1)] = 0.95
+    max_new_tokens: Annotated[int, Ge(1)] = 512
 
 
 @dataclass(frozen=True, slots=True)

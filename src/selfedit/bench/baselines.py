@@ -26,7 +26,7 @@ Batch = dict[str, Tensor]
 
 def seal(setting: Setting, edits: Sequence[BenchEdit]) -> ArmRun:
     """SEAL's recipe: rows padded to the whole context with the padding in the loss, the adapter sent through a file,
-    and one question at a time (spec 1.3)."""
+    and one question at a time (docs/seal.md 1.3)."""
     (edit,) = edits
     with tempfile.TemporaryDirectory() as folder, timed(setting.device) as both:
         with _wearing(setting) as model:

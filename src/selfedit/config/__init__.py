@@ -1,31 +1,19 @@
-"""The config tree: what a run depends on."""
+"""The config: what a run depends on (`tree`), how it is read (`load`), and how it is written out (`toml`)."""
 
-from selfedit.config.tree import (
-    ArcConfig,
-    Config,
-    ContinualConfig,
-    EndpointConfig,
-    ModelConfig,
-    OuterConfig,
-    WritingConfig,
-    load_config,
-    lookup,
-    merge,
-    read_toml,
-    resolve,
-)
+from selfedit.config.load import config_tree, load_config, merge, read_toml, resolve, validated
+from selfedit.config.tree import Config, ContinualConfig, EndpointConfig, ModelConfig, OuterConfig, Section
 
 __all__ = [
-    "ArcConfig",
     "Config",
     "ContinualConfig",
     "EndpointConfig",
     "ModelConfig",
     "OuterConfig",
-    "WritingConfig",
+    "Section",
+    "config_tree",
     "load_config",
-    "lookup",
     "merge",
     "read_toml",
     "resolve",
+    "validated",
 ]

@@ -3,30 +3,51 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel
 
-from selfedit.config.tree import Config
+from selfedit.config.tree import Config, DomainConfig
 
 
-def to_toml(config: Config) -> str:
-    """The config as commented TOML, every key with its default: what `selfedit init` writes."""
-    return "\n".join(_toml_lines(config, ())) + "\n"
+def to_toml(config: Config, options: BaseModel) -> str:
+    """The config as commented TOML, every key with its default: what `selfedit init` writes.
+
+    `options` are those of the config's domain, which stand in its table `domain`.
+    """
+    return "\n".join(_lines(config, (), options)) + "\n"
 
 
-def _toml_lines(table: BaseModel, path: tuple[str, ...]) -> list[str]:
-    lines = [f"\n[{'.'.join(path)}]"] if path else []
-    fields = type(table).model_fields
-    nested = [name for name in fields if isinstance(getattr(table, name), BaseModel)]
-    for name in [name for name in fields if name not in nested]:
-        comment = f"  # {fields[name].description}" if fields[name].description else ""
-        value = getattr(table, name)
-        lines.append(f"{name} = {_toml_value(value)}{comment}")
-    for name in nested:
-        lines += _toml_lines(getattr(table, name), (*path, name))
-    return lines
+def _lines(table: Any, path: tuple[str, ...], options: BaseModel) -> Iterator[str]:
+    if path:
+        yield f"\n[{'.'.join(path)}]"
+    rows = [*_rows(table), *(_rows(options) if isinstance(table, DomainConfig) else ())]
+    tables = [(name, value) for name, value, _ in rows if _is_table(value)]
+    for name, value, about in rows:
+        if not _is_table(value):
+            yield f"{name} = {_value(value)}" + (f"  # {about}" if about else "")
+    for name, value in tables:
+        yield from _lines(value, (*path, name), options)
 
 
-def _toml_value(value: object) -> str:
+def _is_table(value: object) -> bool:
+    return isinstance(value, BaseModel) or is_dataclass(value)
+
+
+def _rows(table: Any) -> Iterator[tuple[str, Any, str]]:
+    """(key, value, what it is): a section keeps that in its fields, a noun in the `Annotated` of its own."""
+    if isinstance(table, BaseModel):
+        for name, field in type(table).model_fields.items():
+            yield name, getattr(table, name), field.description or ""
+        return
+    hints: Mapping[str, Any] = get_type_hints(type(table), include_extras=True)
+    for field in fields(table):
+        about = [part for part in getattr(hints[field.name], "__metadata__", ()) if isinstance(part, str)]
+        yield field.name, getattr(table, field.name), "".join(about)
+
+
+def _value(value: object) -> str:
     """JSON, which is TOML as well but for two things: TOML knows no surrogate pairs, and DEL must be escaped."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 
-from selfedit.continual.methods.bank import as_asked
-from selfedit.continual.methods.chain import MethodChain
-from selfedit.loops.inner import Examiner, derive_seed
-from selfedit.loops.outer import Remember
-from selfedit.types import Example, LikelihoodRequest, Request, Score, SelfEdit, StreamStep, Task, Trial, Update
+from selfedit.continual.routers import as_asked
+from selfedit.loops.examine import Exam, Examiner, score
+from selfedit.protocols import Remember, Router
+from selfedit.seeds import derive_seed
+from selfedit.types import Continuation, Drift, LikelihoodRequest, Observation, Request, Score, StreamStep, Task, Update
 
-OPENING, CONTINUED = 8, 32
+OPENING_WORDS, CONTINUATION_TOKENS = 8, 32
 """Words of a neutral text that the start model goes on from, and tokens that it adds: what the KL is estimated on."""
 
 READING = "reading"
 """The group of control tasks that show whether a model can still read."""
 
 Pasts = Sequence[tuple[StreamStep, ...]]
-Row = tuple[int, int, Task]
+Placed = tuple[int, int, Task]
 """Stream, place of the task in it, task."""
 
 
@@ -40,7 +41,7 @@ class EvalPlan:
         done = number + 1
         return not self.doubling or done == length or done & number == 0
 
-    def of_stream(self, group: str, stream: int) -> list[Row]:
+    def of_stream(self, group: str, stream: int) -> list[Placed]:
         """The control tasks that a stream answers: others than its neighbour's, until they run out."""
         tasks = self.control[group]
         places = [(stream * self.share + offset) % len(tasks) for offset in range(min(self.share, len(tasks)))]
@@ -49,14 +50,11 @@ class EvalPlan:
 
 @dataclass(frozen=True)
 class StreamEvaluator:
-    """Examines streams, and remembers what came of it by stage: `before`, `seen`, `control/…`, `neutral`.
-
-    In a trial of these stages `member` is the stream and `repeat` the place of the task.
-    """
+    """Examines streams, and remembers what came of it by stage: `before`, `seen`, `control/…`, `neutral`."""
 
     examiner: Examiner
-    keeper: MethodChain
-    watch: EvalPlan
+    router: Router
+    plan: EvalPlan
     start: Update
     remember: Remember
 
@@ -65,107 +63,85 @@ class StreamEvaluator:
         nothing: Pasts = [()] * max(1, len(streams))
         for place in range(max(map(len, streams))):
             rows = [(stream, place, tasks[place]) for stream, tasks in enumerate(streams) if place < len(tasks)]
-            self.remember("before", place, lambda rows=rows: self._exam(rows, nothing))  # type: ignore[misc]
-        for group, tasks in self.watch.control.items():
-            all_of_it = [(0, place, task) for place, task in enumerate(tasks)]
-            self.remember(f"before/{group}", 0, lambda g=group, rows=all_of_it: self._exam(rows, nothing, g))  # type: ignore[misc]
-        if self.watch.neutral:
-            self.remember("before/neutral", 0, self._said_before)
+            self.remember("before", place, partial(self._observe, rows, nothing), Observation)
+        for group, tasks in self.plan.control.items():
+            rows = [(0, place, task) for place, task in enumerate(tasks)]
+            self.remember(f"before/{group}", 0, partial(self._observe, rows, nothing, group), Observation)
+        if self.plan.neutral:
+            said = self.remember("before/continuations", 0, self._continue, Continuation)
+            self.remember("before/neutral", 0, partial(self._drift, [0], nothing, said), Drift)
 
     def after(
         self, number: int, length: int, live: Sequence[int], streams: Sequence[Sequence[Task]], pasts: Pasts
     ) -> None:
         """The streams' models on what is due after this step."""
-        due = self.watch.is_due(number, length)
+        due = self.plan.is_due(number, length)
         rows = [
             (stream, place, task)
             for stream in live
             for place, task in enumerate(streams[stream][: number + 1])
             if due or place == number
         ]
-        self.remember("seen", number, lambda: self._exam(rows, pasts))
-        for group in self.watch.control if due else ():
-            of_group = [row for stream in live for row in self.watch.of_stream(group, stream)]
-            self.remember(f"control/{group}", number, lambda g=group, rows=of_group: self._exam(rows, pasts, g))  # type: ignore[misc]
-        if due and self.watch.neutral:
-            self.remember("neutral", number, lambda: self._said(live, pasts))
+        self.remember("seen", number, partial(self._observe, rows, pasts), Observation)
+        for group in self.plan.control if due else ():
+            of_group = [row for stream in live for row in self.plan.of_stream(group, stream)]
+            self.remember(f"control/{group}", number, partial(self._observe, of_group, pasts, group), Observation)
+        if due and self.plan.neutral:
+            said = self.remember("before/continuations", 0, self._continue, Continuation)
+            self.remember("neutral", number, partial(self._drift, live, pasts, said), Drift)
 
-    def _exam(self, rows: Sequence[Row], pasts: Pasts, group: str = "") -> list[Trial]:
-        """Every question is asked of the update that the keeper chooses for it."""
+    def _observe(self, rows: Sequence[Placed], pasts: Pasts, group: str = "") -> list[Observation]:
+        """Every question is asked of the update that the router chooses for it."""
         asked: dict[int, list[str]] = {}
         for stream, _, task in rows:
             asked.setdefault(stream, []).extend(as_asked(task, question) for question in task.questions)
-        chosen = {stream: iter(self._route(pasts[stream], texts)) for stream, texts in asked.items()}
+        chosen = {stream: iter(self.router.route(self.start, pasts[stream], own)) for stream, own in asked.items()}
         exams = [
-            (next(chosen[stream]), replace(task, questions=(question,)))
+            Exam(next(chosen[stream]), replace(task, questions=(question,)))
             for stream, _, task in rows
             for question in task.questions
         ]
-        scores = iter(self.examiner.score(exams, open_book=group == READING))
+        scores = iter(score(self.examiner, exams, open_book=group == READING))
         return [
-            Trial(
-                SelfEdit(task.id, ""),
-                after=_joined([next(scores) for _ in task.questions]),
-                member=stream,
-                repeat=place,
-            )
+            Observation(stream, place, task.id, _merged([next(scores) for _ in task.questions]))
             for stream, place, task in rows
         ]
 
-    def _route(self, past: tuple[StreamStep, ...], texts: Sequence[str]) -> list[Update]:
-        return self.keeper.route(self.start, past, texts)
-
-    def _said_before(self) -> list[Trial]:
-        """How likely the neutral texts are to the start model, and what it says itself after their first words."""
-        opened = [_opening(text) for text in self.watch.neutral]
-        requests = [Request(self.start, text, derive_seed("neutral", text), 1.0, 1.0, CONTINUED) for text in opened]
-        texts = self.examiner.engine.sample(requests)
-        said = [Example(o, f" {text}") for o, text in zip(opened, texts, strict=True) if isinstance(text, str) and text]
-        (score,) = self._likelihoods([[self.start] * len(opened)], [self.start], said)
-        return [Trial(SelfEdit("neutral", "", "", tuple(said)), after=score)]
-
-    def _said(self, live: Sequence[int], pasts: Pasts) -> list[Trial]:
-        """The same texts and continuations to every stream's model: bits per token, and the KL from the start model."""
-        (before,) = self.remember("before/neutral", 0, self._said_before)
-        models = [self._route(pasts[stream], self.watch.neutral) for stream in live]
-        writers = [self.keeper.held(self.start, pasts[stream])[0] for stream in live]
-        scores = self._likelihoods(models, writers, before.edit.examples)
-        return [
-            Trial(SelfEdit("neutral", ""), after=score, member=stream)
-            for stream, score in zip(live, scores, strict=True)
-        ]
-
-    def _likelihoods(
-        self, models: Sequence[Sequence[Update]], writers: Sequence[Update], said: Sequence[Example]
-    ) -> list[Score]:
-        """Of the neutral texts, each to the update that is asked about it, and of what the start model said to the one
-        that writes: a score for each stream.
-        """
-        readings = [
+    def _continue(self) -> list[Continuation]:
+        """What the start model says itself after the first words of the neutral texts."""
+        openings = [" ".join(text.split()[:OPENING_WORDS]) for text in self.plan.neutral]
+        seeds = [derive_seed("neutral", opening) for opening in openings]
+        texts = self.examiner.engine.sample(
             [
-                *(
-                    LikelihoodRequest(model, "", text)
-                    for model, text in zip(of_stream, self.watch.neutral, strict=True)
-                ),
-                *(LikelihoodRequest(writer, example.prompt, example.target) for example in said),
+                Request(self.start, o, seed, 1.0, 1.0, CONTINUATION_TOKENS)
+                for o, seed in zip(openings, seeds, strict=True)
             ]
-            for of_stream, writer in zip(models, writers, strict=True)
-        ]
-        values = iter(self.examiner.engine.likelihood([reading for own in readings for reading in own]))
+        )
+        said = zip(openings, texts, strict=True)
+        return [Continuation(opening, f" {text}") for opening, text in said if text and isinstance(text, str)]
+
+    def _drift(self, live: Sequence[int], pasts: Pasts, said: Sequence[Continuation]) -> list[Drift]:
+        """How likely the neutral texts are to the update that is asked about each, and what the start model said to the
+        one that writes.
+        """
+        requests = []
+        for stream in live:
+            models = self.router.route(self.start, pasts[stream], self.plan.neutral)
+            writer = self.router.active(self.start, pasts[stream])[0]
+            requests += [LikelihoodRequest(m, "", text) for m, text in zip(models, self.plan.neutral, strict=True)]
+            requests += [LikelihoodRequest(writer, one.prompt, one.text) for one in said]
+        found = iter(self.examiner.engine.likelihood(requests))
         return [
-            Score((), (), tuple(islice(values, len(self.watch.neutral))), tuple(islice(values, len(said))))
-            for _ in readings
+            Drift(stream, tuple(islice(found, len(self.plan.neutral))), tuple(islice(found, len(said))))
+            for stream in live
         ]
 
 
-def _opening(text: str) -> str:
-    return " ".join(text.split()[:OPENING])
-
-
-def _joined(scores: Sequence[Score]) -> Score:
+def _merged(scores: Sequence[Score]) -> Score:
     """The scores of single questions as one of all."""
+    names = scores[0].measurements if scores else ()
     return Score(
-        tuple(answer for score in scores for answer in score.answers),
-        tuple(grade for score in scores for grade in score.grades),
-        tuple(value for score in scores for value in score.likelihoods),
+        tuple(answer for one in scores for answer in one.answers),
+        tuple(grade for one in scores for grade in one.grades),
+        {name: tuple(value for one in scores for value in one.measurements[name]) for name in names},
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from selfedit.types import StreamStep, Task, Trial
+from selfedit.types import Observation, StreamStep, Task
 
 
 def remarks(
     streams: Sequence[Sequence[Task]],
     pasts: Sequence[tuple[StreamStep, ...]],
-    waves: Mapping[str, Mapping[int, Sequence[Trial]]],
+    seen: Mapping[int, Sequence[Observation]],
 ) -> list[str]:
     """Documents that came twice, contradict each other or cannot be asked about, and edits that did not stand."""
     said: list[str] = []
@@ -19,7 +19,7 @@ def remarks(
         said += _unasked(tasks)
         said += [
             f"Step {place + 1} changed the answer to {question!r}: {was!r} became {now!r}."
-            for place, question, was, now in changed_answers(number, tasks, waves)
+            for place, question, was, now in changed_answers(number, tasks, seen)
         ]
         said += _failed(past)
     return said
@@ -41,14 +41,14 @@ def _unasked(tasks: Sequence[Task]) -> list[str]:
 
 
 def changed_answers(
-    stream: int, tasks: Sequence[Task], waves: Mapping[str, Mapping[int, Sequence[Trial]]]
+    stream: int, tasks: Sequence[Task], seen: Mapping[int, Sequence[Observation]]
 ) -> list[tuple[int, str, str, str]]:
     """(place of a document, question about an earlier one of the same title, answer before it, answer after it)."""
     answers = {
-        (number, trial.repeat): trial.after.answers
-        for number, trials in waves.get("seen", {}).items()
-        for trial in trials
-        if trial.member == stream and trial.after
+        (number, observed.place): observed.score.answers
+        for number, observations in seen.items()
+        for observed in observations
+        if observed.stream == stream
     }
     return [
         (place, question.text, str(was), str(now))

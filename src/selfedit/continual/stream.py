@@ -1,38 +1,40 @@
-"""The loop over streams of tasks: write, train, let the keeper decide, and again; all streams side by side.
+"""The loop over streams of tasks: write, train, let the method decide, and again; all streams side by side.
 
-A step of all streams is written, trained and examined in one wave, so that many small models share every batch. What a
-step left is in the store and in `updates/<id>`: a run that was killed goes on with the step in flight.
+A step of all streams is written, trained and examined in one batch, so that many small models share every forward pass.
+What a step left is in the store and in `updates/<id>`: a run that was killed goes on with the step in flight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 
 from selfedit.continual.evaluate import EvalPlan, StreamEvaluator
-from selfedit.continual.methods.chain import MethodChain
-from selfedit.loops.inner import Examiner, derive_seed
-from selfedit.loops.outer import Remember, SamplingParams, read
+from selfedit.loops.examine import Examiner
+from selfedit.loops.inner import merge_edits
+from selfedit.loops.outer import parse_edit
 from selfedit.loops.questions import draft, sieve
-from selfedit.protocols import Engine, Progress, silent
+from selfedit.protocols import ContinualMethod, Engine, NounT, Progress, Remember, Router, silent
+from selfedit.seeds import derive_seed
 from selfedit.types import (
-    Example,
+    DraftedQuestions,
     Failure,
     Job,
     PendingStep,
     Question,
-    Recipe,
     Request,
-    SelfEdit,
+    SamplingParams,
     StreamStep,
     Task,
     Trial,
     Update,
+    model_of,
 )
 
-Cut = Callable[[Task], list[Task]]
+Split = Callable[[Task], list[Task]]
 """A document -> the passages that it is read in: itself, if it fits the model's context."""
 
 
@@ -40,17 +42,17 @@ Cut = Callable[[Task], list[Task]]
 class StreamSettings:
     """How streams are learned. `keep_all` keeps the updates of every step, for rollback; else those in use.
 
-    `questions`, by task: those that the model wrote before; about other tasks it writes some where a keeper asks.
+    `questions`, by task: those that the model wrote before; about other tasks it writes some if the method needs any.
     """
 
-    keeper: MethodChain
+    method: ContinualMethod
+    router: Router
     examiner: Examiner
-    writing: SamplingParams
-    inner: Recipe
+    sampling: SamplingParams
     seed: int
-    watch: EvalPlan
+    plan: EvalPlan
     keep_all: bool = True
-    cut: Cut = lambda task: [task]
+    split: Split = lambda task: [task]
     questions: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)
     progress: Progress = silent
 
@@ -72,151 +74,124 @@ class Streams:
     past: list[tuple[StreamStep, ...]]
     loaded: dict[str, Update] = field(default_factory=dict)
 
-    def at(self, update: Update) -> Path:
-        """Where an update is kept."""
+    def path_of(self, update: Update) -> Path:
         return self.folder / update.id
 
 
-def run_streams(streams: Streams, how: StreamSettings, known: Remember) -> list[tuple[StreamStep, ...]]:
-    """Learn every stream from end to end; the steps of each. What `known` has needs neither work nor models."""
+def run_streams(streams: Streams, settings: StreamSettings, store: Remember) -> list[tuple[StreamStep, ...]]:
+    """Learn every stream from end to end; the steps of each. What is stored needs neither work nor models."""
 
-    def remember(stage: str, number: int, compute: Callable[[], list[Trial]]) -> list[Trial]:
-        def held() -> list[Trial]:
-            hold(streams, how)
+    def remember(stage: str, step: int, compute: Callable[[], list[NounT]], noun: type[NounT]) -> list[NounT]:
+        def with_models() -> list[NounT]:
+            load_active(streams, settings)
             return compute()
 
-        return known(stage, number, held)
+        return store(stage, step, with_models, noun)
 
-    watcher = StreamEvaluator(how.examiner, how.keeper, how.watch, streams.start, remember)
-    watcher.before(streams.tasks)
-    length = max(map(len, streams.tasks), default=0)
-    given = len(streams.past[0])
+    evaluator = StreamEvaluator(settings.examiner, settings.router, settings.plan, streams.start, remember)
+    evaluator.before(streams.tasks)
+    length, given = max(map(len, streams.tasks), default=0), len(streams.past[0])
     if given:
-        watcher.after(given - 1, length, range(len(streams.tasks)), streams.tasks, streams.past)
+        evaluator.after(given - 1, length, range(len(streams.tasks)), streams.tasks, streams.past)
     for number in range(given, length):
         live = [stream for stream, tasks in enumerate(streams.tasks) if number < len(tasks)]
-        how.progress("edits", number, length, "")
-        for stream, step in zip(live, take_step(streams, live, number, how, remember), strict=True):
+        settings.progress("edits", number, length, "")
+        for stream, step in zip(live, take_step(streams, live, number, settings, remember), strict=True):
             streams.past[stream] += (step,)
-        watcher.after(number, length, live, streams.tasks, streams.past)
-    how.progress("edits", length, length, "")
+        evaluator.after(number, length, live, streams.tasks, streams.past)
+    settings.progress("edits", length, length, "")
     return streams.past
 
 
 def take_step(
-    streams: Streams, live: Sequence[int], number: int, how: StreamSettings, remember: Remember
+    streams: Streams, live: Sequence[int], number: int, settings: StreamSettings, remember: Remember
 ) -> list[StreamStep]:
-    """One edit of every live stream: written, trained, settled and saved."""
+    """One edit of every live stream: written, asked about, trained, accepted and saved."""
     tasks = [replace(streams.tasks[stream][number], questions=()) for stream in live]
-    edits = remember("write", number, lambda: _write(streams, live, tasks, how))
-    asked = remember("ask", number, lambda: _ask(tasks, streams.start, how)) if how.keeper.asks else []
-    questions = [_questions(trial) for trial in asked] or [()] * len(live)
-    steps = [StreamStep(*row) for row in zip(tasks, edits, questions, strict=True)]
-    learned = remember("learn", number, lambda: _learn(streams, live, steps, how))
+    edits = remember("write", number, partial(_write, streams, live, tasks, settings), Trial)
+    drafted = [DraftedQuestions(task.id, ()) for task in tasks]
+    if settings.method.needs_questions:
+        drafted = remember("ask", number, partial(_draft, tasks, streams.start, settings), DraftedQuestions)
+    steps = [StreamStep(task, edit, own.questions) for task, edit, own in zip(tasks, edits, drafted, strict=True)]
+    learned = remember("learn", number, partial(_learn, streams, live, steps, settings), Trial)
     return [replace(step, trial=trial) for step, trial in zip(steps, learned, strict=True)]
 
 
-def _write(streams: Streams, live: Sequence[int], tasks: Sequence[Task], how: StreamSettings) -> list[Trial]:
+def _write(streams: Streams, live: Sequence[int], tasks: Sequence[Task], settings: StreamSettings) -> list[Trial]:
     """Each stream's model writes its own notes, on every passage of the document."""
-    domain, writing = how.examiner.domain, how.writing
-    asked = [
-        (how.keeper.held(streams.start, streams.past[stream])[0], stream, task, passage)
-        for stream, task in zip(live, tasks, strict=True)
-        for passage in how.cut(task)
-    ]
-    texts = how.engine.sample(
-        [
-            Request(
-                model,
-                domain.prompt(passage),
-                derive_seed(how.seed, "write", stream, passage.id),
-                writing.temperature,
-                writing.top_p,
-                writing.max_new_tokens,
-            )
-            for model, stream, _, passage in asked
-        ]
-    )
-    written = iter([read(passage, 0, text, domain) for (*_, passage), text in zip(asked, texts, strict=True)])
-    return [
-        replace(_joined(task, [next(written) for _ in how.cut(task)]), member=stream)
-        for stream, task in zip(live, tasks, strict=True)
-    ]
+    domain, sampling = settings.examiner.domain, settings.sampling
+    how = (sampling.temperature, sampling.top_p, sampling.max_new_tokens)
+    passages = [(stream, passage) for stream, task in zip(live, tasks, strict=True) for passage in settings.split(task)]
+    requests = []
+    for stream, passage in passages:
+        writer = settings.router.active(streams.start, streams.past[stream])[0]
+        seed = derive_seed(settings.seed, "write", stream, passage.id)
+        requests.append(Request(writer, domain.prompt(passage), seed, *how))
+    texts = settings.engine.sample(requests)
+    written = iter([parse_edit(passage, 0, text, domain) for (_, passage), text in zip(passages, texts, strict=True)])
+    trials = []
+    for stream, task in zip(live, tasks, strict=True):
+        whole = merge_edits([next(written) for _ in settings.split(task)])
+        examples = tuple(dict.fromkeys(whole.edit.examples))
+        trials.append(replace(whole, edit=replace(whole.edit, task_id=task.id, examples=examples), member=stream))
+    return trials
 
 
-def _joined(task: Task, trials: Sequence[Trial]) -> Trial:
-    """The edits of a document's passages as one; unreadable only if all are."""
-    failed = [trial for trial in trials if trial.failure and trial.failure.blame == "system"]
-    readable = [trial for trial in trials if trial.failure is None]
-    if failed or not readable:
-        return (failed or list(trials))[0]
-    examples = dict.fromkeys(example for trial in readable for example in trial.edit.examples)
-    text = "\n\n".join(trial.edit.text for trial in readable)
-    return Trial(SelfEdit(task.id, readable[0].edit.prompt, text, tuple(examples)))
-
-
-def _ask(tasks: Sequence[Task], start: Update, how: StreamSettings) -> list[Trial]:
-    """Questions that the start model writes about each document and answers only with it; kept as examples."""
-    examiner, new = replace(how.examiner, likelihood=False, control=()), [t for t in tasks if t.id not in how.questions]
-    drafted = draft(new, start, examiner, how.writing, how.seed)
+def _draft(tasks: Sequence[Task], start: Update, settings: StreamSettings) -> list[DraftedQuestions]:
+    """Questions that the start model writes about each document and answers only with it."""
+    examiner, new = settings.examiner.only_grades, [task for task in tasks if task.id not in settings.questions]
+    drafted = draft(new, start, examiner, settings.sampling, settings.seed)
     kept = sieve([replace(task, questions=own) for task, own in zip(new, drafted, strict=True)], start, examiner)
-    questions = {**how.questions, **{task.id: task.questions for task in kept}}
-    return [
-        Trial(SelfEdit(task.id, "", "", tuple(Example(q.text, q.target) for q in questions[task.id]))) for task in tasks
-    ]
+    questions = {**settings.questions, **{task.id: task.questions for task in kept}}
+    return [DraftedQuestions(task.id, questions[task.id]) for task in tasks]
 
 
-def _questions(trial: Trial) -> tuple[Question, ...]:
-    return tuple(Question(example.prompt, example.target) for example in trial.edit.examples)
+def _learn(streams: Streams, live: Sequence[int], steps: Sequence[StreamStep], settings: StreamSettings) -> list[Trial]:
+    """Train, let the method decide, and save what stands. An edit that could not be read changes nothing.
 
-
-def _learn(streams: Streams, live: Sequence[int], steps: Sequence[StreamStep], how: StreamSettings) -> list[Trial]:
-    """Train, let the keeper decide, and save what stands. An edit that could not be read changes nothing."""
-    turns = [
-        _turn(streams, stream, step, how)
-        for stream, step in zip(live, steps, strict=True)
-        if step.trial.failure is None
-    ]
-    prepared = how.keeper.prepare(turns)
-    trained = how.engine.train([turn.job for turn in prepared])
-    settled = how.keeper.settle(prepared, trained)
-    for update in settled:
+    A trial names the recipe it was trained by, which the method may have changed.
+    """
+    engine, pending = settings.engine, list[PendingStep]()
+    for stream, step in zip(live, steps, strict=True):
+        if step.trial.failure is None:
+            past, edit = streams.past[stream], step.trial.edit
+            seed = derive_seed(settings.seed, "learn", stream, step.task.id)
+            job = Job(model_of(streams.start, past), edit.examples, edit.recipe, seed)
+            pending.append(PendingStep(stream, streams.start, past, step, job))
+    prepared = settings.method.prepare(pending)
+    trained = engine.train([learned.job for learned in prepared])
+    accepted = settings.method.accept(prepared, trained)
+    for update in accepted:
         if isinstance(update, Update):
-            how.engine.save(update, streams.at(update))
-    how.engine.release([u for u in (*trained, *settled) if isinstance(u, Update) and u.id not in streams.loaded])
-    outcomes = {turn.stream: outcome for turn, outcome in zip(prepared, settled, strict=True)}
-    return [_settled(step.trial, outcomes.get(stream)) for stream, step in zip(live, steps, strict=True)]
+            engine.save(update, streams.path_of(update))
+    engine.release([u for u in (*trained, *accepted) if isinstance(u, Update) and u.id not in streams.loaded])
+    trials = {stream: step.trial for stream, step in zip(live, steps, strict=True)}
+    for learned, outcome in zip(prepared, accepted, strict=True):
+        trial = trials[learned.stream]
+        edit = replace(trial.edit, recipe=learned.job.recipe)
+        if isinstance(outcome, Failure):
+            trials[learned.stream] = replace(trial, edit=edit, failure=outcome)
+        else:
+            trials[learned.stream] = replace(trial, edit=edit, update=outcome)
+    return list(trials.values())
 
 
-def _turn(streams: Streams, stream: int, step: StreamStep, how: StreamSettings) -> PendingStep:
-    past = streams.past[stream]
-    seed = derive_seed(how.seed, "learn", stream, step.task.id)
-    turn = PendingStep(stream, streams.start, past, step, Job(streams.start, step.trial.edit.examples, how.inner, seed))
-    return replace(turn, job=replace(turn.job, parent=turn.now))
-
-
-def _settled(trial: Trial, outcome: Update | Failure | None) -> Trial:
-    if isinstance(outcome, Failure):
-        return replace(trial, failure=outcome)
-    return replace(trial, update=outcome)
-
-
-def hold(streams: Streams, how: StreamSettings) -> None:
+def load_active(streams: Streams, settings: StreamSettings) -> None:
     """Have in memory the updates that the streams need now, read from disk, and no others.
 
     They are always what the disk holds, so that a resumed run goes on as the unbroken one did. What is not needed any
     more leaves the disk too, unless all are kept.
     """
-    needed = (how.keeper.held(streams.start, past) for past in streams.past)
-    wanted = {update.id: update for of_stream in needed for update in of_stream if update != streams.start}
-    unneeded = [update for name, update in streams.loaded.items() if name not in wanted]
-    how.engine.release(unneeded)
-    for update in unneeded if not how.keep_all else ():
-        rmtree(streams.at(update))
-    for name, update in wanted.items():
+    active = (settings.router.active(streams.start, past) for past in streams.past)
+    needed = {update.id: update for of_stream in active for update in of_stream if update != streams.start}
+    unneeded = [update for name, update in streams.loaded.items() if name not in needed]
+    settings.engine.release(unneeded)
+    for update in unneeded if not settings.keep_all else ():
+        rmtree(streams.path_of(update))
+    for name, update in needed.items():
         if name not in streams.loaded:
-            streams.loaded[name] = how.engine.load(streams.at(update), worn=True)
-    streams.loaded = {name: streams.loaded[name] for name in wanted}
+            streams.loaded[name] = settings.engine.load(streams.path_of(update), one_of_many=True)
+    streams.loaded = {name: streams.loaded[name] for name in needed}
 
 
 def drop_others(folder: Path, kept: Collection[str]) -> None:

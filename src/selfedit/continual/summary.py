@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean, pstdev
 from typing import Any
 
 from selfedit.errors import EngineError
-from selfedit.statistics import mean_interval, ratio_interval
-from selfedit.types import Failure, Trial
-
-Waves = Mapping[str, Mapping[int, Sequence[Trial]]]
-"""Stage -> step -> trials, as the store has them."""
+from selfedit.loops.examine import per_token
+from selfedit.results import StreamSummary
+from selfedit.statistics import mean_interval, ratio_interval, required_mean
+from selfedit.types import Drift, Observation
 
 Cells = dict[tuple[int, int], float]
 """(edits done, place of the task) -> accuracy, of one stream. 0 edits is the start model."""
+
+ByStep = Mapping[int, Sequence[Observation]]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """All that was seen of streams, by step: the start model (`before`, by place), each stream's own tasks, control
+    tasks by group before and after, neutral texts.
+    """
+
+    before: ByStep
+    seen: ByStep
+    control_before: Mapping[str, Sequence[Observation]]
+    control: Mapping[str, ByStep]
+    neutral_before: Drift | None
+    neutral: Mapping[int, Sequence[Drift]]
 
 
 @dataclass(frozen=True)
@@ -26,11 +41,11 @@ class StreamRecord:
     Tasks without questions have no cells.
     """
 
-    cells: Cells
-    control: dict[int, dict[str, float]]
-    bits: dict[int, float]
-    kl: dict[int, float]
-    length: int
+    cells: Cells = field(default_factory=dict)
+    control: dict[int, dict[str, float]] = field(default_factory=dict)
+    bits: dict[int, float] = field(default_factory=dict)
+    kl: dict[int, float] = field(default_factory=dict)
+    length: int = 0
 
     def just_edited(self, count: int) -> float:
         """Mean accuracy on each of the first tasks when it was examined first after its edit."""
@@ -61,108 +76,82 @@ class StreamRecord:
         ]
 
 
-def records(waves: Waves) -> list[StreamRecord]:
+def records(observed: Observed) -> list[StreamRecord]:
     """One per stream. Raises EngineError where the system failed a question: a hole is not a wrong answer."""
     found: dict[int, StreamRecord] = {}
-    exams = [(0, trials) for trials in waves.get("before", {}).values()]
-    exams += [(number + 1, trials) for number, trials in waves.get("seen", {}).items()]
-    for done, trials in exams:
-        for trial in trials:
-            if trial.after and trial.after.grades:
-                _record(found, trial.member).cells[done, trial.repeat] = _value(trial)
-    for stage, by_step in waves.items():
-        kind, _, group = stage.partition("/")
-        if kind == "control":
-            before = {trial.repeat: _value(trial) for trial in waves[f"before/{group}"][0]}
-            for number, trials in by_step.items():
-                _control(found, trials, before, group, number + 1)
-    for number, trials in waves.get("neutral", {}).items():
-        for trial in trials:
-            _neutral(_record(found, trial.member), trial, waves["before/neutral"][0][0], number + 1)
+    exams = [(0, seen) for seen in observed.before.values()]
+    exams += [(number + 1, seen) for number, seen in observed.seen.items()]
+    for done, seen in exams:
+        for one in seen:
+            if one.score.grades:
+                found.setdefault(one.stream, StreamRecord()).cells[done, one.place] = _accuracy(one)
+    for group, by_step in observed.control.items():
+        before = {one.place: _accuracy(one) for one in observed.control_before[group]}
+        for number, seen in by_step.items():
+            changes: dict[int, list[float]] = {}
+            for one in seen:
+                changes.setdefault(one.stream, []).append(_accuracy(one) - before[one.place])
+            for stream, of_stream in changes.items():
+                found[stream].control.setdefault(number + 1, {})[group] = fmean(of_stream)
+    for number, drifts in observed.neutral.items():
+        for drift in drifts:
+            assert observed.neutral_before
+            record = found.setdefault(drift.stream, StreamRecord())
+            was, now = observed.neutral_before, drift
+            record.bits[number + 1] = _nats(now.texts) / _nats(was.texts)
+            record.kl[number + 1] = (_nats(was.continuations) - _nats(now.continuations)) / math.log(2)
     return [
         replace(record, length=max(d for d, _ in record.cells)) for _, record in sorted(found.items()) if record.cells
     ]
 
 
-def _record(found: dict[int, StreamRecord], stream: int) -> StreamRecord:
-    return found.setdefault(stream, StreamRecord({}, {}, {}, {}, 0))
-
-
-def _value(trial: Trial) -> float:
-    value = trial.after.value if trial.after else None
+def _accuracy(observed: Observation) -> float:
+    value = observed.score.value
     if value is None:
-        raise EngineError(f"the exam on {trial.edit.task_id} has questions that were not answered or not graded")
+        raise EngineError(f"the exam on {observed.task_id} has questions that were not answered or not graded")
     return value
 
 
-def _control(
-    found: dict[int, StreamRecord], trials: Sequence[Trial], before: Mapping[int, float], group: str, done: int
-) -> None:
-    """The mean change of accuracy on the control tasks that each stream answered, against the start model."""
-    changes: dict[int, list[float]] = {}
-    for trial in trials:
-        changes.setdefault(trial.member, []).append(_value(trial) - before[trial.repeat])
-    for stream, of_stream in changes.items():
-        found[stream].control.setdefault(done, {})[group] = fmean(of_stream)
+def _nats(likelihoods: Sequence[Any]) -> float:
+    return required_mean([per_token(one) for one in likelihoods], "some neutral texts could not be read")
 
 
-def _neutral(record: StreamRecord, trial: Trial, start: Trial, done: int) -> None:
-    """Bits per token as a share of the start model's, and the KL from it in bits per token."""
-    now, was = trial.after, start.after
-    assert now and was
-    record.bits[done] = _mean(now.likelihoods) / _mean(was.likelihoods)
-    record.kl[done] = (_mean(was.control) - _mean(now.control)) / math.log(2)
-
-
-def _mean(values: Sequence[float | Failure]) -> float:
-    measured = [value for value in values if not isinstance(value, Failure)]
-    if not measured or len(measured) < len(values):
-        raise EngineError("some neutral texts could not be read")
-    return fmean(measured)
-
-
-def summarise(found: Sequence[StreamRecord]) -> dict[str, Any]:
-    """Means over streams with 95 % intervals. Everything after the last step in which all of it was examined.
-
-    `retention` is the accuracy on all tasks after so many edits, as a share of that right after each one's edit: a
-    ratio of means over streams.
-    """
+def summarise_streams(found: Sequence[StreamRecord]) -> StreamSummary:
     length = min(record.length for record in found)  # streams of documents may differ
     steps = [done for done in found[0].steps if done <= length]
-    last = steps[-1] if steps else 0
-    summary: dict[str, Any] = {
-        "streams": len(found),
-        "tasks": length,
-        "before": mean_interval([record.before for record in found]).fields,
-    }
-    if not last:
+    summary = StreamSummary(len(found), length, mean_interval([record.before for record in found]))
+    if not steps:
         return summary
-    summary["just_edited"] = mean_interval([record.just_edited(length) for record in found]).fields
-    summary["after"] = mean_interval([record.seen(last) for record in found]).fields
-    summary["retention"] = {
-        str(done): ratio_interval([r.seen(done) for r in found], [r.just_edited(done) for r in found]).fields
+    last = steps[-1]
+    retention = {
+        done: ratio_interval([r.seen(done) for r in found], [r.just_edited(done) for r in found])
         for done in steps
         if any(record.just_edited(done) for record in found)
     }
-    summary["control"] = {
-        group: mean_interval([record.control[last][group] for record in found]).fields
+    control = {
+        group: mean_interval([record.control[last][group] for record in found])
         for group in found[0].control.get(last, {})
     }
-    if last in found[0].bits:
-        summary["bits"] = mean_interval([record.bits[last] for record in found]).fields
-        summary["kl"] = mean_interval([record.kl[last] for record in found]).fields
-    summary["curve"] = {
-        "edits": steps,
-        "seen": [fmean(record.seen(done) for record in found) for done in steps],
-        "just_edited": [
-            fmean(cells) if (cells := _cell(found, done, done - 1)) else None for done in range(1, length + 1)
-        ],
-    }
-    return summary
+    newest = [_cell(found, done, done - 1) for done in range(1, length + 1)]
+    drifted = last in found[0].bits
+    return replace(
+        summary,
+        just_edited=mean_interval([record.just_edited(length) for record in found]),
+        after=mean_interval([record.seen(last) for record in found]),
+        retention=retention,
+        control=control,
+        bits=mean_interval([record.bits[last] for record in found]) if drifted else None,
+        kl=mean_interval([record.kl[last] for record in found]) if drifted else None,
+        curve={
+            "edits": steps,
+            "seen": [fmean(record.seen(done) for record in found) for done in steps],
+            "just_edited": [fmean(cells) if cells else None for cells in newest],
+        },
+    )
 
 
 def matrix(found: Sequence[StreamRecord], dataset: str, model: str) -> dict[str, Any]:
-    """SEAL's released format (spec 7): row r, column c is the accuracy on passage c after r edits; 0 above the
+    """SEAL's released format (docs/seal.md 7): row r, column c is the accuracy on passage c after r edits; 0 above the
     diagonal, None where no exam was due.
     """
     size = min(record.length for record in found)

@@ -1,4 +1,4 @@
-"""Passages, the self-edits written about them, and how these were written: SEAL's `data` folder (spec 7)."""
+"""Passages, the self-edits written about them, and how these were written: SEAL's `data` folder (docs/seal.md 7)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Completions:
 class Meta(Record):
     """`X.json.meta`: how the synthetic data in `X.json` was written. `n` counts passages, `k` completions for each.
 
-    Not to be trusted without a look: the released meta of the GPT-4.1 edits names another model (spec 7).
+    Not to be trusted without a look: the released meta of the GPT-4.1 edits names another model (docs/seal.md 7).
     """
 
     model: str

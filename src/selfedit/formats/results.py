@@ -1,4 +1,4 @@
-"""What SEAL measured: its `results` folder (spec 7). Accuracies are shares from 0 to 1, spreads standard deviations."""
+"""What SEAL measured: its `results` folder (docs/seal.md 7). Accuracies are shares from 0 to 1, spreads standard deviations."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Article(Record):
 
 
 class Overall(Record):
-    """Means over the passages, each of the same weight (spec 1.4)."""
+    """Means over the passages, each of the same weight (docs/seal.md 1.4)."""
 
     baseline_mean_accuracy: float
     baseline_std_of_article_means: float
@@ -112,7 +112,7 @@ class CptAccuracy(Record):
 
 
 class CptArticle(Record):
-    """Verdicts on one title's questions, in order. Passages that share a title share these (spec 6.3, defect 11)."""
+    """Verdicts on one title's questions, in order. Passages that share a title share these (docs/seal.md 6.3, defect 11)."""
 
     baseline_correct: tuple[bool, ...]
     adapter_correct: tuple[bool, ...]

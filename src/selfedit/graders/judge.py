@@ -26,7 +26,7 @@ Gold answer: {gold}
 </answer>
 
 Is the student's answer right? Reply with one word, yes or no."""
-"""The rule of spec 1.4 in our own words."""
+"""The rule of docs/seal.md 1.4 in our own words."""
 
 VERDICT_TOKENS = 16
 
@@ -37,7 +37,7 @@ _NEARLY_EMPTY = re.compile(rf"(?:[\W_]*\b(?:{_LEAD_IN}|{_OPENING})\b)*[\W_]*", r
 
 
 class Judge:
-    """1 if a model says that the answer conveys the gold answer and does not contradict it (spec 1.4).
+    """1 if a model says that the answer conveys the gold answer and does not contradict it (docs/seal.md 1.4).
 
     An answer with nothing in it is wrong without a call, unless the gold answer is just that. A verdict that is neither
     yes nor no, asked for twice, is a Failure. Raises EndpointDown where the model cannot be reached.
@@ -60,7 +60,7 @@ def is_empty(answer: str, gold: str) -> bool:
 
 
 def verdict(text: str) -> float | None:
-    """1 for a text with the word yes and without the word no, 0 for the other way round (spec 1.4), else None."""
+    """1 for a text with the word yes and without the word no, 0 for the other way round (docs/seal.md 1.4), else None."""
     yes, no = (re.search(rf"\b{word}\b", text, re.IGNORECASE) is not None for word in ("yes", "no"))
     return None if yes == no else float(yes)
 

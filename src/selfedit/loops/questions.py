@@ -7,22 +7,19 @@ edits and a half that only the report sees.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from selfedit.domains.knowledge import prompts
-from selfedit.loops.inner import Examiner, derive_seed
-from selfedit.loops.outer import SamplingParams
-from selfedit.types import Failure, Question, Request, Task, Update
+from selfedit.loops.examine import Exam, Examiner, score
+from selfedit.seeds import derive_seed
+from selfedit.types import Failure, Question, Request, SamplingParams, Task, Update
 
 DRAFTS = 4
 """How often a model is asked for questions about a passage: one answer seldom covers it."""
 
 KNOWN = 0.5
 """Grade from which an answer counts as known."""
-
-_BLOCK = re.compile(r"(?:^|\n)\s*(?:Question(?: \d+)?:)?\s*(.+?)\s*\n\s*Answer:\s*(.+?)\s*(?=\n|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +32,13 @@ class SelfExam:
 
 
 def self_exams(
-    tasks: Sequence[Task], writer: Update, examiner: Examiner, writing: SamplingParams, seed: int, drafts: int = DRAFTS
+    tasks: Sequence[Task], writer: Update, examiner: Examiner, sampling: SamplingParams, seed: int
 ) -> list[SelfExam]:
     """Write questions about every passage, sieve them and split them. The tasks' own questions are not looked at.
 
     A passage may end with no question in a half, or in both. Raises nothing; what the engine failed is left out.
     """
-    drafted = draft(tasks, writer, examiner, writing, seed, drafts)
+    drafted = draft(tasks, writer, examiner, sampling, seed)
     kept = sieve([replace(task, questions=own) for task, own in zip(tasks, drafted, strict=True)], writer, examiner)
     return [
         SelfExam(*halves(task, derive_seed(seed, "halves", task.id)), drafted=len(own))
@@ -50,26 +47,22 @@ def self_exams(
 
 
 def draft(
-    tasks: Sequence[Task], writer: Update, examiner: Examiner, writing: SamplingParams, seed: int, drafts: int = DRAFTS
+    tasks: Sequence[Task], writer: Update, examiner: Examiner, sampling: SamplingParams, seed: int, drafts: int = DRAFTS
 ) -> list[tuple[Question, ...]]:
     """Ask `drafts` times for questions about each passage. Equal questions are kept once, with their first answer."""
-    asked = [(task, number) for task in tasks for number in range(drafts)]
-    how = (writing.temperature, writing.top_p, writing.max_new_tokens)
+    domain, asked = examiner.domain, [(task, number) for task in tasks for number in range(drafts)]
+    how = (sampling.temperature, sampling.top_p, sampling.max_new_tokens)
     texts = examiner.engine.sample(
-        [Request(writer, prompts.questions(task), derive_seed(seed, "draft", task.id, n), *how) for task, n in asked]
+        [
+            Request(writer, domain.question_prompt(task), derive_seed(seed, "draft", task.id, n), *how)
+            for task, n in asked
+        ]
     )
     own = [
         [text for text in texts[start : start + drafts] if isinstance(text, str)]
         for start in range(0, len(texts), drafts)
     ]
-    return [tuple(distinct([question for text in of_task for question in parse(text)])) for of_task in own]
-
-
-def parse(text: str) -> Iterator[Question]:
-    """The questions in a text of the form `Question 1: …`, `Answer: …`; what has no answer is left out."""
-    for found in _BLOCK.finditer(text):
-        if found[1].endswith("?"):
-            yield Question(found[1], found[2])
+    return [tuple(distinct([q for text in of_task for q in domain.parse_questions(text)])) for of_task in own]
 
 
 def distinct(questions: Sequence[Question]) -> list[Question]:
@@ -84,17 +77,16 @@ def distinct(questions: Sequence[Question]) -> list[Question]:
 
 def sieve(tasks: Sequence[Task], writer: Update, examiner: Examiner) -> list[Task]:
     """Leave each task the questions that are answered with the passage and not without it."""
-    asked = [(writer, task) for task in tasks]
-    with_passage, without = examiner.score(asked, open_book=True), examiner.score(asked)
-    return [
-        replace(task, questions=tuple(q for q, a, b in zip(task.questions, *grades, strict=True) if _learnable(a, b)))
-        for task, *grades in zip(
-            tasks, [score.grades for score in with_passage], [score.grades for score in without], strict=True
-        )
-    ]
+    exams = [Exam(writer, task) for task in tasks]
+    open_book, closed_book = (score(examiner.only_grades, exams, open_book=is_open) for is_open in (True, False))
+    kept = []
+    for task, reading, recalling in zip(tasks, open_book, closed_book, strict=True):
+        graded = zip(task.questions, reading.grades, recalling.grades, strict=True)
+        kept.append(replace(task, questions=tuple(q for q, read, recalled in graded if _is_learnable(read, recalled))))
+    return kept
 
 
-def _learnable(with_passage: float | Failure, without: float | Failure) -> bool:
+def _is_learnable(with_passage: float | Failure, without: float | Failure) -> bool:
     if isinstance(with_passage, Failure) or isinstance(without, Failure):
         return False
     return with_passage >= KNOWN > without

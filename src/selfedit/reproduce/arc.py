@@ -10,29 +10,39 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from selfedit.config import ArcConfig, Config
+from selfedit.config import Config
+from selfedit.domains import DOMAINS
 from selfedit.domains.arc.domain import demonstrations
 from selfedit.domains.arc.grids import to_grid
+from selfedit.domains.arc.options import ArcOptions
 from selfedit.domains.arc.prompts import GROUPS, switch
+from selfedit.errors import InputError
 from selfedit.loops.evaluate import Condition, conditions, run_conditions
-from selfedit.loops.inner import Examiner, derive_seed, run_inner
-from selfedit.loops.outer import Outer, propose, read, run_outer
+from selfedit.loops.examine import Examiner
+from selfedit.loops.inner import run_inner
+from selfedit.loops.outer import Outer, parse_edit, propose, run_outer
 from selfedit.protocols import Engine, Progress, silent
+from selfedit.reproduce.options import Options
+from selfedit.results import Row, Summary, Table, TextTable, gain_sentence, interval, percent
 from selfedit.rewards.measured import solved
-from selfedit.statistics import mean_interval, paired_interval
+from selfedit.seeds import derive_seed
+from selfedit.statistics import Interval, mean_interval, paired_interval
 from selfedit.store import Run
 from selfedit.types import BASE, Task, Trial, Update
-from selfedit.workflows.train import make_examiner, make_outer
+from selfedit.workflows import start
+from selfedit.workflows.build import make_examiner, make_outer
+from selfedit.workflows.data import read_data
+from selfedit.workflows.engine import open_engine
 
 PLANS = 5
-"""Plans that a policy writes for every task (spec 3.2)."""
+"""Plans that a policy writes for every task (docs/seal.md 3.2)."""
 
 SAMPLE = 16
 """Plans that are trained together and then one after another, to compare the time."""
 
 
 def hand_made() -> list[str]:
-    """The plans of the oracle, as SEAL's is: made by hand, the loss on outputs (spec 3.6).
+    """The plans of the oracle, as SEAL's is: made by hand, the loss on outputs (docs/seal.md 3.6).
 
     They did best on the practice families; which of them is best for a task is seen afterwards.
     """
@@ -46,6 +56,54 @@ def _plan(groups: Sequence[str], rate: float) -> str:
     switches = {switch(group): group in groups for group in GROUPS}
     training = {"strategy": "train_using_output_tokens", "learning_rate": rate, "num_train_epochs": EPOCHS}
     return json.dumps({"data_generation": switches, "training": training})
+
+
+SEEDS = 3
+
+
+def arc(options: Options) -> dict[str, Any]:
+    """Plans for learning grids, before and after reinforcement, on families never trained on; or on ARC's files."""
+    runs, seconds = list[Mapping[str, list[Trial]]](), dict[str, float]()
+    first, summary = _config(options, 0), dict[str, Any]()
+    with open_engine(first, options.progress, parallel=True) as engine:
+        for seed in range(SEEDS if first.outer.rounds else 1):
+            config = _config(options, seed)
+            given = read_data(config)
+            tasks = {**given, "eval": fitting(given["eval"], config)}
+            with start("train", options.folder / f"seed-{seed}", config, tasks, "reproduce") as run:
+                runs.append(run_arc(run, config, tasks["train"], tasks["eval"], engine, options.progress))
+                seconds = {**{name.removeprefix("exam/"): time for name, time in run.seconds().items()}, **seconds}
+                summary = {**summarise_arc(runs), "given": len(given["eval"])}
+                run.write_metrics()
+                options.on_run(run, Summary(Table.from_json(summary), tasks=[*tasks["train"], *tasks["eval"]]))
+        clock = compare_time(config, list(runs[0].values())[-1], tasks["eval"], engine)
+    for name, trials in runs[0].items():
+        summary[name]["seconds_per_trial"] = seconds[name] / len(trials)
+        summary[name]["seconds_per_task"] = seconds[name] / len(tasks["eval"])
+    return {**summary, "time": clock}
+
+
+def _config(options: Options, seed: int) -> Config:
+    """The embedded grid model's recipe, or SEAL's for another model; ARC's files instead of generated tasks."""
+    tree: dict[str, Any] = {"domain": {"name": "arc"}, "seed": seed, "data": {"train": "mosaic", "eval": "mosaic"}}
+    if options.model and options.model != "mosaic":
+        tree["domain"]["format"] = "seal"
+    if options.tasks:
+        tree["data"] = {"train": str(options.data or "mosaic"), "eval": str(options.tasks)}
+        tree["outer"] = {} if options.data else {"rounds": 0}
+    return options.config(tree, "mosaic")
+
+
+def fitting(tasks: Sequence[Task], config: Config) -> list[Task]:
+    """Those that the model can be shown. Raises InputError where there are none."""
+    options = ArcOptions(**config.domain.options)
+    kept = [task for task in tasks if fits(task, options)]
+    if not kept:
+        raise InputError(
+            f"none of the {len(tasks)} tasks fits the model: it is shown grids with sides up to {options.max_side}, and "
+            f"{options.max_tokens} cells and row ends in all (--set domain.max_side and domain.max_tokens)"
+        )
+    return kept
 
 
 def run_arc(
@@ -63,27 +121,27 @@ def run_arc(
     """
     examiner, outer = make_examiner(config, engine), make_outer(config, run.path)
     rows: dict[str, Condition] = {"in_context": conditions(BASE, examiner, outer)["base"]}
-    if not outer.rounds:
+    if not outer.settings.rounds:
         rows["by_hand"] = partial(_by_hand, examiner, outer, hand_made()[:1])
     else:
         policy = run_outer(train, examiner, outer, run.remember, run.updates, progress)
         rows["before_rl"] = partial(_planned, examiner, outer, BASE)
         rows["after_rl"] = partial(_planned, examiner, outer, policy)
-    if outer.rounds and config.seed == 0:
+    if outer.settings.rounds and config.seed == 0:
         rows["oracle"] = partial(_by_hand, examiner, outer, hand_made())
-    return run_conditions(evaluation, rows, config.wave // PLANS, run.remember, progress)
+    return run_conditions(evaluation, rows, config.max_adapters // PLANS, run.remember, progress)
 
 
 def _planned(examiner: Examiner, outer: Outer, policy: Update, tasks: Sequence[Task]) -> list[Trial]:
     """PLANS plans of the policy for every task, each tried from the policy."""
     members = [(task, member) for task in tasks for member in range(PLANS)]
     seeds = [derive_seed(outer.seed, "exam", task.id, member) for task, member in members]
-    written = propose(policy, members, examiner.domain, examiner.engine, outer.writing, seeds)
+    written = propose(policy, members, examiner.domain, examiner.engine, outer.settings.sampling, seeds)
     return _tried(written, tasks, policy, examiner, outer)
 
 
 def _by_hand(examiner: Examiner, outer: Outer, plans: Sequence[str], tasks: Sequence[Task]) -> list[Trial]:
-    written = [read(task, member, plan, examiner.domain) for member, plan in enumerate(plans) for task in tasks]
+    written = [parse_edit(task, member, plan, examiner.domain) for member, plan in enumerate(plans) for task in tasks]
     return _tried(sorted(written, key=lambda trial: trial.edit.task_id), tasks, BASE, examiner, outer)
 
 
@@ -94,7 +152,7 @@ def _tried(
     return run_inner(written, {task.id: task for task in tasks}, parent, examiner, outer.reward, seeds)
 
 
-def fits(task: Task, options: ArcConfig) -> bool:
+def fits(task: Task, options: ArcOptions) -> bool:
     """Whether a model with so much context can be shown the task as it is, with room for an output as large as those.
 
     In the compact format; sides are those of the grids that are shown.
@@ -104,7 +162,7 @@ def fits(task: Task, options: ArcConfig) -> bool:
     grids += [to_grid(json.loads(question.text)) for question in task.questions]
     cells = [grid.size + grid.shape[0] + 1 for grid in grids]
     room = sum(cells[: 2 * len(shown)]) + max(cells[2 * len(shown) :]) + max(cells)
-    return bool(max(max(grid.shape) for grid in grids) <= options.most_side and room <= options.most_tokens)
+    return bool(max(max(grid.shape) for grid in grids) <= options.max_side and room <= options.max_tokens)
 
 
 # The table
@@ -114,7 +172,7 @@ def outcome(trial: Trial) -> float | None:
     """1 if every test grid of the task is right, 0 where the plan was no plan; None where the system failed."""
     if trial.failure:
         return 0.0 if trial.failure.blame == "policy" else None
-    return solved(trial) if trial.after and trial.after.whole else None
+    return solved(trial) if trial.after and trial.after.is_complete else None
 
 
 Rows = Mapping[str, Sequence[Trial]]
@@ -138,7 +196,7 @@ def summarise_arc(runs: Sequence[Rows]) -> dict[str, Any]:
     return table
 
 
-def _difference(after: Mapping[str, float], before: Mapping[str, float]) -> dict[str, Any]:
+def _difference(after: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:
     """Paired by task, on those that the system failed in neither."""
     both = [task_id for task_id in after if task_id in before]
     return paired_interval([after[task_id] for task_id in both], [before[task_id] for task_id in both]).fields
@@ -184,9 +242,36 @@ def compare_time(config: Config, trials: Sequence[Trial], tasks: Sequence[Task],
 def seconds_per_plan(
     plans: Sequence[Trial], tasks: Sequence[Task], config: Config, engine: Engine, at_once: int
 ) -> float:
-    """Time to train and examine these plans, so many in one wave, shared out among them."""
+    """Time to train and examine these plans, so many in one batch, shared out among them."""
     examiner, outer = make_examiner(config, engine), make_outer(config)
     began = time.monotonic()
     for first in range(0, len(plans), at_once):
         _tried(plans[first : first + at_once], tasks, BASE, examiner, outer)
     return (time.monotonic() - began) / len(plans)
+
+
+def tables(summary: Mapping[str, Any]) -> list[TextTable]:
+    """Solved trials of every row, and what a plan costs."""
+    rows = []
+    for name, label in DOMAINS["arc"].words.conditions.items():
+        if row := summary.get(name):
+            rows.append(
+                (
+                    label,
+                    percent(row["mean"]),
+                    interval(Interval(row["mean"], row["low"], row["high"], row["n"])),
+                    percent(row["unreadable"]),
+                    f"{row['tokens']:,}",
+                    f"{row['seconds_per_trial']:.2f}",
+                    f"{row['seconds_per_task']:.2f}",
+                )
+            )
+    columns = ("row", "solved", "interval\n(95 %)", "unreadable", "tokens\nper trial", "s per\ntrial", "s per\ntask")
+    title = f"Tasks solved in two attempts ({summary['in_context']['n']} of {summary['given']} tasks fit the model)"
+    said = [gain_sentence(summary["rl_gain"], "task")] if "rl_gain" in summary else []
+    if clock := summary["time"]:
+        said.append(
+            f"{clock['plans']} plans together {clock['seconds_per_plan_together']:.2f} s each, one after another "
+            f"{clock['seconds_per_plan_alone']:.2f} s: {clock['times_as_fast']:.1f} times as fast"
+        )
+    return [TextTable(title, columns, rows, caption="\n".join(said))]

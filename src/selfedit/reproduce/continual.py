@@ -1,7 +1,8 @@
-"""Keepers compared: SEAL's continual self-edits (spec 4) with and without something done about forgetting."""
+"""Continual methods compared: SEAL's continual self-edits (docs/seal.md 4), and what can be done about forgetting."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -10,16 +11,21 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selfedit.config import merge, read_toml
-from selfedit.continual.summary import StreamRecord, summarise
+from selfedit.continual.summary import StreamRecord, records, summarise_streams
 from selfedit.errors import InputError
+from selfedit.reproduce.options import Options, slug
 from selfedit.reproduce.plan import FOLDER
+from selfedit.results import StreamCosts, StreamSummary, TextTable
 from selfedit.statistics import paired_interval
+from selfedit.workflows import start
+from selfedit.workflows.engine import open_engine
+from selfedit.workflows.stream import almanac_streams, observed_in, run_continual
 
 
 class MethodPlan(BaseModel):
-    """`recipes/continual.toml`: config trees of all runs, of both lengths of streams, and of every keeper.
+    """`recipes/continual.toml`: config trees of all runs, of both lengths of streams, and of every method.
 
-    `best` is the keeper of a single model that did best on development streams, where everything here was chosen.
+    `best` is the method for a single model that did best on development streams, where everything here was chosen.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,64 +35,82 @@ class MethodPlan(BaseModel):
     best: str
     common: dict[str, Any] = {}
     lengths: dict[str, dict[str, Any]]
-    keepers: dict[str, dict[str, Any]]
+    methods: dict[str, dict[str, Any]]
 
-    def tree(self, keeper: str, length: str, seed: int) -> dict[str, Any]:
+    def tree(self, method: str, length: str, seed: int) -> dict[str, Any]:
         """The config tree of one run."""
-        return merge(merge(merge(self.common, self.lengths[length]), self.keepers[keeper]), {"seed": seed})
+        return merge(merge(merge(self.common, self.lengths[length]), self.methods[method]), {"seed": seed})
 
 
-def read_keeper_plan() -> MethodPlan:
+def read_method_plan() -> MethodPlan:
     path = FOLDER / "continual.toml"
     try:
         return MethodPlan.model_validate(read_toml(path))
     except ValidationError as error:
-        raise InputError(f"{path} is no plan of keepers: {error.errors()[0]['msg']}") from None
+        raise InputError(f"{path} is no plan of methods: {error.errors()[0]['msg']}") from None
 
 
 @dataclass(frozen=True)
 class Runs:
-    """What the runs of one keeper and one length left, one per seed: the records of their streams, their summaries."""
+    """What the runs of one method and one length left, one per seed: the records of their streams, their summaries."""
 
     records: Sequence[Sequence[StreamRecord]]
-    summaries: Sequence[Mapping[str, Any]]
+    summaries: Sequence[StreamSummary]
 
     @property
     def streams(self) -> list[StreamRecord]:
         """All streams of all seeds: every one has tasks of its own."""
         return [record for of_seed in self.records for record in of_seed]
 
-    def mean(self, key: str) -> float:
-        return fmean(summary[key] for summary in self.summaries)
+    @property
+    def costs(self) -> list[StreamCosts]:
+        return [summary.costs for summary in self.summaries if summary.costs]
+
+
+def continual(options: Options) -> dict[str, Any]:
+    """Every method of `recipes/continual.toml` on streams of both lengths."""
+    plan, began = read_method_plan(), time.monotonic()
+    found: dict[str, dict[str, Runs]] = {}
+    with open_engine(options.config(plan.common), options.progress, parallel=True) as engine:
+        for length in plan.lengths:
+            for method in plan.methods:
+                of_method, summaries = list[list[StreamRecord]](), list[StreamSummary]()
+                for seed in range(plan.seeds):
+                    config = options.config(plan.tree(method, length, seed))
+                    path = options.folder / slug(method) / slug(length) / f"seed-{seed}"
+                    tasks = almanac_streams(config)
+                    with start("stream", path, config, tasks, "reproduce") as run:
+                        summaries.append(run_continual(run, config, tasks, engine, options.progress))
+                        of_method.append(records(observed_in(run)))
+                found.setdefault(method, {})[length] = Runs(of_method, summaries)
+    return {**summarise_methods(plan, found), "wall_seconds": round(time.monotonic() - began, 1)}
 
 
 def row(runs: Mapping[str, Runs]) -> dict[str, Any]:
-    """One keeper: retention after the first and the last step of each length, and everything else after the longest.
+    """One method: retention after the first and the last step of each length, and everything else after the longest.
 
     `growth` is what training an edit in the last quarter of the stream took, in tokens, against the second quarter.
     """
-    of_length = {length: summarise(found.streams) for length, found in runs.items()}
-    longest = max(of_length, key=lambda length: of_length[length]["tasks"])
+    of_length = {length: summarise_streams(found.streams) for length, found in runs.items()}
+    longest = max(of_length, key=lambda length: of_length[length].tasks)
     last, found = of_length[longest], runs[longest]
-    shortest = min(of_length.values(), key=lambda summary: summary["tasks"])
+    shortest = min(of_length.values(), key=lambda summary: summary.tasks)
+    routing = [s.routing.fields for s in found.summaries if s.routing]
+    of_last = last.to_json()
     return {
-        "just_edited": shortest["just_edited"],
-        **{f"retention_{summary['tasks']}": _last(summary["retention"]) for summary in of_length.values()},
-        "control": last["control"].get("control"),
-        "controls": last["control"],
-        "bits": last.get("bits"),
-        "kl": last.get("kl"),
-        "seconds": found.mean("seconds"),
-        "bytes": found.mean("bytes"),
-        "tokens": found.mean("tokens"),
-        "growth": growth([summary["by_step"]["tokens"] for summary in found.summaries]),
-        **({"routing": [s["routing"] for s in found.summaries]} if "routing" in found.summaries[0] else {}),
-        "lengths": of_length,
+        "just_edited": shortest.to_json()["just_edited"],
+        **{f"retention_{s.tasks}": s.retention[max(s.retention)].fields for s in of_length.values() if s.retention},
+        "control": of_last["control"].get("control"),
+        "controls": of_last["control"],
+        "bits": of_last.get("bits"),
+        "kl": of_last.get("kl"),
+        "seconds": fmean(costs.seconds for costs in found.costs),
+        "bytes": fmean(costs.bytes for costs in found.costs),
+        "tokens": fmean(costs.tokens for costs in found.costs),
+        "growth": growth([costs.by_step["tokens"] for costs in found.costs]),
+        **({"routing": routing} if routing else {}),
+        "lengths": {length: summary.to_json() for length, summary in of_length.items()},
     }
-
-
-def _last(shares: Mapping[str, Any]) -> Any:
-    return shares[max(shares, key=int)] if shares else None
 
 
 def growth(by_step: Sequence[Sequence[float]]) -> float | None:
@@ -98,21 +122,39 @@ def growth(by_step: Sequence[Sequence[float]]) -> float | None:
     return fmean(late) / fmean(early) if quarter and fmean(early) else None
 
 
-def summarise_keepers(plan: MethodPlan, found: Mapping[str, Mapping[str, Runs]]) -> dict[str, Any]:
-    """The table, the best keeper of a single model, the bank, and every keeper against `merge`, paired by stream."""
-    keepers = {name: row(runs) for name, runs in found.items()}
-    summary: dict[str, Any] = {"about": plan.about, "seeds": plan.seeds, "keepers": keepers, "best_name": plan.best}
-    summary |= {"best": keepers.get(plan.best), "bank": keepers.get("bank")}
-    if "merge" in found:
-        summary["against_merge"] = {
-            name: {
-                length: paired_interval(_after(runs[length]), _after(found["merge"][length])).fields for length in runs
-            }
+def summarise_methods(plan: MethodPlan, found: Mapping[str, Mapping[str, Runs]]) -> dict[str, Any]:
+    """The table, the best method for a single model, the bank, and every method against `sequential`, paired by stream.
+
+    Methods are called keepers in the result, as in version 0.1.
+    """
+    rows = {name: row(runs) for name, runs in found.items()}
+    summary: dict[str, Any] = {"about": plan.about, "seeds": plan.seeds, "keepers": rows, "best_name": plan.best}
+    summary |= {"best": rows.get(plan.best), "bank": rows.get("bank")}
+    if "sequential" in found:
+        base = found["sequential"]
+        summary["against_sequential"] = {
+            name: {length: paired_interval(_after(runs[length]), _after(base[length])).fields for length in runs}
             for name, runs in found.items()
-            if name != "merge"
+            if name != "sequential"
         }
     return summary
 
 
 def _after(runs: Runs) -> list[float]:
     return [record.seen(record.steps[-1]) for record in runs.streams]
+
+
+def tables(summary: Mapping[str, Any]) -> list[TextTable]:
+    """One row per method, in percent; control in points, bits against the start."""
+    columns = ("method", "just\nedited", "kept\nafter 8", "kept\nafter 64", "control", "known", "bits", "s", "kB")
+    rows = []
+    for name, row in summary["keepers"].items():
+        kept = [f"{100 * row[key]['mean']:.0f}" if row.get(key) else "-" for key in ("retention_8", "retention_64")]
+        points = [
+            f"{100 * row['controls'][group]['mean']:+.1f}" if group in row["controls"] else "-"
+            for group in ("control", "known")
+        ]
+        cells = [f"{name} *" if name == summary["best_name"] else name, f"{100 * row['just_edited']['mean']:.1f}"]
+        bits = f"{100 * row['bits']['mean']:.1f}" if row["bits"] else "-"
+        rows.append([*cells, *kept, *points, bits, f"{row['seconds']:.2f}", f"{row['bytes'] / 1000:.0f}"])
+    return [TextTable("Streams of self-edits", columns, rows)]

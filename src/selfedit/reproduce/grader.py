@@ -18,6 +18,7 @@ from selfedit.files import read_text
 from selfedit.graders import GRADERS
 from selfedit.reproduce.ranking import rank_correlation
 from selfedit.types import Failure, Question
+from selfedit.results import TextTable, percent
 
 HELD_OUT = 5
 """One passage in so many, by a hash of its text, was not looked at when `calibrated` was fitted."""
@@ -213,3 +214,38 @@ def _means(article: JudgedArticle, grades: Mapping[Pair, float]) -> tuple[list[f
     after = [[_both(verdict)[0] for verdict in tried.questions] for tried in article.completions if tried.questions]
     ours = [fmean(grades[pair] for pair, _ in of_edit) for of_edit in after]
     return ours, [fmean(right for _, right in of_edit) for of_edit in after]
+
+
+def tables(summary: Mapping[str, Any]) -> list[TextTable]:
+    """Agreement with the judge by row, by file and in ranking edits."""
+    rows = [
+        (name, percent(row["agreement"]), f"{row['kappa']:.3f}", f"{row['n']:,}") if row["n"] else (name, "-", "-", "0")
+        for name, row in summary["graders"].items()
+    ]
+    files = [
+        (
+            name,
+            *(f"{row[key]:.1f}" for key in ("judge", "calibrated")),
+            f"{row['difference']:+.1f}",
+            f"{row['contains']:.1f}",
+        )
+        for name, row in summary["files"].items()
+    ]
+    ranks = [
+        (
+            name,
+            f"{row['spearman']:.3f}",
+            f"{row['low']:.2f} to {row['high']:.2f}",
+            str(row["passages"]),
+            str(row["left_out"]),
+        )
+        for name, row in summary["ranking"].items()
+        if row["passages"]
+    ]
+    of_files = ("file", "judge", "calibrated", "differs", "contains")
+    of_ranks = ("passages", "Spearman", "interval\n(95 %)", "n", "left out")
+    return [
+        TextTable("Distinct rows of passages that were held out", ("grader", "agreement", "kappa", "rows"), rows),
+        TextTable("Mean scores of each file, in percent", of_files, files),
+        TextTable("Ranking the edits of a passage", of_ranks, ranks),
+    ]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from selfedit.config import merge, read_toml
 from selfedit.errors import InputError
 from selfedit.loops.evaluate import across_seeds, paired_across_seeds
-from selfedit.rewards.measured import REWARDS
+from selfedit.rewards import REWARDS
 from selfedit.statistics import reliability
 from selfedit.types import Trial
 
@@ -66,12 +66,15 @@ def summarise_arms(plan: ArmsPlan, rows: Runs, rounds: Runs) -> dict[str, Any]:
     `rows` are the conditions of the final table, `rounds` the stages of the outer loop, with their mean reward and, for
     every reward that can be computed from the trials, how reliable it is.
     """
-    summary: dict[str, Any] = {"arms": {arm: across_seeds(runs) for arm, runs in rows.items() if runs[0]}}
+    summary: dict[str, Any] = {
+        "about": plan.about,
+        "arms": {arm: across_seeds(runs).to_json() for arm, runs in rows.items() if runs[0]},
+    }
     base = rows.get(plan.reference)
     if base:
         summary["against"] = plan.reference
         summary["differences"] = {
-            arm: {row: paired_across_seeds(runs, base, row) for row in runs[0] if row in base[0]}
+            arm: {row: paired_across_seeds(runs, base, row).fields for row in runs[0] if row in base[0]}
             for arm, runs in rows.items()
             if arm != plan.reference
         }
@@ -102,7 +105,7 @@ def reliabilities(trials: Sequence[Trial]) -> dict[str, Any]:
     for name, reward in REWARDS.items():
         groups: dict[str, dict[int, list[float]]] = {}
         for trial in trials:
-            measured = trial.after and (trial.after.likelihoods or name != "likelihood")
+            measured = trial.after and ("likelihood" in trial.after.measurements or name != "likelihood")
             if trial.failure is None and measured:
                 groups.setdefault(trial.edit.task_id, {}).setdefault(trial.member, []).append(reward(trial))
         result = reliability([list(of_task.values()) for of_task in groups.values()])

@@ -19,6 +19,7 @@ from selfedit.rewards.proxies.features import features
 from selfedit.rewards.proxies.learned import Learned, documents_of
 from selfedit.statistics import reliability
 from selfedit.types import SelfEdit, Task
+from selfedit.results import TextTable, percent
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -156,3 +157,25 @@ def _picked(rankings: Sequence[Ranking], ratings: Sequence[Sequence[float]]) -> 
         "proxy": gain(lambda own, _: max(range(len(own)), key=lambda i: own[i])),
         "oracle": gain(lambda _, measured: max(range(len(measured)), key=lambda i: measured[i])),
     }
+
+
+def tables(summary: Mapping[str, Any]) -> list[TextTable]:
+    """How the learned proxy ranks edits, beside simple ones and the ceiling."""
+    rated = {
+        "learned, held-out passages": summary["heldout"],
+        "learned, cross-validated": summary["cross_validated"],
+        **summary["baselines"],
+    }
+    ranks = [
+        (name, f"{row['spearman']:.3f}", f"{row['low']:.2f} to {row['high']:.2f}", str(row["passages"]))
+        for name, row in rated.items()
+        if row["passages"]
+    ]
+    if summary["ceiling"]:
+        share = f"{percent(summary['share_of_ceiling'])} of it reached" if summary["share_of_ceiling"] else ""
+        ranks.append(("the most that noise allows", f"{summary['ceiling']['spearman']:.3f}", share, ""))
+    picked = [(name, f"{points:+.1f}") for name, points in summary["picked"].items()]
+    return [
+        TextTable("Ranking the edits of a passage", ("rated by", "Spearman", "interval\n(95 %)", "passages"), ranks),
+        TextTable("Gain of the edit that is picked, over its passage's mean", ("picked", "points"), picked),
+    ]

@@ -17,6 +17,7 @@ from selfedit.formats.results import Article, ContinualSummary, Matrix, QueryRes
 from selfedit.reproduce import expected
 from selfedit.reproduce.release import Release
 from selfedit.rewards.credit import rest_em
+from selfedit.results import TextTable
 
 RANKINGS = {
     "train/rank_iter0": "sft_best1of5_iter0",
@@ -64,7 +65,7 @@ def released(data: Path) -> dict[str, Any]:
 
 
 def selections(release: Release) -> Iterator[Check]:
-    """Our ReST-EM imitates the rows that SEAL's did, in its order (spec 1.2): how many there, here, and equal."""
+    """Our ReST-EM imitates the rows that SEAL's did, in its order (docs/seal.md 1.2): how many there, here, and equal."""
     for ranking, imitated in RANKINGS.items():
         theirs = [(row.prompt, row.completion) for row in release.imitated(imitated)]
         ours = [(article.prompt, _winner(article).text) for article in release.results(ranking).articles]
@@ -96,7 +97,7 @@ def rounds(release: Release) -> Iterator[Check]:
 
 
 def document_counts(release: Release) -> Iterator[Check]:
-    """Documents in each evaluation passage's first self-edit by our rules (spec 1.3): mean, median, maximum."""
+    """Documents in each evaluation passage's first self-edit by our rules (docs/seal.md 1.3): mean, median, maximum."""
     for name, stated in expected.DOCUMENTS.items():
         edits = release.edits(name)[: expected.EVAL_PASSAGES]  # some files hold 250
         counts = [len(build_documents(edit.title, edit.context, edit.completions[0])) for edit in edits]
@@ -105,7 +106,7 @@ def document_counts(release: Release) -> Iterator[Check]:
 
 
 def passages(release: Release) -> Iterator[Check]:
-    """All evaluation files hold the same passages in the same order, the published subset (spec 2.1)."""
+    """All evaluation files hold the same passages in the same order, the published subset (docs/seal.md 2.1)."""
     sizes = [expected.EVAL_PASSAGES, expected.EVAL_QUESTIONS, expected.EVAL_TITLES]
     tested = {name: release.results(f"eval/{name}") for name in expected.EVAL_FILES}
     for name, results in tested.items():
@@ -130,7 +131,7 @@ def _places(articles: Iterable[Article]) -> list[tuple[str, str]]:
 
 
 def accuracies(release: Release) -> Iterator[Check]:
-    """The headline numbers, from the verdicts on single questions (spec 1.4, 2.4)."""
+    """The headline numbers, from the verdicts on single questions (docs/seal.md 1.4, 2.4)."""
     before = fmean(_shares(article)[0] for article in release.results("eval/base").articles)
     yield Check("base: correct before the update, %", expected.UNTAUGHT, _percent(before))
     for name, stated in expected.AFTER.items():
@@ -142,7 +143,7 @@ def accuracies(release: Release) -> Iterator[Check]:
 
 
 def blank_answers(release: Release) -> Iterator[Check]:
-    """How often a taught model says nothing, and how often it is right where it says something (spec 2.4)."""
+    """How often a taught model says nothing, and how often it is right where it says something (docs/seal.md 2.4)."""
     for name, stated in expected.BLANK.items():
         blank = fmean(not verdict.adapter_answer.strip() for verdict in release.verdicts(name))
         yield Check(f"{_short(name)}: blank after, %", stated, _percent(blank))
@@ -179,7 +180,7 @@ def _means(results: QueryResults) -> Iterator[tuple[float, float]]:
 
 
 def continual(release: Release) -> Iterator[Check]:
-    """The jobs of the continual experiment average to the published matrices (spec 4)."""
+    """The jobs of the continual experiment average to the published matrices (docs/seal.md 4)."""
     runs, published = release.continual_runs, release.continual
     yield Check("continual: sequences", expected.SEQUENCES, sum(run.n_sequences for run in runs))
     for what, name in (("means", "mean_over_sequences"), ("deviations", "std_over_sequences")):
@@ -236,3 +237,20 @@ PARTS: tuple[Callable[[Release], Iterator[Check]], ...] = (
     stated_means,
     continual,
 )
+
+
+def tables(summary: dict[str, Any]) -> list[TextTable]:
+    """A row per check: as published, as found, and whether these agree."""
+    checks = summary["checks"]
+    agree = sum(check["equal"] for check in checks)
+    rows = [
+        (check["name"], _numbers(check["expected"]), _numbers(check["found"]), "equal" if check["equal"] else "DIFFERS")
+        for check in checks
+    ]
+    title = f"SEAL's released data: {agree} of {len(checks)} checks agree"
+    return [TextTable(title, ("check", "published", "found", ""), rows)]
+
+
+def _numbers(value: float | list[float]) -> str:
+    """[8.6, 7.0, 57] -> 8.6 / 7.0 / 57"""
+    return " / ".join(str(number) for number in (value if isinstance(value, list | tuple) else [value]))

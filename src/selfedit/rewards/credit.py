@@ -10,7 +10,7 @@ from selfedit.protocols import Credit
 
 
 def rest_em(rewards: Sequence[float]) -> list[float]:
-    """ReST-EM as SEAL runs it on passages: imitate the best edit of the group, the first where several tie (spec 1.1).
+    """ReST-EM as SEAL runs it on passages: imitate the best edit of the group, the first where several tie (docs/seal.md 1.1).
 
     rest_em([0.2, 0.6, 0.6]) -> [0.0, 1.0, 0.0]
     """
@@ -27,7 +27,7 @@ def top(rewards: Sequence[float], count: int) -> list[float]:
 
 
 def threshold(rewards: Sequence[float]) -> list[float]:
-    """ReST-EM as SEAL's paper states it: imitate every edit that helped at all (spec 1.1).
+    """ReST-EM as SEAL's paper states it: imitate every edit that helped at all (docs/seal.md 1.1).
 
     threshold([0.2, 0.0, -0.4]) -> [1.0, 0.0, 0.0]
     """

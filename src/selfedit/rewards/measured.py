@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from selfedit.protocols import Reward
-from selfedit.types import Failure, Score, Trial
-
-FLOOR = -1.0
-"""Reward of an edit that could not be read or trained through the policy's own fault: no gain in accuracy is lower."""
+from selfedit.statistics import required_mean
+from selfedit.types import Score, Trial
 
 
 def gain(trial: Trial) -> float:
@@ -17,7 +13,7 @@ def gain(trial: Trial) -> float:
 
 
 def accuracy(trial: Trial) -> float:
-    """Accuracy after the update, in [0, 1]. Within one task it ranks edits as `gain` does (SEAL's code, spec 1.2)."""
+    """Accuracy after the update, in [0, 1]. Within one task it ranks edits as `gain` does (SEAL's code, docs/seal.md 1.2)."""
     return _value(trial.after)
 
 
@@ -27,33 +23,32 @@ def binary(trial: Trial) -> float:
 
 
 def solved(trial: Trial) -> float:
-    """1 if every question is answered right after the update, else 0 (SEAL's few-shot reward, spec 3.4)."""
+    """1 if every question is answered right after the update, else 0 (SEAL's few-shot reward, docs/seal.md 3.4)."""
     return float(accuracy(trial) == 1)
 
 
 def likelihood(trial: Trial) -> float:
     """What the update added to the log-likelihood of the right answers, in nats per token. Dense, and judge-free."""
-    return _mean(_whole(trial.after).likelihoods) - _mean(_whole(trial.before).likelihoods)
+    return -lost(trial, "likelihood")
 
 
-def forgetting(trial: Trial) -> float:
-    """What the update took from the log-likelihood of texts that it is not about, in nats per token."""
-    return _mean(_whole(trial.before).control) - _mean(_whole(trial.after).control)
-
-
-def lost(trial: Trial) -> float:
-    """What the update took from the accuracy on tasks that were learned before it."""
-    return _mean(_whole(trial.before).earlier) - _mean(_whole(trial.after).earlier)
+def lost(trial: Trial, measurement: str) -> float:
+    """By how much the mean of a measurement fell. Raises EngineError where it was not taken."""
+    before, after = (
+        required_mean(_examined(score).measurements.get(measurement, ()), f"the reward needs {measurement}")
+        for score in (trial.before, trial.after)
+    )
+    return before - after
 
 
 def with_costs(reward: Reward, forgetting_weight: float, token_weight: float, retention_weight: float = 0.0) -> Reward:
-    """The reward minus forgetting_weight * forgetting, minus token_weight for every thousand trained tokens, minus
-    retention_weight * what was lost of earlier tasks.
+    """The reward minus forgetting_weight * what texts lost that the edit is not about (nats per token), minus token_weight
+    for every thousand trained tokens, minus retention_weight * the accuracy lost on tasks that were learned before.
     """
 
     def charged(trial: Trial) -> float:
-        forgot = forgetting_weight * forgetting(trial) if forgetting_weight else 0.0
-        forgot += retention_weight * lost(trial) if retention_weight else 0.0
+        forgot = forgetting_weight * lost(trial, "control") if forgetting_weight else 0.0
+        forgot += retention_weight * lost(trial, "retention") if retention_weight else 0.0
         tokens = trial.update.tokens if trial.update else 0
         return reward(trial) - forgot - token_weight * tokens / 1000
 
@@ -61,20 +56,14 @@ def with_costs(reward: Reward, forgetting_weight: float, token_weight: float, re
 
 
 def _value(score: Score | None) -> float:
-    value = _whole(score).value
+    value = _examined(score).value
     assert value is not None, "a trial is rewarded only once it is graded in full"
     return value
 
 
-def _whole(score: Score | None) -> Score:
+def _examined(score: Score | None) -> Score:
     assert score is not None, "a trial is rewarded only once it was examined"
     return score
-
-
-def _mean(values: Sequence[float | Failure]) -> float:
-    measured = [value for value in values if not isinstance(value, Failure)]
-    assert measured and len(measured) == len(values), "this reward needs something that was not measured"
-    return sum(measured) / len(measured)
 
 
 REWARDS: dict[str, Reward] = {

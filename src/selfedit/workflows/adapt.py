@@ -4,26 +4,67 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
 from selfedit.config import Config
 from selfedit.loops.evaluate import paired_gain, summarise
-from selfedit.loops.inner import Examiner, derive_seed, examine, settle, train_one
-from selfedit.loops.outer import Outer, propose
+from selfedit.loops.examine import Examiner
+from selfedit.loops.inner import apply_reward, score_before_and_after, train_one
+from selfedit.loops.outer import Outer, propose, run_outer
 from selfedit.protocols import Engine, Progress, silent
+from selfedit.results import Summary, Table, TextTable, answer_table, score_table
+from selfedit.seeds import derive_seed
 from selfedit.store import Run
 from selfedit.types import Job, SelfEdit, Task, Trial, Update
-from selfedit.workflows.train import make_examiner, make_outer
+from selfedit.workflows.build import make_examiner, make_outer
+from selfedit.workflows.configure import domain_type
+from selfedit.workflows.data import tasks_of
+from selfedit.workflows.engine import load_update, splitter
+from selfedit.workflows.train import own_questions
+
+ADAPTER = "adapter"
+"""The run's update, below its `updates`."""
 
 
 @dataclass(frozen=True, slots=True)
-class AdaptResult:
-    """What `teach` did: the update (also saved in the run), the notes it learned, and the exam before and after."""
+class Adaptation:
+    """The update (also saved in the run), the notes it learned, and each document's exam before and after."""
 
     update: Update
     notes: list[Trial]
     exams: list[Trial]
-    summary: dict[str, Any]
+    table: Table
+
+
+def adapt(run: Run, config: Config, engine: Engine, progress: Progress = silent) -> Summary:
+    """Teach the run's documents. Those without questions are examined on some that the model writes itself; half of
+    these reward its notes for `outer.rounds` rounds, the other half is the exam.
+    """
+    documents, split = tasks_of(run)["documents"], splitter(config, engine)
+    passages = [passage for document in documents for passage in split(document)]
+    policy, remarks = load_update(engine, config.outer.policy), list[str]()
+    for document in documents:
+        if (parts := len(split(document))) > 1:
+            remarks.append(f"{document.title!r} is longer than the model's context: split into {parts} passages")
+    asked = "your questions"
+    if not any(document.questions for document in documents):
+        documents, policy = _reinforced_by_own_questions(run, config, passages, policy, engine, progress)
+        asked = "questions that it wrote itself"
+    adaptation = teach(run, config, passages, documents, policy, engine, progress)
+    return _summary(run, config, adaptation, documents, passages, asked, remarks)
+
+
+def _reinforced_by_own_questions(
+    run: Run, config: Config, passages: list[Task], policy: Update, engine: Engine, progress: Progress
+) -> tuple[list[Task], Update]:
+    """The passages with the questions of the report half, and the policy after its rounds on the other half."""
+    examiner, outer = make_examiner(config, engine, passages, run.path), make_outer(config, run.path)
+    practice, report = own_questions(run, passages, examiner, outer, progress)
+    if practice and config.outer.rounds:
+        settings = outer.settings.model_copy(update={"tasks_per_round": len(practice)})
+        outer = replace(outer, settings=settings)
+        policy = run_outer(practice, examiner, outer, run.remember, run.updates, progress, policy)
+    return report, policy
 
 
 def teach(
@@ -34,61 +75,77 @@ def teach(
     policy: Update,
     engine: Engine,
     progress: Progress = silent,
-) -> AdaptResult:
+) -> Adaptation:
     """Notes on every passage, one adapter from all of them and the passages, and the documents' questions as the exam.
 
     The adapter is saved as `updates/adapter`. Without questions there is no score, and the summary says nothing.
     """
-    examiner, outer = make_examiner(config, engine, folder=run.path), make_outer(config)
+    examiner, outer, folder = make_examiner(config, engine, folder=run.path), make_outer(config), run.updates / ADAPTER
     notes = write_notes(run, passages, policy, examiner, outer, progress)
-    folder = run.updates / "adapter"
     if not folder.exists():
-        engine.save(learn(notes, policy, engine, outer), folder)
+        # Each document of every note once, by the recipe of the last; the passages themselves are always learned.
+        learned = [*notes, *(Trial(examiner.domain.without_edit(task)) for task in passages)]
+        examples = tuple(dict.fromkeys(example for trial in learned for example in trial.edit.examples))
+        job = Job(policy, examples, learned[-1].edit.recipe, derive_seed(outer.seed, "adapter"))
+        engine.save(train_one(engine, job, "the adapter could not be trained"), folder)
     update = engine.load(folder)
-    exams = run.remember("exam", 0, lambda: sit_exam(documents, policy, update, examiner, outer))
-    asked = [trial for trial in exams if trial.before]
-    before = [replace(trial, update=None, after=trial.before) for trial in asked]
-    summary: dict[str, Any] = {}
+    exams = run.remember("exam", 0, partial(_sit_exam, documents, policy, update, examiner, outer), Trial)
+    table, asked = Table(), [trial for trial in exams if trial.before]
     if asked:
-        summary = {"before": summarise(before), "after": summarise(asked), "gain": paired_gain(asked, before)}
-        summary["after"]["tokens"] = update.tokens
-    run.write_json("summary.json", summary)
+        before = [replace(trial, update=None, after=trial.before) for trial in asked]
+        after = replace(summarise("after", asked), tokens=update.tokens)
+        table = Table((summarise("before", before), after), {"gain": paired_gain(asked, before)})
+    run.write_json("summary.json", table.to_json())
     run.write_metrics()
-    return AdaptResult(update, notes, exams, summary)
+    return Adaptation(update, notes, exams, table)
 
 
 def write_notes(
     run: Run, passages: Sequence[Task], policy: Update, examiner: Examiner, outer: Outer, progress: Progress
 ) -> list[Trial]:
-    """`group_size` notes on each passage, a wave at a time; then each passage itself, which is always learned."""
-    members = [(task, member) for task in passages for member in range(outer.group_size)]
+    """`edits_per_task` notes on each passage, a batch at a time."""
+    members = [(task, member) for task in passages for member in range(outer.settings.edits_per_task)]
     trials: list[Trial] = []
-    for wave, start in enumerate(range(0, len(members), outer.wave)):
+    for number, start in enumerate(range(0, len(members), outer.max_adapters)):
         progress("notes", len(trials), len(members), "")
-        part = members[start : start + outer.wave]
-        seeds = [derive_seed(outer.seed, "notes", task.id, member) for task, member in part]
-        trials += run.remember(
-            "notes",
-            wave,
-            lambda part=part, seeds=seeds: propose(  # type: ignore[misc]
-                policy, part, examiner.domain, examiner.engine, outer.writing, seeds
-            ),
-        )
+        batch = members[start : start + outer.max_adapters]
+        seeds = [derive_seed(outer.seed, "notes", task.id, member) for task, member in batch]
+        write = partial(propose, policy, batch, examiner.domain, examiner.engine, outer.settings.sampling, seeds)
+        trials += run.remember("notes", number, write, Trial)
     progress("notes", len(members), len(members), "")
-    return [*trials, *(Trial(examiner.domain.without_edit(task)) for task in passages)]
+    return trials
 
 
-def learn(notes: Sequence[Trial], policy: Update, engine: Engine, outer: Outer) -> Update:
-    """One adapter from every document of every note, each document once, by the recipe of the last."""
-    examples = tuple(dict.fromkeys(example for trial in notes for example in trial.edit.examples))
-    job = Job(policy, examples, notes[-1].edit.recipe, derive_seed(outer.seed, "adapter"))
-    return train_one(engine, job, "the adapter could not be trained")
-
-
-def sit_exam(
+def _sit_exam(
     documents: Sequence[Task], policy: Update, update: Update, examiner: Examiner, outer: Outer
 ) -> list[Trial]:
     """Each document's questions, closed book, before and after. A document without questions has no scores."""
     trials = [Trial(SelfEdit(task.id, ""), update if task.questions else None) for task in documents]
-    examined = examine(trials, {task.id: task for task in documents}, policy, examiner)
-    return [settle(trial, outer.reward) if trial.before else trial for trial in examined]
+    scored = score_before_and_after(trials, {task.id: task for task in documents}, policy, examiner)
+    return [apply_reward(trial, outer.reward) if trial.before else trial for trial in scored]
+
+
+def _summary(
+    run: Run,
+    config: Config,
+    adaptation: Adaptation,
+    documents: Sequence[Task],
+    passages: Sequence[Task],
+    asked: str,
+    remarks: list[str],
+) -> Summary:
+    words, tables = domain_type(config).words, list[TextTable]()
+    written = [trial for trial in adaptation.notes if trial.edit.text]
+    sections = [(f"{len(written)} notes written; the first of them", written[0].edit.text)] if written else []
+    for document, trial in zip(documents, adaptation.exams, strict=True):
+        if trial.before:
+            tables.append(answer_table(document, trial.before, trial.after, document.title))
+    if adaptation.table.rows:
+        tables.append(score_table(adaptation.table, words, f"Closed-book answers to {asked}"))
+    else:
+        remarks.append(
+            "No questions were given (--questions), and the model wrote none that show what it learned: "
+            "nothing was examined."
+        )
+    remarks.append(f"Try: selfedit ask {run.path} 'a question'")
+    return Summary(adaptation.table, None, sections, tables, remarks, [*documents, *passages], {"adapter": run.updates / ADAPTER})

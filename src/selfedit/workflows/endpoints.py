@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from pathlib import Path
 
 from selfedit.config import Config, EndpointConfig
@@ -12,8 +11,8 @@ from selfedit.graders.judge import Judge, check
 from selfedit.rewards.proxies.rubric import Rubric
 from selfedit.types import BASE, Request
 
-KEYS = {"judge": "exam.judge", "rubric": "outer.rubric", "teacher": "teacher.endpoint"}
-"""Who is asked, and the table of the config that says where."""
+ROLES = ("judge", "rubric", "teacher")
+"""Who is asked: the tables in the config's `endpoints`."""
 
 
 def make_sampler(config: Config, role: str, run: Path | None) -> HttpSampler:
@@ -25,23 +24,23 @@ def make_sampler(config: Config, role: str, run: Path | None) -> HttpSampler:
 
 
 def _endpoint(config: Config, role: str) -> EndpointConfig:
-    endpoint: EndpointConfig = reduce(getattr, KEYS[role].split("."), config)  # type: ignore[assignment]
+    endpoint: EndpointConfig = getattr(config.endpoints, role)
     for name, value in (("url", endpoint.url), ("model", endpoint.model)):
         if not value:
-            key = f"{KEYS[role]}.{name}"
+            key = f"endpoints.{role}.{name}"
             raise InputError(f"{key} is empty; set it in the config, or with --set {key}=...")
     return endpoint
 
 
 def make_judge(config: Config, run: Path | None) -> Judge:
-    """The judge at exam.judge. Raises Refused where it misjudges what is plainly right or wrong."""
+    """The judge at endpoints.judge. Raises Refused where it misjudges what is plainly right or wrong."""
     judge = Judge(make_sampler(config, "judge", run))
-    check(judge, config.exam.judge.model)
+    check(judge, config.endpoints.judge.model)
     return judge
 
 
 def make_rubric(config: Config, run: Path | None) -> Rubric:
-    """The proxy reward at outer.rubric."""
+    """The proxy reward at endpoints.rubric."""
     return Rubric(make_sampler(config, "rubric", run))
 
 
@@ -56,10 +55,10 @@ def reached(config: Config, role: str) -> str:
 
 
 def used(config: Config) -> list[str]:
-    """The roles that a run with this config asks; a teacher has no other key, so its url says that there is one."""
+    """The roles that a run with this config asks; a teacher needs no other key, so its url says that there is one."""
     wanted = {
         "judge": config.exam.grader == "judge",
         "rubric": config.outer.reward == "rubric",
-        "teacher": bool(config.teacher.endpoint.url),
+        "teacher": bool(config.endpoints.teacher.url),
     }
-    return [role for role in KEYS if wanted[role]]
+    return [role for role in ROLES if wanted[role]]

@@ -1,46 +1,128 @@
-"""Streams of documents from end to end: what `continual` and `adapt --into` run."""
+"""Streams of documents from end to end: learning one after another, adding to what was learned, and taking it back.
+
+A run of documents keeps three files of its own: `stream.json`, its documents in order, what it was started with and
+what came later; `stream-questions.json`, the questions that the model wrote about documents that came without; and
+`forgotten.json`, titles and questions of the documents that it had to forget: a control group.
+"""
 
 from __future__ import annotations
 
 import resource
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
 from typing import Any
 
 from selfedit.config import Config
-from selfedit.continual.evaluate import EvalPlan
-from selfedit.continual.methods import MethodContext, make_method
-from selfedit.continual.methods.bank import routed_home
+from selfedit.continual.evaluate import READING, EvalPlan
+from selfedit.continual.methods import MethodContext, check_methods, make_method, make_router, router_name
 from selfedit.continual.remarks import remarks
-from selfedit.continual.stream import Cut, Streams, StreamSettings, drop_others, run_streams
-from selfedit.continual.summary import matrix, records, summarise
+from selfedit.continual.routers import routing_accuracy
+from selfedit.continual.stream import Split, Streams, StreamSettings, drop_others, run_streams
+from selfedit.continual.summary import Observed, matrix, records, summarise_streams
+from selfedit.domains.knowledge.reader import read_tasks
 from selfedit.errors import InputError
+from selfedit.loops.inner import merge_edits
+from selfedit.loops.questions import self_exams
 from selfedit.protocols import Engine, Progress, silent
+from selfedit.results import StreamCosts, StreamSummary, Summary, stream_table
 from selfedit.statistics import mean_interval
 from selfedit.store import Run
 from selfedit.types import BASE, Question, SelfEdit, StreamStep, Task, Trial, Update
-from selfedit.workflows.train import make_domain, make_examiner, make_outer
+from selfedit.workflows.adapt import ADAPTER
+from selfedit.workflows.build import make_domain, make_examiner
+from selfedit.workflows.data import Tasks, read_neutral, stored_tasks, tasks_of
+from selfedit.workflows.engine import load_update, splitter
+from selfedit.worlds.almanac import world
+from selfedit.worlds.almanac.documents import known_entries
 
 STREAM = "stream-"
 """What the streams are called among a run's tasks; the other groups are control tasks, and NEUTRAL texts."""
 
-NEUTRAL = "neutral"
+NEUTRAL, FIRST, SECOND = "neutral", f"{STREAM}00", f"{STREAM}01"
+
+DOCUMENTS, QUESTIONS, FORGOTTEN = "stream.json", "stream-questions.json", "forgotten.json"
 
 
 @dataclass(frozen=True)
 class StreamStart:
     """What a stream stands on when it begins: a model, and what that has learned already."""
 
-    start: Update = BASE
+    update: Update = BASE
     past: tuple[StreamStep, ...] = ()
 
 
-def streams_of(tasks: Mapping[str, Sequence[Task]]) -> list[Sequence[Task]]:
-    """The streams among a run's tasks. Raises InputError where there is nothing to learn."""
-    streams = [tasks[name] for name in sorted(tasks) if name.startswith(STREAM)]
-    if not streams or not all(streams):
-        raise InputError("the stream is empty: name at least one document to learn")
-    return streams
+# What is to be learned
+
+
+def document_tasks(config: Config, documents: list[Task], control: Path | None = None) -> Tasks:
+    """The tasks of a run that learns these documents one after another."""
+    texts = read_neutral(Path(config.continual.neutral)) if config.continual.neutral else []
+    return {
+        FIRST: documents,
+        "control": read_tasks(control) if control else [],
+        NEUTRAL: _neutral(texts, config.continual.neutral_texts),
+    }
+
+
+def almanac_streams(config: Config, split: world.Split = "exam") -> Tasks:
+    """Streams of unseen passages; of three control groups: passages never taught, closed book (`control`) and with the
+    passage in the prompt (`reading`), and entries the embedded model knows by heart (`known`).
+    """
+    continual = config.continual
+    count, others = continual.streams * continual.tasks, continual.control
+    tasks = world.tasks(split, count + 2 * others, config.seed)
+    more = world.tasks(split, count + 2 * others + continual.neutral_texts, config.seed)[count + 2 * others :]
+    rng = Random(config.seed)
+    known = [world.task(entry, rng) for entry in known_entries()[:others]]
+    own_texts = [f"{task.title}\n{task.context}" for task in more]
+    given = read_neutral(Path(continual.neutral)) if continual.neutral else own_texts
+    streams = {
+        f"{STREAM}{number:02d}": tasks[number * continual.tasks : (number + 1) * continual.tasks]
+        for number in range(continual.streams)
+    }
+    return {
+        **streams,
+        "control": tasks[count : count + others],
+        READING: tasks[count + others : count + 2 * others],
+        "known": known,
+        NEUTRAL: _neutral(given, continual.neutral_texts),
+    }
+
+
+def _neutral(texts: Sequence[str], count: int) -> list[Task]:
+    return [Task(f"{NEUTRAL}-{number}", "", text) for number, text in enumerate(texts[:count])]
+
+
+def is_parallel(tasks: Mapping[str, Sequence[Task]]) -> bool:
+    """Whether there are several streams, which train many adapters at a time."""
+    return SECOND in tasks
+
+
+# Learning it
+
+
+def stream(run: Run, config: Config, engine: Engine, progress: Progress = silent) -> Summary:
+    """Learn what the run has not learned yet: several streams of tasks, or one of documents."""
+    tasks = tasks_of(run)
+    if is_parallel(tasks):
+        start = StreamStart(load_update(engine, config.outer.policy))
+        return summary_of(run_continual(run, config, tasks, engine, progress, start), tasks)
+    split, adapted = splitter(config, engine), tasks.pop("documents", [])
+    if adapted:
+        start = learned_by_adapt(run, config, adapted, engine, split)
+    else:
+        start = StreamStart(load_update(engine, config.outer.policy))
+    tasks[FIRST], questions = with_questions(run, config, documents_of(run), engine, progress)
+    if (run.path / FORGOTTEN).exists():
+        tasks["forgotten"] = [task for task in stored_tasks(run.path / FORGOTTEN) if task.questions]
+    return summary_of(run_continual(run, config, tasks, engine, progress, start, split, questions), tasks)
+
+
+def summary_of(found: StreamSummary, tasks: Mapping[str, Sequence[Task]]) -> Summary:
+    of_report = [task for of_group in tasks.values() for task in of_group]
+    return Summary(stream=found, tables=[stream_table(found)], remarks=found.remarks, tasks=of_report)
 
 
 def run_continual(
@@ -49,55 +131,53 @@ def run_continual(
     tasks: Mapping[str, Sequence[Task]],
     engine: Engine,
     progress: Progress = silent,
-    begun: StreamStart = StreamStart(),
-    cut: Cut = lambda task: [task],
+    start: StreamStart = StreamStart(),
+    split: Split = lambda task: [task],
     questions: Mapping[str, tuple[Question, ...]] | None = None,
-) -> dict[str, Any]:
+) -> StreamSummary:
     """Learn the run's streams, and write `summary.json` and `matrix.json`. Resumes what the run already holds.
 
-    `questions`, by task, are some that the model wrote and the exams do not ask: keepers may look at these.
+    `questions`, by task, are some that the model wrote and the exams do not ask: methods may look at these.
     """
-    how = make_continual(run, config, tasks, engine, progress, cut, questions or {})
-    streams = Streams(streams_of(tasks), begun.start, run.updates, [begun.past for _ in streams_of(tasks)])
+    names = sorted(name for name in tasks if name.startswith(STREAM))
+    if not names or not all(tasks[name] for name in names):
+        raise InputError("the stream is empty: name at least one document to learn")
+    settings = stream_settings(run, config, tasks, engine, progress, split, questions or {})
+    streams = Streams([tasks[name] for name in names], start.update, run.updates, [start.past for _ in names])
     heal(run, streams.tasks)
-    pasts = run_streams(streams, how, run.remember)
-    waves = waves_of(run)
-    found = records(waves)
-    drop_others(run.updates, _kept(streams, how))
-    summary = {
-        **(summarise(found) if found else {}),
-        **costs(run, streams, how, waves),
-        "keepers": list(config.continual.keepers),
-        "remarks": remarks(streams.tasks, pasts, waves),
-    }
-    if how.keeper.bank and found:
-        shares = routed_home(how.keeper.bank, begun.start, pasts, streams.tasks)
-        summary["routing"] = mean_interval(shares).fields
+    pasts = run_streams(streams, settings, run.remember)
+    observed = observed_in(run)
+    found = records(observed)
+    drop_others(run.updates, _kept(streams, settings))
+    summary = replace(
+        summarise_streams(found) if found else StreamSummary(),
+        costs=costs(run, streams, settings),
+        methods=config.continual.methods,
+        remarks=tuple(remarks(streams.tasks, pasts, observed.seen)),
+    )
+    if router_name(config.continual) != "last" and found:
+        shares = routing_accuracy(settings.router, start.update, pasts, streams.tasks)
+        summary = replace(summary, routing=mean_interval(shares))
     if found:
-        run.write_json("matrix.json", matrix(found, _dataset(run), config.model.name))
-    run.write_json("summary.json", summary)
+        run.write_json("matrix.json", matrix(found, str(run.config.get("command", "")), config.model.name))
+    run.write_json("summary.json", summary.to_json())
     run.write_metrics()
     return summary
 
 
-def _kept(streams: Streams, how: StreamSettings) -> set[str]:
-    """The ids of the updates that stay on disk."""
-    if how.keep_all:
-        return {step.trial.update.id for past in streams.past for step in past if step.trial.update}
-    return {update.id for past in streams.past for update in how.keeper.held(streams.start, past)}
-
-
-def make_continual(
+def stream_settings(
     run: Run,
     config: Config,
     tasks: Mapping[str, Sequence[Task]],
     engine: Engine,
     progress: Progress,
-    cut: Cut,
+    split: Split,
     questions: Mapping[str, tuple[Question, ...]],
 ) -> StreamSettings:
-    """How the config says that streams are learned and watched."""
-    examiner, outer, continual = make_examiner(config, engine, folder=run.path), make_outer(config), config.continual
+    """How the config says that streams are learned and examined."""
+    check_methods(config.continual)
+    examiner, continual = make_examiner(config, engine, folder=run.path), config.continual
+    context = MethodContext(continual, examiner, config.seed)
     control = {
         name: of_group
         for name, of_group in tasks.items()
@@ -105,21 +185,150 @@ def make_continual(
     }
     neutral = [task.context for task in tasks.get(NEUTRAL, ())]
     return StreamSettings(
-        make_method(continual.keepers, MethodContext(continual, examiner, config.seed)),
+        make_method(continual.methods, context),
+        make_router(context),
         examiner,
-        outer.writing,
-        config.inner.recipe(),
+        config.outer.sampling,
         config.seed,
         EvalPlan(control, neutral, continual.control_share, continual.exams == "doubling"),
         continual.keep == "all",
-        cut,
+        split,
         questions,
         progress,
     )
 
 
-LEARNING, WATCHING = ("write", "ask", "learn"), ("seen", "neutral")
-"""Stages with a wave per step: what led to the models, and what was seen of them (`control/…` too)."""
+def with_questions(
+    run: Run, config: Config, documents: list[Task], engine: Engine, progress: Progress
+) -> tuple[list[Task], dict[str, tuple[Question, ...]]]:
+    """The documents, those without questions with some that the model wrote; and others of these, for methods."""
+    known = written_questions(run)
+    new = [document for document in documents if not document.questions and document.id not in known]
+    if new:
+        progress("questions", 0, len(new), "")
+        exams = self_exams(new, BASE, make_examiner(config, engine), config.outer.sampling, config.seed)
+        known |= {document.id: (exam.reward, exam.report) for document, exam in zip(new, exams, strict=True)}
+        write_questions(run, known)
+        progress("questions", len(new), len(new), "")
+    asked = [replace(d, questions=d.questions or known[d.id][1].questions) for d in documents]
+    return asked, {name: reward.questions for name, (reward, _) in known.items()}
+
+
+def written_questions(run: Run) -> dict[str, tuple[Task, Task]]:
+    """By document: the half for methods, and the half for exams."""
+    path = run.path / QUESTIONS
+    halves = stored_tasks(path) if path.exists() else []
+    return {first.id: (first, second) for first, second in zip(halves[::2], halves[1::2], strict=True)}
+
+
+def write_questions(run: Run, known: Mapping[str, tuple[Task, Task]]) -> None:
+    write_tasks(run, QUESTIONS, [replace(half, context="") for halves in known.values() for half in halves])
+
+
+def learned_by_adapt(run: Run, config: Config, documents: Sequence[Task], engine: Engine, split: Split) -> StreamStart:
+    """What `adapt` left in the run: its adapter, and a step for each of the documents that it holds."""
+    notes: dict[str, list[Trial]] = {}
+    for trials in run.by_stage().get("notes", {}).values():
+        for trial in trials:
+            notes.setdefault(trial.edit.task_id, []).append(trial)
+    domain, steps = make_domain(config), list[StreamStep]()
+    for document in documents:
+        parts = split(document)
+        written = [trial for part in parts for trial in notes.get(part.id, []) if trial.failure is None]
+        whole = merge_edits([*written, *(Trial(domain.without_edit(part)) for part in parts)])
+        text = "\n\n".join(trial.edit.text for trial in written)
+        edit = SelfEdit(document.id, "", text, tuple(dict.fromkeys(whole.edit.examples)), whole.edit.recipe)
+        steps.append(StreamStep(replace(document, questions=()), Trial(edit)))
+    return StreamStart(engine.load(run.updates / ADAPTER), tuple(steps))
+
+
+# Its documents, and taking them back
+
+
+def documents_of(run: Run) -> list[Task]:
+    """The documents of the run, in order. Raises InputError for a run of many streams, or of another command."""
+    if (run.path / DOCUMENTS).exists():
+        return stored_tasks(run.path / DOCUMENTS)
+    tasks = tasks_of(run)
+    if "documents" in tasks:
+        return tasks["documents"]
+    if FIRST not in tasks or is_parallel(tasks):
+        raise InputError(
+            f"{run.path} is no stream of documents: name a run of `adapt`, or of `continual` with documents"
+        )
+    return tasks[FIRST]
+
+
+def write_tasks(run: Run, name: str, tasks: Sequence[Task]) -> None:
+    run.write_json(name, [_plain(task) for task in tasks])
+
+
+def _plain(task: Task) -> dict[str, Any]:
+    questions = [{"text": question.text, "target": question.target} for question in task.questions]
+    return {"id": task.id, "title": task.title, "context": task.context, "questions": questions}
+
+
+def add_documents(run: Run, added: Sequence[Task]) -> None:
+    """The next documents of a run of `adapt` or of a stream, which it is from now on."""
+    documents = documents_of(run)
+    taken = {document.id for document in documents}
+    for document in added:
+        name, number = document.id, 2
+        while name in taken:
+            name, number = f"{document.id}-{number}", number + 1
+        taken.add(name)
+        documents.append(replace(document, id=name))
+    write_tasks(run, DOCUMENTS, documents)
+    run.become("stream")
+
+
+def rollback(run: Run, step: int) -> list[Task]:
+    """Take a run back to what it was after so many documents; those that were taken back. It is not run yet."""
+    documents, min_step = documents_of(run), len(tasks_of(run).get("documents", []))
+    if not min_step <= step < len(documents):
+        raise InputError(
+            f"{run.path} has learned {len(documents)} documents: STEP can be {min_step} to {len(documents) - 1}"
+        )
+    write_tasks(run, DOCUMENTS, documents[:step])
+    run.become("stream")
+    cut_from(run, step)
+    return documents[step:]
+
+
+def forget(run: Run, config: Config, document: str) -> list[Task]:
+    """Take a document, by its title or id, out of a run; what is kept of it. It is not run yet.
+
+    What is kept are the questions about it, to see that they are not answered any more, and nothing else.
+    """
+    documents, tasks = documents_of(run), tasks_of(run)
+    adapted = {task.id for task in tasks.get("documents", [])}
+    places = [place for place, task in enumerate(documents) if document in (task.title, task.id)]
+    if not places:
+        raise InputError(f"{run.path} has no document {document!r}; it has {', '.join(t.title for t in documents)}")
+    if documents[places[0]].id in adapted:
+        raise InputError(f"{document!r} was learned by adapt in one go with others; adapt them again without it")
+    if len(places) == len(documents):
+        raise InputError(f"{document!r} is all that {run.path} has learned; remove the folder instead")
+    gone = [_questions_only(run, documents[place]) for place in places]
+    path, names = run.path / FORGOTTEN, {task.id for task in gone}
+    write_tasks(run, FORGOTTEN, [*(stored_tasks(path) if path.exists() else []), *gone])
+    write_questions(run, {name: halves for name, halves in written_questions(run).items() if name not in names})
+    kept = {group: [_plain(t) for t in of_group if t.id not in names] for group, of_group in tasks.items()}
+    run.write_json("tasks.json", kept)
+    write_tasks(run, DOCUMENTS, [task for place, task in enumerate(documents) if place not in places])
+    run.become("stream")
+    for place in reversed(places):
+        _forget_step(run, config, place)
+    return gone
+
+
+def _questions_only(run: Run, document: Task) -> Task:
+    _, exam = written_questions(run).get(document.id, (document, document))
+    return replace(document, context="", questions=document.questions or exam.questions)
+
+
+LEARNING, OBSERVING = ("write", "ask", "learn"), ("seen", "neutral")
+"""Stages with a batch per step: what led to the models, and what was seen of them (`control/…` too)."""
 
 
 def heal(run: Run, streams: Sequence[Sequence[Task]]) -> None:
@@ -127,7 +336,7 @@ def heal(run: Run, streams: Sequence[Sequence[Task]]) -> None:
 
     So the list of documents alone says what a run is: one that is taken out is forgotten by going on without it.
     """
-    for number, trials in sorted(waves_of(run).get("learn", {}).items()):
+    for number, trials in sorted(run.by_stage().get("learn", {}).items()):
         now = [tasks[number].id for tasks in streams if number < len(tasks)]
         if [trial.edit.task_id for trial in trials] != now:
             return cut_from(run, number)
@@ -136,85 +345,75 @@ def heal(run: Run, streams: Sequence[Sequence[Task]]) -> None:
 def cut_from(run: Run, step: int) -> None:
     """Forget all steps from this one on."""
     run.cut([*LEARNING, "before"], step)
-    _cut_watching(run, step)
+    _cut_observations(run, step)
 
 
-def forget_step(run: Run, config: Config, step: int) -> None:
+def _forget_step(run: Run, config: Config, step: int) -> None:
     """Forget one step. Adapters of a bank have never seen each other: the others stay. Else all later steps go too."""
     run.cut(["before"], step)
-    run.cut(LEARNING, step, step if tuple(config.continual.keepers) == ("bank",) else None)
-    _cut_watching(run, step)
+    run.cut(LEARNING, step, step if config.continual.methods == ("bank",) else None)
+    _cut_observations(run, step)
 
 
-def _cut_watching(run: Run, step: int) -> None:
+def _cut_observations(run: Run, step: int) -> None:
     """Forget what was seen of the models from this step on, and of what had been forgotten before."""
-    run.cut([*WATCHING, *(stage for stage in waves_of(run) if stage.startswith("control/"))], step)
+    run.cut([*OBSERVING, *(stage for stage in run.by_stage() if stage.startswith("control/"))], step)
     run.cut(["before/forgotten", "control/forgotten"], 0)
 
 
-def stands_on(run: Run, config: Config, documents: Sequence[Task], engine: Engine, cut: Cut) -> StreamStart:
-    """What `adapt` left in the run: its adapter, and a step for each of the documents that it holds."""
-    notes: dict[str, list[Trial]] = {}
-    for trials in waves_of(run).get("notes", {}).values():
-        for trial in trials:
-            notes.setdefault(trial.edit.task_id, []).append(trial)
-    domain, steps = make_domain(config), list[StreamStep]()
-    for document in documents:
-        parts = cut(document)
-        trials = [t for part in parts for t in notes.get(part.id, []) if t.failure is None]
-        learned = [*(t.edit.examples for t in trials), *(domain.without_edit(part).examples for part in parts)]
-        examples = tuple(dict.fromkeys(example for of_one in learned for example in of_one))
-        text = "\n\n".join(trial.edit.text for trial in trials)
-        steps.append(StreamStep(replace(document, questions=()), Trial(SelfEdit(document.id, "", text, examples))))
-    return StreamStart(engine.load(run.updates / "adapter"), tuple(steps))
+# What came of it
 
 
-def waves_of(run: Run) -> dict[str, dict[int, list[Trial]]]:
-    """What the store holds, by stage and step."""
-    waves: dict[str, dict[int, list[Trial]]] = {}
-    for wave in run.waves():
-        waves.setdefault(wave.stage, {})[wave.number] = wave.trials
-    return waves
+def observed_in(run: Run) -> Observed:
+    """All that was seen of the streams, from the store."""
+    stages = run.by_stage()
+    groups = [stage.removeprefix("control/") for stage in stages if stage.startswith("control/")]
+    (neutral,) = stages["before/neutral"][0] if "before/neutral" in stages else (None,)
+    return Observed(
+        stages.get("before", {}),
+        stages.get("seen", {}),
+        {group: stages[f"before/{group}"][0] for group in groups},
+        {group: stages[f"control/{group}"] for group in groups},
+        neutral,
+        stages.get("neutral", {}),
+    )
 
 
-def costs(
-    run: Run, streams: Streams, how: StreamSettings, waves: Mapping[str, Mapping[int, Sequence[Trial]]]
-) -> dict[str, Any]:
-    """Seconds, trained tokens and stored bytes per edit; seconds and tokens also step by step.
-
-    Seconds are those of writing, asking and learning a step of all streams, shared out among these: they were done side
-    by side. Bytes are what must be kept to answer and to go on: adapters, and the texts that keepers look back at.
-    `memory` is the most that this process took, in bytes: it depends on how many streams there are and is not stored.
-    """
+def costs(run: Run, streams: Streams, settings: StreamSettings) -> StreamCosts:
     edits = max(1, sum(len(tasks) for tasks in streams.tasks))
     seconds: dict[int, float] = {}
-    for wave in run.waves():
-        if wave.stage in LEARNING:
-            seconds[wave.number] = seconds.get(wave.number, 0.0) + wave.seconds / len(wave.trials)
-    learned = waves.get("learn", {})
+    learned: dict[int, list[Trial]] = {}
+    for batch in run.batches():
+        if batch.stage in LEARNING:
+            seconds[batch.step] = seconds.get(batch.step, 0.0) + batch.seconds / len(batch.items)
+        if batch.stage == "learn":
+            learned[batch.step] = batch.trials
     trained = {
         number: sum(t.update.tokens for t in trials if t.update) / len(trials) for number, trials in learned.items()
     }
-    return {
-        "seconds": sum(seconds[number] * len(learned[number]) for number in learned) / edits,
-        "tokens": sum(trained[number] * len(learned[number]) for number in learned) / edits,
-        "bytes": stored_bytes(streams, how) / edits,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "by_step": {"seconds": [seconds[n] for n in sorted(learned)], "tokens": [trained[n] for n in sorted(learned)]},
-    }
+    return StreamCosts(
+        seconds=sum(seconds[number] * len(learned[number]) for number in learned) / edits,
+        tokens=sum(trained[number] * len(learned[number]) for number in learned) / edits,
+        bytes=stored_bytes(streams, settings) / edits,
+        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        by_step={"seconds": [seconds[n] for n in sorted(learned)], "tokens": [trained[n] for n in sorted(learned)]},
+    )
 
 
-def stored_bytes(streams: Streams, how: StreamSettings) -> int:
+def stored_bytes(streams: Streams, settings: StreamSettings) -> int:
     """Bytes of the updates in use and of the texts of all steps."""
     total = 0
     for past in streams.past:
-        needed = {update.id for update in how.keeper.held(streams.start, past)}
+        needed = {update.id for update in settings.router.active(streams.start, past)}
         for step in past:
             total += len(step.task.context.encode()) + len(step.trial.edit.text.encode())
             if step.trial.update and step.trial.update.id in needed:
-                total += sum(file.stat().st_size for file in streams.at(step.trial.update).iterdir())
+                total += sum(file.stat().st_size for file in streams.path_of(step.trial.update).iterdir())
     return total
 
 
-def _dataset(run: Run) -> str:
-    return str(run.config.get("command", ""))
+def _kept(streams: Streams, settings: StreamSettings) -> set[str]:
+    """The ids of the updates that stay on disk."""
+    if settings.keep_all:
+        return {step.trial.update.id for past in streams.past for step in past if step.trial.update}
+    return {update.id for past in streams.past for update in settings.router.active(streams.start, past)}

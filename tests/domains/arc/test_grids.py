@@ -1,4 +1,4 @@
-"""Augmentations, by properties; the counts of training rows, against those measured on SEAL's code (spec 3.3)."""
+"""Augmentations, by properties; the counts of training rows, against those measured on SEAL's code (docs/seal.md 3.3)."""
 
 import numpy as np
 import pytest

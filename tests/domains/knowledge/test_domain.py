@@ -1,4 +1,4 @@
-"""SEAL's rules for training documents, one by one (spec 1.3), and the counts of its published self-edits."""
+"""SEAL's rules for training documents, one by one (docs/seal.md 1.3), and the counts of its published self-edits."""
 
 import json
 from statistics import mean, median
@@ -139,7 +139,7 @@ def test_the_recipe_of_the_domain_rides_on_every_edit(tasks):
     assert domain.parse(tasks[0], "One.").recipe == domain.without_edit(tasks[0]).recipe == Recipe(rank=3)
 
 
-# SEAL's published self-edits: documents per edit, the passage included (spec 1.3)
+# SEAL's published self-edits: documents per edit, the passage included (docs/seal.md 1.3)
 
 
 @pytest.mark.parametrize(

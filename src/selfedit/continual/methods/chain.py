@@ -1,44 +1,32 @@
-"""Keepers that work together: each on what the one before it left."""
+"""Methods that work together: each on what the one before it left."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfedit.continual.methods.bank import Bank
-from selfedit.continual.methods.sequential import Sequential
 from selfedit.protocols import ContinualMethod
-from selfedit.types import Failure, PendingStep, StreamStep, Update
+from selfedit.types import Failure, PendingStep, Update
 
 
 @dataclass(frozen=True)
 class MethodChain:
-    """Several keepers as one. Where a bank is among them, it says which update answers."""
+    """Several methods as one."""
 
-    keepers: tuple[ContinualMethod, ...]
-
-    @property
-    def asks(self) -> bool:
-        return any(keeper.asks for keeper in self.keepers)
+    methods: tuple[ContinualMethod, ...]
 
     @property
-    def bank(self) -> Bank | None:
-        return next((keeper for keeper in self.keepers if isinstance(keeper, Bank)), None)
+    def needs_questions(self) -> bool:
+        return any(method.needs_questions for method in self.methods)
 
-    def prepare(self, turns: Sequence[PendingStep]) -> list[PendingStep]:
-        prepared = list(turns)
-        for keeper in self.keepers:
-            prepared = keeper.prepare(prepared)
+    def prepare(self, pending: Sequence[PendingStep]) -> list[PendingStep]:
+        prepared = list(pending)
+        for method in self.methods:
+            prepared = method.prepare(prepared)
         return prepared
 
-    def settle(self, turns: Sequence[PendingStep], outcomes: Sequence[Update | Failure]) -> list[Update | Failure]:
-        settled = list(outcomes)
-        for keeper in self.keepers:
-            settled = keeper.settle(turns, settled)
-        return settled
-
-    def held(self, start: Update, past: Sequence[StreamStep]) -> list[Update]:
-        return (self.bank or Sequential()).held(start, past)
-
-    def route(self, start: Update, past: Sequence[StreamStep], asked: Sequence[str]) -> list[Update]:
-        return (self.bank or Sequential()).route(start, past, asked)
+    def accept(self, pending: Sequence[PendingStep], outcomes: Sequence[Update | Failure]) -> list[Update | Failure]:
+        accepted = list(outcomes)
+        for method in self.methods:
+            accepted = method.accept(pending, accepted)
+        return accepted

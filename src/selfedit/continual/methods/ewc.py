@@ -11,14 +11,12 @@ from selfedit.types import PendingStep
 
 @dataclass(frozen=True)
 class Ewc(Sequential):
-    """The adapter of the last edit is trained on, and a number costs `strength` / 2 times its importance times the
+    """The adapter of the last edit is trained on, and a parameter costs `strength` / 2 times its importance times the
     square of its way. Importance is the mean squared gradient over all earlier edits (the diagonal of the empirical
     Fisher information), which the adapter carries with it.
     """
 
     strength: float
 
-    def prepare(self, turns: Sequence[PendingStep]) -> list[PendingStep]:
-        return [
-            replace(turn, job=replace(turn.job, recipe=replace(turn.job.recipe, ewc=self.strength))) for turn in turns
-        ]
+    def prepare(self, pending: Sequence[PendingStep]) -> list[PendingStep]:
+        return [replace(step, job=replace(step.job, ewc=self.strength)) for step in pending]

@@ -5,28 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 
-from selfedit.continual.methods.memory import current
+from selfedit.continual.memory import current
 from selfedit.continual.methods.sequential import Sequential
-from selfedit.errors import EngineError
-from selfedit.loops.inner import Examiner, derive_seed
-from selfedit.types import Failure, LikelihoodRequest, PendingStep, Question, Request, StreamStep, Task, Update
+from selfedit.loops.examine import Exam, Examiner, batched, per_token, score
+from selfedit.protocols import Adapters
+from selfedit.seeds import derive_seed
+from selfedit.statistics import required_mean
+from selfedit.types import Failure, LikelihoodRequest, PendingStep, Question, Request, StreamStep, Task, Update, Value
 
-HALVINGS, LEAST = 5, 0.1
+HALVINGS, MIN_SCALE = 5, 0.1
 """Steps of the bisection, and the smallest scale that is worth keeping: STABLE's values."""
 
-WATCHED = 8
+MAX_DOCUMENTS = 8
 """Earlier documents whose questions are asked again, evenly spread over the stream: a cost that does not grow."""
 
-Level = Callable[[Sequence[Update]], list[float]]
-"""The models of some streams -> how well each still does on what is watched; higher is better."""
+Measure = Callable[[Sequence[Update]], list[float]]
+"""The models of some streams -> how well each still does on what is asked again; higher is better."""
+
+Earlier = Sequence[Sequence[StreamStep]]
+"""Of each stream the earlier steps that are asked about."""
 
 
 @dataclass(frozen=True)
 class Gate(Sequential):
-    """Lets an update through whole if the `measure` drops by at most `most` from the model before it, or shrunk to the
-    largest scale of which that is true.
+    """Lets an update through whole if the `measure` drops by at most `max_drop` from the model before it, or shrunk to
+    the largest scale of which that is true.
 
     It looks at questions that the model wrote itself about earlier documents. The measures: `accuracy`, a share of
     them; `bits`, of their answers, per token; `kl`, of the model before from the candidate on answers sampled from the
@@ -35,80 +39,88 @@ class Gate(Sequential):
 
     examiner: Examiner
     measure: str
-    most: float
+    max_drop: float
     seed: int
 
     @property
-    def asks(self) -> bool:
+    def needs_questions(self) -> bool:
         return True
 
-    def settle(self, turns: Sequence[PendingStep], outcomes: Sequence[Update | Failure]) -> list[Update | Failure]:
+    def accept(self, pending: Sequence[PendingStep], outcomes: Sequence[Update | Failure]) -> list[Update | Failure]:
         """All streams are bisected together, so that their candidates are examined in one batch."""
-        tried = {i: _Bisection(update) for i, update in enumerate(outcomes) if isinstance(update, Update)}
-        watched = {i: _watched(turns[i]) for i in tried}
-        tried = {i: bisection for i, bisection in tried.items() if any(step.questions for step in watched[i])}
-        level = MEASURES[self.measure](self, [turns[i] for i in tried], [watched[i] for i in tried])
-        before = level([turns[i].now for i in tried]) if tried else []
-        for _ in range(1 + HALVINGS if tried else 0):
-            after = level([bisection.candidate(self.examiner) for bisection in tried.values()])
-            for bisection, was, now in zip(tried.values(), before, after, strict=True):
-                bisection.judge(was - now <= self.most, self.examiner)
-        return [tried[i].result(self) if i in tried else outcome for i, outcome in enumerate(outcomes)]
+        earlier = {i: _earlier(pending[i]) for i, update in enumerate(outcomes) if isinstance(update, Update)}
+        asked = {i: steps for i, steps in earlier.items() if any(step.questions for step in steps)}
+        searches = {i: _Bisection(outcomes[i]) for i in asked}  # type: ignore[arg-type]  # no failure is asked about
+        if not searches:
+            return list(outcomes)
+        measure = MEASURES[self.measure](self, [pending[i] for i in asked], list(asked.values()))
+        before = measure([pending[i].current for i in asked])
+        for _ in range(1 + HALVINGS):
+            after = measure([search.candidate(self.examiner.engine) for search in searches.values()])
+            for search, was, now in zip(searches.values(), before, after, strict=True):
+                search.judge(was - now <= self.max_drop, self.examiner.engine)
+        why = f"rejected: even a tenth of it costs more than {self.max_drop:g} in {self.measure}"
+        accepted = list(outcomes)
+        for i, search in searches.items():
+            accepted[i] = search.found or Failure("policy", why)
+        return accepted
 
-    def graded(self, turns: Sequence[PendingStep], watched: Sequence[Sequence[StreamStep]]) -> Level:
+    def accuracy(self, pending: Sequence[PendingStep], earlier: Earlier) -> Measure:
         """The share of the questions that is answered right."""
 
-        def level(updates: Sequence[Update]) -> list[float]:
+        def measure(updates: Sequence[Update]) -> list[float]:
             exams = [
-                (update, replace(step.task, questions=step.questions))
-                for update, steps in zip(updates, watched, strict=True)
+                Exam(update, replace(step.task, questions=step.questions))
+                for update, steps in zip(updates, earlier, strict=True)
                 for step in steps
             ]
-            scores = iter(self.examiner.score(exams))
-            return [_mean([grade for _ in steps for grade in next(scores).grades]) for steps in watched]
+            scores = iter(score(self.examiner.only_grades, exams))
+            return [_mean([grade for _ in steps for grade in next(scores).grades]) for steps in earlier]
 
-        return level
+        return measure
 
-    def likely(self, turns: Sequence[PendingStep], watched: Sequence[Sequence[StreamStep]]) -> Level:
+    def bits(self, pending: Sequence[PendingStep], earlier: Earlier) -> Measure:
         """Bits per token of the answers that the model gave when it could read, with the sign turned."""
-        return self._read([[(step.task, q, q.target) for step in s for q in step.questions] for s in watched])
+        return self._likelihood([[(step.task, q, q.target) for step in s for q in step.questions] for s in earlier])
 
-    def alike(self, turns: Sequence[PendingStep], watched: Sequence[Sequence[StreamStep]]) -> Level:
+    def kl(self, pending: Sequence[PendingStep], earlier: Earlier) -> Measure:
         """Bits per token of what the model before says, sampled, with the sign turned: its drop estimates the KL."""
         asked = [
-            (turn.now, step.task, question)
-            for turn, steps in zip(turns, watched, strict=True)
-            for step in steps
-            for question in step.questions
+            [(step.current, earlier_step.task, q) for earlier_step in steps for q in earlier_step.questions]
+            for step, steps in zip(pending, earlier, strict=True)
         ]
-        texts = iter(self.examiner.engine.sample([self._request(*row) for row in asked]))
-        return self._read([[(s.task, q, _text(next(texts))) for s in steps for q in s.questions] for steps in watched])
+        requests = [[self._request(*row) for row in own] for own in asked]
+        texts = batched(requests, self.examiner.engine.sample)
+        return self._likelihood(
+            [
+                [(task, q, text if isinstance(text, str) else "") for (_, task, q), text in zip(own, said, strict=True)]
+                for own, said in zip(asked, texts, strict=True)
+            ]
+        )
 
     def _request(self, update: Update, task: Task, question: Question) -> Request:
         (prompt,) = self.examiner.domain.exam(task, question)
         seed = derive_seed(self.seed, "gate", update.id, prompt)
         return Request(update, prompt, seed, 1.0, 1.0, self.examiner.max_new_tokens)
 
-    def _read(self, answers: Sequence[Sequence[tuple[Task, Question, str]]]) -> Level:
+    def _likelihood(self, answers: Sequence[Sequence[tuple[Task, Question, str]]]) -> Measure:
         exam = self.examiner.domain.exam
 
-        def level(updates: Sequence[Update]) -> list[float]:
-            readings = [
-                LikelihoodRequest(update, prompt, f" {text}")
+        def measure(updates: Sequence[Update]) -> list[float]:
+            requests = [
+                [LikelihoodRequest(update, p, f" {text}") for task, q, text in own for p in exam(task, q)]
                 for update, own in zip(updates, answers, strict=True)
-                for task, question, text in own
-                for prompt in exam(task, question)
             ]
-            values = iter(self.examiner.engine.likelihood(readings))
-            return [_mean([next(values) for _ in own]) / math.log(2) for own in answers]
+            found = batched(requests, self.examiner.engine.likelihood)
+            return [_mean([per_token(one) for one in own]) / math.log(2) for own in found]
 
-        return level
+        return measure
 
 
-MEASURES: dict[str, Callable[[Gate, Sequence[PendingStep], Sequence[Sequence[StreamStep]]], Level]] = {
-    "accuracy": Gate.graded,
-    "bits": Gate.likely,
-    "kl": Gate.alike,
+MEASURES: dict[str, Callable[[Gate, Sequence[PendingStep], Earlier], Measure]] = {
+    "accuracy": Gate.accuracy,
+    "bits": Gate.bits,
+    "kl": Gate.kl,
 }
 
 
@@ -120,37 +132,29 @@ class _Bisection:
         self.tried: Update = update
         self.best: Update | None = None
 
-    def candidate(self, examiner: Examiner) -> Update:
+    def candidate(self, engine: Adapters) -> Update:
         """What is tried next; once the whole update was let through, that again."""
-        self.tried = self.update if self.factor == 1.0 else examiner.engine.scale(self.update, self.factor)
+        self.tried = self.update if self.factor == 1.0 else engine.scale(self.update, self.factor)
         return self.tried
 
-    def judge(self, is_kept: bool, examiner: Examiner) -> None:
+    def judge(self, is_kept: bool, engine: Adapters) -> None:
         if is_kept:
             self.best, self.low = self.tried, self.factor
         else:
             self.high = self.factor
-            examiner.engine.release([self.tried] if self.tried is not self.update else [])
+            engine.release([self.tried] if self.tried is not self.update else [])
         self.factor = (self.low + self.high) / 2
 
-    def result(self, gate: Gate) -> Update | Failure:
-        if self.best is None or self.low < LEAST:
-            return Failure("policy", f"rejected: even a tenth of it costs more than {gate.most:g} in {gate.measure}")
-        return self.best
+    @property
+    def found(self) -> Update | None:
+        return self.best if self.low >= MIN_SCALE else None
 
 
-def _watched(turn: PendingStep) -> list[StreamStep]:
-    past = [step for step in current(turn.past) if step.questions and step.task.title != turn.step.task.title]
-    spread = range(0, len(past), max(1, math.ceil(len(past) / WATCHED)))
+def _earlier(pending: PendingStep) -> list[StreamStep]:
+    past = [step for step in current(pending.past) if step.questions and step.task.title != pending.step.task.title]
+    spread = range(0, len(past), max(1, math.ceil(len(past) / MAX_DOCUMENTS)))
     return [past[index] for index in spread]
 
 
-def _text(answer: str | Failure) -> str:
-    return answer if isinstance(answer, str) else ""
-
-
-def _mean(values: Sequence[float | Failure]) -> float:
-    measured = [value for value in values if not isinstance(value, Failure)]
-    if len(measured) < len(values):
-        raise EngineError("the gate could not measure what an update costs; see the engine's failures")
-    return fmean(measured)
+def _mean(values: Sequence[Value]) -> float:
+    return required_mean(values, "the gate could not measure what an update costs")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from selfedit.continual.methods.sequential import Sequential
-from selfedit.types import PendingStep, Recipe
+from selfedit.types import PendingStep
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,10 @@ class OLora(Sequential):
 
     rank: int
 
-    def prepare(self, turns: Sequence[PendingStep]) -> list[PendingStep]:
-        return [replace(turn, job=replace(turn.job, recipe=self._recipe(turn))) for turn in turns]
-
-    def _recipe(self, turn: PendingStep) -> Recipe:
-        recipe = turn.job.recipe
-        return replace(recipe, rank=self.rank, alpha=self.rank * recipe.alpha / recipe.rank, orthogonal=True)
+    def prepare(self, pending: Sequence[PendingStep]) -> list[PendingStep]:
+        prepared = []
+        for step in pending:
+            recipe = step.job.recipe
+            recipe = replace(recipe, rank=self.rank, alpha=self.rank * recipe.alpha / recipe.rank)
+            prepared.append(replace(step, job=replace(step.job, recipe=recipe, orthogonal=True)))
+        return prepared

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfedit.continual.methods.memory import documents, rehearsed, with_more
+from selfedit.continual.memory import rehearsed, with_examples
 from selfedit.continual.methods.sequential import Sequential
-from selfedit.types import PendingStep, StreamStep
+from selfedit.types import PendingStep
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,9 @@ class Replay(Sequential):
 
     budget: int
 
-    def prepare(self, turns: Sequence[PendingStep]) -> list[PendingStep]:
-        return [
-            with_more(turn, [example for step in self._earlier(turn) for example in documents(step)]) for turn in turns
-        ]
-
-    def _earlier(self, turn: PendingStep) -> list[StreamStep]:
-        return rehearsed(turn.past, turn.step.task.title, self.budget)
+    def prepare(self, pending: Sequence[PendingStep]) -> list[PendingStep]:
+        prepared = []
+        for new in pending:
+            earlier = rehearsed(new.past, new.step.task.title, self.budget)
+            prepared.append(with_examples(new, [example for step in earlier for example in step.trial.edit.examples]))
+        return prepared

@@ -7,13 +7,18 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from pathlib import Path
+from typing import Any, ClassVar
 
-from selfedit.config import ArcConfig, Config
+from selfedit.config import Section
 from selfedit.domains.arc.grids import VIEWS, Rng, Row, capped, leave_out, reordered, to_grid, training_rows, unique
+from selfedit.domains.arc.options import EXAMPLE_PLAN, SEAL_DEFAULTS, ArcOptions
 from selfedit.domains.arc.plans import read_plan
 from selfedit.domains.arc.prompts import FORMATS, LATER, STRATEGIES, Format, Grid, Pair, grid_json, to_task
+from selfedit.domains.arc.reader import read_arc, seal_tasks
 from selfedit.domains.arc.voting import ATTEMPTS, vote
 from selfedit.errors import BadEdit
+from selfedit.results import Words
 from selfedit.types import Example, Question, Recipe, SelfEdit, Task
 
 Count = Callable[[str], int]
@@ -41,21 +46,63 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Arc:
-    """SEAL's few-shot domain (spec 3).
+    """SEAL's few-shot domain (docs/seal.md 3).
 
     `recipe` is what a plan's choices are laid over. Random choices depend on `seed` and the task's id alone, so equal
-    plans for one task train on equal rows. `count` measures texts against `arc.most_tokens`: by default in characters,
+    plans for one task train on equal rows. `count` measures texts against `domain.max_tokens`: by default in characters,
     which for the compact format are tokens, and for SEAL's about twice as many.
     """
 
-    options: ArcConfig = field(default_factory=ArcConfig)
+    options: ArcOptions = field(default_factory=ArcOptions)
     recipe: Recipe = field(default_factory=Recipe)
     seed: int = 0
     count: Count = len
 
+    Options: ClassVar[type[Section]] = ArcOptions
+    defaults: ClassVar[dict[str, Any]] = SEAL_DEFAULTS
+    example_text: ClassVar[str] = EXAMPLE_PLAN
+    words: ClassVar[Words] = Words(
+        conditions={
+            "base": "Demonstrations in the prompt",
+            "passage_only": "Trained on the demonstrations alone",
+            "own_edits": "Trained by its own plan",
+            "in_context": "Demonstrations in the prompt",
+            "before_rl": "Trained by its own plans",
+            "after_rl": "… after reinforcement",
+            "by_hand": "Trained by a plan made by hand",
+            "oracle": "Best plan by hand, in hindsight",
+        },
+        title="Tasks solved in two attempts",
+        bars="Each bar is the share of trials that solved their task, averaged over tasks.",
+        asked="All conditions see the demonstrations in the prompt; what differs is what was trained on them before.",
+        correct="solved",
+        edits="plans",
+        tasks_and_edits="Tasks and plans",
+    )
+
     @classmethod
-    def from_config(cls, config: Config) -> Arc:
-        return cls(config.arc, config.inner.recipe(), config.seed)
+    def from_config(cls, options: ArcOptions, recipe: Recipe, seed: int) -> Arc:
+        return cls(options, recipe, seed)
+
+    @staticmethod
+    def read(path: Path, options: ArcOptions) -> list[Task]:
+        tasks = read_arc(path)
+        return tasks if options.tasks == "all" else seal_tasks(tasks, truncated=options.tasks == "seal-truncated")
+
+    @staticmethod
+    def show(text: str) -> str:
+        """A text of the domain on a page: grids and plans are drawn."""
+        from selfedit.domains.arc.pictures import picture  # needs the report's libraries
+
+        return picture(text)
+
+    @property
+    def min_probability(self) -> float:
+        return self.options.min_probability
+
+    @property
+    def rescoring(self) -> Arc | None:
+        return self if self.options.rescoring else None
 
     @property
     def format(self) -> Format:
@@ -76,9 +123,9 @@ class Arc:
         examples = self._examples(task, plan.data_generation.groups, plan.training.strategy, plan.copies)
         if not examples:
             raise BadEdit("there is nothing to train on: one demonstration, or none short enough")
-        steps, most = recipe.epochs * len(examples) // recipe.batch_size, self.options.most_steps
-        if steps > most:
-            raise BadEdit(f"the plan is unaffordable: {steps} steps, where {most} are allowed")
+        steps, limit = recipe.epochs * len(examples) // recipe.batch_size, self.options.max_steps
+        if steps > limit:
+            raise BadEdit(f"the plan is unaffordable: {steps} steps, where {limit} are allowed")
         return SelfEdit(task.id, self.prompt(task, member), text, examples, recipe)
 
     def without_edit(self, task: Task) -> SelfEdit:
@@ -86,17 +133,17 @@ class Arc:
         return SelfEdit(task.id, "", "", self._examples(task, [], STRATEGIES[1], 1), self.recipe)
 
     def _examples(self, task: Task, groups: Sequence[str], strategy: str, copies: int) -> tuple[Example, ...]:
-        """At most `arc.most_rows`: each demonstration asked after the others stays, the rest is drawn by chance."""
+        """At most `domain.max_rows`: each demonstration asked after the others stays, the rest is drawn by chance."""
         options, seed = self.options, _seed(self.seed, task.id, "rows")
-        rows = training_rows(demonstrations(task), groups, seed, options.leave_two, copies, options.most_side)
+        rows = training_rows(demonstrations(task), groups, seed, options.leave_two, copies, options.max_side)
         examples = dict.fromkeys(example for row in rows for example in LEARNED[strategy](self.format, row))
-        short = [example for example in examples if self._tokens(example) <= options.most_tokens]
+        short = [example for example in examples if self._tokens(example) <= options.max_tokens]
         plain = {
             example for row in leave_out(demonstrations(task), 1) for example in LEARNED[strategy](self.format, row)
         }
-        own = capped([example for example in short if example in plain], options.most_rows, seed)
+        own = capped([example for example in short if example in plain], options.max_rows, seed)
         rest = [example for example in short if example not in plain]
-        return (*own, *capped(rest, options.most_rows - len(own), seed))
+        return (*own, *capped(rest, options.max_rows - len(own), seed))
 
     def _tokens(self, example: Example) -> int:
         return self.count(example.prompt) + self.count(example.target) + 1  # the end of the text
@@ -142,6 +189,12 @@ class Arc:
         output = to_grid(json.loads(question.target))
         return [self.format.output(VIEWS[view.name][0](output)) for view in self._asked(task, question, edit)]
 
+    def question_prompt(self, task: Task) -> str:
+        raise NotImplementedError("tasks of grids make their own exams")
+
+    def parse_questions(self, text: str) -> list[Question]:
+        return []
+
     def own_exams(self, tasks: Sequence[Task]) -> list[Task] | None:
         """The tasks without their last demonstration, which is asked instead: a reward that needs no labels.
 
@@ -155,7 +208,7 @@ class Arc:
     def _asked(self, task: Task, question: Question, edit: SelfEdit | None) -> list[View]:
         """The first views: as many as the plan wants, or else the config. An edit without a text was not planned."""
         planned = read_plan(edit.text, self.options.wide).views if edit and edit.text else 0
-        return self._views(task, question)[: planned or self.options.views or None]
+        return self._views(task, question)[: planned or self.options.augmented_views or None]
 
     def _views(self, task: Task, question: Question) -> list[View]:
         """All views that fit: the task as it is, then transformed and plain ones in turn, so that a few have both."""
@@ -166,11 +219,11 @@ class Arc:
         for pair in zip_longest(turned, (View("identity", row[:-1], grid) for row in plain[1:])):
             views += [view for view in pair if view]
         room = max(self.count(self.format.output(output)) for _, output in shown)
-        fitting = [view for view in views if self._length(view) + room <= self.options.most_tokens]
+        fitting = [view for view in views if self._length(view) + room <= self.options.max_tokens]
         return fitting or views[:1]
 
     def _contexts(self, shown: Sequence[Pair], grid: Grid, rng: Rng) -> list[Row]:
-        """All demonstrations, then all but one (spec 3.5), each in some orders; the test grid is the last pair."""
+        """All demonstrations, then all but one (docs/seal.md 3.5), each in some orders; the test grid is the last pair."""
         asked = (grid, grid)
         contexts: list[Row] = [(*shown, asked)]
         if len(shown) > 1:

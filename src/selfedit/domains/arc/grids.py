@@ -85,7 +85,7 @@ def mapped(how: Map) -> Augmentation:
 def translated(row: Row, rng: Rng) -> Row:
     """Every pair rolled by a random shift of its own, the same for input and output, and never none at all.
 
-    SEAL shifts input and output differently and draws the same shifts each time (spec 6.3, defect 21).
+    SEAL shifts input and output differently and draws the same shifts each time (docs/seal.md 6.3, defect 21).
     """
     shifts = [divmod(_draw(grid.size, rng), grid.shape[1]) for grid, _ in row]
     return tuple(
@@ -119,7 +119,7 @@ AUGMENTATIONS: dict[str, dict[str, Augmentation]] = {
         "repeat both": mapped(partial(np.tile, reps=(2, 2))),
     },
 }
-"""SEAL's 23 augmentations in their four groups (spec 3.3)."""
+"""SEAL's 23 augmentations in their four groups (docs/seal.md 3.3)."""
 
 VIEWS: dict[str, tuple[Map, Map]] = {
     "identity": (np.asarray, np.asarray),
@@ -129,7 +129,7 @@ VIEWS: dict[str, tuple[Map, Map]] = {
     "rotate 90": (_TURNS["rotate 90"], _TURNS["rotate 270"]),
     "rotate 180": (_TURNS["rotate 180"], _TURNS["rotate 180"]),
 }
-"""How a test grid is shown, and how what is answered is shown back (spec 3.5)."""
+"""How a test grid is shown, and how what is answered is shown back (docs/seal.md 3.5)."""
 
 
 def recoloured(row: Row, rng: Rng) -> Row:
@@ -181,9 +181,9 @@ def training_rows(
     seed: int,
     leave_two: bool = True,
     copies: int = 1,
-    most_side: int = SIDE,
+    max_side: int = SIDE,
 ) -> list[Row]:
-    """What a plan trains on (spec 3.3, steps 1 to 3): rows with one pair left out, then those with two.
+    """What a plan trains on (docs/seal.md 3.3, steps 1 to 3): rows with one pair left out, then those with two.
 
     `groups` are keys of AUGMENTATIONS. Every row comes again in `copies` other orders, with other colours if there are
     any groups. A single pair makes no row: there is nothing to show before it.
@@ -194,18 +194,18 @@ def training_rows(
         rng = Rng(seed)
         plain = leave_out(pairs, count)
         plain += [how(row, rng) for how in augmentations for row in plain]
-        plain = unique(row for row in plain if _fits(row, most_side))
+        plain = unique(row for row in plain if _fits(row, max_side))
         again = [row for _ in range(copies) for row in plain]
         rows += unique([*plain, *(reordered(recoloured(row, rng) if groups else row, rng) for row in again)])
     return rows
 
 
-def _fits(row: Row, most_side: int) -> bool:
-    return all(max(grid.shape) <= most_side for pair in row for grid in pair)
+def _fits(row: Row, max_side: int) -> bool:
+    return all(max(grid.shape) <= max_side for pair in row for grid in pair)
 
 
-def capped(items: Sequence[Item], most: int, seed: int) -> list[Item]:
-    """`most` of the items, drawn by chance, where there are more."""
-    if len(items) <= most:
+def capped(items: Sequence[Item], limit: int, seed: int) -> list[Item]:
+    """`limit` of the items, drawn by chance, where there are more."""
+    if len(items) <= limit:
         return list(items)
-    return [items[place] for place in Rng(seed).permutation(len(items))[:most]]
+    return [items[place] for place in Rng(seed).permutation(len(items))[:limit]]

@@ -100,7 +100,7 @@ _MORE = (
     "a loss below it (0: never); views is in how many ways the test is asked.\n"
 )
 GROUPS = ("basic", "size", "chain", "repeat")
-"""The groups of augmentations that a plan switches on or off (spec 3.3)."""
+"""The groups of augmentations that a plan switches on or off (docs/seal.md 3.3)."""
 
 
 def switch(group: str) -> str:
@@ -114,7 +114,7 @@ LATER = "train_using_later_outputs"
 
 
 class Chat:
-    """SEAL's format for language models (spec 3.2, 3.3), in our own words.
+    """SEAL's format for language models (docs/seal.md 3.2, 3.3), in our own words.
 
     Grids are written as numpy prints arrays, an output ends with "#". SEAL has the instruction and the demonstrations
     in a system message; here they stand above the test grid in the one user message that the engine makes of a prompt.
@@ -139,11 +139,13 @@ class Chat:
     def plan(self, shown: Sequence[Pair], wide: bool) -> str:
         examples = "\n\n".join(f"Input:\n{_rows(grid)}\nOutput:\n{_rows(output)}" for grid, output in shown)
         strategies = " or ".join((*STRATEGIES, LATER) if wide else STRATEGIES)
-        asked = _PLAN.format(strategies=strategies, more=_MORE if wide else "", skeleton=json.dumps(_skeleton(wide)))
+        asked = _PLAN.format(
+            strategies=strategies, more=_MORE if wide else "", skeleton=json.dumps(plan_skeleton(wide))
+        )
         return f"{examples}\n\n{'-' * 20}\n\n{asked}"
 
 
-def _skeleton(wide: bool) -> Mapping[str, Any]:
+def plan_skeleton(wide: bool) -> Mapping[str, Any]:
     """A plan with every key, and the least that can be chosen."""
     switches: dict[str, Any] = {switch(group): False for group in GROUPS}
     training: dict[str, Any] = {"strategy": STRATEGIES[0], "learning_rate": 1e-5, "num_train_epochs": 1}

@@ -1,4 +1,4 @@
-"""SEAL's voting (spec 3.5): the answers to several views of one test grid become at most two attempts."""
+"""SEAL's voting (docs/seal.md 3.5): the answers to several views of one test grid become at most two attempts."""
 
 from __future__ import annotations
 

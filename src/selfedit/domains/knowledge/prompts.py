@@ -53,7 +53,7 @@ PROMPTS: dict[str, Wording] = {
         "Thoughts:\n",
     ),
 }
-"""What a self-edit can be asked for, by SEAL's keys (spec 2.2) in our own words. Two more names are read by the
+"""What a self-edit can be asked for, by SEAL's keys (docs/seal.md 2.2) in our own words. Two more names are read by the
 knowledge domain: `entity-pair` asks in two steps (EntiGraph), and `pool` draws one of `POOL` for each edit."""
 
 POOL = ("notes", "implications", "long", "rewrite", "self-qa")
@@ -71,7 +71,7 @@ def questions(task: Task) -> str:
 
 
 def entities(task: Task) -> str:
-    """The first step of `entity-pair` (EntiGraph, spec 2.4)."""
+    """The first step of `entity-pair` (EntiGraph, docs/seal.md 2.4)."""
     return ENTITIES.format(title=task.title, context=task.context)
 
 
@@ -84,7 +84,7 @@ def relations(task: Task, names: list[str]) -> list[str]:
 
 
 def exam(task: Task, question: str) -> str:
-    """A closed-book question. Like SEAL's it names the title, never the passage (spec 1.3)."""
+    """A closed-book question. Like SEAL's it names the title, never the passage (docs/seal.md 1.3)."""
     return EXAM.format(title=task.title, question=question)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 from zlib import crc32
 
 from selfedit.errors import InputError
-from selfedit.files import read_text
+from selfedit.files import read_json, read_text
 from selfedit.types import Question, Task
 
 Fits = Callable[[str, str], bool]
@@ -30,7 +29,7 @@ def read_tasks(path: Path) -> list[Task]:
     A record may have an `id`; without one its place in the file is part of its id. Raises InputError with the record
     and the key that is wrong, and for an id that stands there twice.
     """
-    records = _read_json(path)
+    records = read_json(path)
     if not isinstance(records, list) or not records:
         raise InputError(f"{path} should hold a list of passages, each with title, context and questions")
     tasks = [_task(record, f"{path}: record {index}", index) for index, record in enumerate(records)]
@@ -96,7 +95,7 @@ def add_questions(tasks: Sequence[Task], path: Path) -> list[Task]:
 
     A title says which document a question is about; with one document it can be left out.
     """
-    records = _read_json(path)
+    records = read_json(path)
     if not isinstance(records, list) or not records:
         raise InputError(f"{path} should hold a list of questions, each with question and answer")
     asked: dict[str, list[Question]] = {task.title: [] for task in tasks}
@@ -159,10 +158,3 @@ def _halve(title: str, word: str, fits: Fits) -> list[str]:
 
 def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40] or "document"
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not JSON: {error.msg} in line {error.lineno}") from None

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from random import Random
 from string import ascii_uppercase
 
-from selfedit.domains.knowledge import prompts
-from selfedit.loops.inner import Examiner, derive_seed
-from selfedit.loops.questions import parse
+from selfedit.loops.examine import Examiner
+from selfedit.seeds import derive_seed
 from selfedit.types import Example, Request, Task, Update
 
 OPENINGS = ascii_uppercase
@@ -49,9 +48,9 @@ class Recall:
         domain = self.examiner.domain
         noted = [(key, domain.prompt(task)) for key, number, task in read if number % 2 == 0]
         asked = [(key, task) for key, number, task in read if number % 2]
-        drafts = self._say(model, [(key, prompts.questions(task)) for key, task in asked])
+        drafts = self._say(model, [(key, domain.question_prompt(task)) for key, task in asked])
         for (key, task), draft in zip(asked, drafts, strict=True):
-            for question in list(parse(draft))[:1]:
+            for question in domain.parse_questions(draft)[:1]:
                 noted += [(key, text) for text in (*domain.open_book(task, question), *domain.exam(task, question))]
         said = self._say(model, noted)
         return [(key, prompt, text) for (key, prompt), text in zip(noted, said, strict=True) if text]

@@ -1,0 +1,103 @@
+"""A config from what people write: TOML in, `--set a.b=c` over it, and one sentence about the first thing wrong."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from selfedit.config.renamed import renamed
+from selfedit.config.tree import Config
+from selfedit.errors import InputError
+
+Tree = dict[str, Any]
+SectionT = TypeVar("SectionT")
+
+
+def load_config(path: Path | None, overrides: list[str], base: Tree | None = None) -> Config:
+    """`base` (a recipe), then the TOML file, then `a.b=c` overrides. Raises InputError naming the key that is wrong."""
+    return resolve(config_tree(path, overrides, base), str(path or "the options"))
+
+
+def config_tree(path: Path | None, overrides: list[str], base: Tree | None = None) -> Tree:
+    """The same, as it was written: nothing is checked but that it can be read."""
+    tree = merge(base or {}, read_toml(path) if path else {})
+    for override in overrides:
+        tree = merge(tree, _parse_override(override))
+    return tree
+
+
+def resolve(tree: Tree, source: str) -> Config:
+    return validated(Config, tree, source)
+
+
+def validated(kind: type[SectionT], tree: Tree, source: str, name: str = "") -> SectionT:
+    """The tree as a section of the config, which is called `name`. Raises InputError that begins with `source`."""
+    try:
+        return TypeAdapter(kind).validate_python(tree)
+    except ValidationError as error:
+        raise InputError(f"{source}: {_explain(error, kind, name)}") from None
+
+
+def read_toml(path: Path) -> Tree:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"there is no config file {path}; `selfedit init` writes one to start from") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+
+
+def merge(under: Tree, over: Tree) -> Tree:
+    """The tables of both; where both have a value, that of `over`."""
+    merged = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def _parse_override(text: str) -> Tree:
+    key, equals, raw = text.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set takes key=value, such as --set outer.rounds=3; this is {text!r}")
+    try:
+        value: Any = json.loads(raw)
+    except json.JSONDecodeError:
+        value = raw
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+_MAY_HOLD_SECRETS = {"url", "key_env"}
+"""Keys whose wrong values are not shown: a password or an API key may have been put there."""
+
+
+def _explain(error: ValidationError, kind: Any, section: str) -> str:
+    """The first problem in one sentence; an unknown key comes with the nearest right one."""
+    problem = error.errors()[0]
+    *parents, key = [str(part) for part in problem["loc"]] or ["the config"]
+    name = ".".join([section, *parents, key] if section else [*parents, key])
+    if now := renamed(name):
+        return now
+    if problem["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
+        unsaid = key in _MAY_HOLD_SECRETS or isinstance(problem["input"], dict | BaseModel)
+        return f"{name} is wrong: {problem['msg']}" + ("" if unsaid else f" (it is {problem['input']!r})")
+    known = _keys(kind, parents)
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(known)}"
+    return f"there is no key {name}; {hint}"
+
+
+def _keys(kind: Any, parents: list[str]) -> list[str]:
+    for parent in parents:
+        kind = kind.model_fields[parent].annotation
+    return [field.name for field in fields(kind)] if is_dataclass(kind) else list(kind.model_fields)

@@ -1,0 +1,54 @@
+"""Notes as training documents, by SEAL's rules, and the questions in a text that a model wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from selfedit.types import Question
+
+_QUESTION, _ANSWER = re.compile(r"Question \d+:"), "Answer:"
+_BLOCK = re.compile(r"(?:^|\n)\s*(?:Question(?: \d+)?:)?\s*(.+?)\s*\n\s*Answer:\s*(.+?)\s*(?=\n|$)")
+
+
+def parse_questions(text: str) -> Iterator[Question]:
+    """The questions in a text of the form `Question 1: …`, `Answer: …`; what has no answer is left out."""
+    for found in _BLOCK.finditer(text):
+        if found[1].endswith("?"):
+            yield Question(found[1], found[2])
+
+
+def build_documents(title: str, context: str, notes: str, split_newlines: bool = True) -> list[str]:
+    """The training documents of a self-edit, by SEAL's rules (docs/seal.md 1.3); the passage itself is the last.
+
+    Notes are cut at `---` and, with `split_newlines`, at each line; a numbered line keeps its number, and where the
+    second line begins with "1." the first is a preamble and is dropped. Notes with "Question n:" and "Answer:" are
+    cut at each question instead, so that a question and its answer stay together. Each begins with the title.
+
+    build_documents("Apollo", "It landed.", "It flew.") -> ["Apollo\\nIt flew.", "Apollo\\nIt landed."]
+    """
+    parts = _questions(notes) if _QUESTION.search(notes) and _ANSWER in notes else _lines(notes, split_newlines)
+    return [f"{title}\n{part}" for part in [*parts, context]]
+
+
+def _questions(notes: str) -> list[str]:
+    """Cut before each `Question n:`. What stands before the first is the rest of a question begun in the prompt."""
+    starts = [found.start() for found in _QUESTION.finditer(notes)]
+    segments = [notes[: starts[0]].strip()] + [
+        notes[start:end].strip() for start, end in zip(starts, [*starts[1:], len(notes)], strict=True)
+    ]
+    if segments[0]:
+        segments[0] = f"Question 1: {segments[0]}"
+    return [segment for segment in segments if segment]
+
+
+def _lines(notes: str, split_newlines: bool) -> list[str]:
+    segments = _without_preamble(notes).split("---")
+    parts = [line for segment in segments for line in segment.split("\n")] if split_newlines else segments
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _without_preamble(notes: str) -> str:
+    lines = [line for line in notes.split("\n") if line.strip()]
+    numbered = len(lines) > 1 and lines[1].startswith("1.")
+    return "\n".join(lines[1:]) if numbered else notes

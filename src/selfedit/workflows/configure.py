@@ -1,0 +1,60 @@
+"""From what people say to a config: the domain's and the model's defaults, the file, the options; or from a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from selfedit.config import Config, config_tree, load_config, merge, read_toml, resolve, validated
+from selfedit.domains import DOMAINS, DomainType
+from selfedit.engines import embedded
+from selfedit.plugins import lookup
+from selfedit.store import Run
+
+
+def make_config(
+    model: str | None = None,
+    overrides: Sequence[str] = (),
+    path: Path | None = None,
+    base: dict[str, Any] | None = None,
+    source: str = "the options",
+) -> Config:
+    """The config that a file (TOML) and options (`a.b=c`) make, over `base`, the embedded model's recipe if that is the
+    model, and the domain's defaults. Raises InputError with the key that is wrong.
+    """
+    given = config_tree(path, list(overrides), base)
+    if model:
+        given = merge(given, {"model": {"name": model}})
+    named = given.get("model")
+    name = (named.get("name") if isinstance(named, dict) else None) or "almanac"
+    tree = merge(embedded.recipe(name), given)
+    config = resolve(tree, str(path or source))
+    config = resolve(merge(dict(domain_type(config).defaults), tree), str(path or source))
+    return _resolved(config, str(path or source))
+
+
+def _resolved(config: Config, source: str) -> Config:
+    """With the domain's own keys, all of them, and a model's directory by its full path: runs and adapters can then be
+    used from other directories.
+    """
+    kind, model = domain_type(config), config.model.name
+    options = validated(kind.Options, config.domain.options, source, "domain")
+    folder = Path(model).expanduser()
+    if model not in embedded.NAMES and folder.is_dir():
+        model = str(folder.resolve())
+    domain = type(config.domain)(name=config.domain.name, **options.model_dump())
+    return config.model_copy(update={"model": config.model.model_copy(update={"name": model}), "domain": domain})
+
+
+def domain_type(config: Config) -> DomainType:
+    return lookup(DOMAINS, config.domain.name, "domain.name")
+
+
+def config_of(run: Run) -> Config:
+    """The config that a run was started with."""
+    tree = {key: value for key, value in run.config.items() if key in Config.model_fields}
+    return resolve(tree, str(run.path / "config.json"))
+
+
+__all__ = ["config_of", "domain_type", "load_config", "make_config", "read_toml"]

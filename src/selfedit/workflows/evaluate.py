@@ -1,0 +1,52 @@
+"""What an update knows: its closed-book score on a file of tasks, and single questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfedit.config import Config
+from selfedit.errors import InputError
+from selfedit.loops.evaluate import summarise
+from selfedit.loops.examine import Asked, Exam, answer, score
+from selfedit.protocols import Engine
+from selfedit.results import Summary, Table, score_table
+from selfedit.types import Failure, Question, Score, SelfEdit, Task, Trial
+from selfedit.workflows.build import make_examiner
+from selfedit.workflows.configure import domain_type
+from selfedit.workflows.data import read_file
+from selfedit.workflows.engine import load_update, refuse_too_long
+from selfedit.workflows.train import question_prompts
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The score of every task that has questions."""
+
+    tasks: Sequence[Task]
+    scores: Sequence[Score]
+    summary: Summary
+
+
+def evaluate(config: Config, engine: Engine, update: Path | None, data: Path, title: str) -> Evaluation:
+    """The closed-book score of the update in a folder, or of the base model, on the tasks in `data`."""
+    tasks = [task for task in read_file(config, data) if task.questions]
+    if not tasks:
+        raise InputError(f"{data} holds no questions")
+    loaded, examiner = load_update(engine, update), make_examiner(config, engine)
+    refuse_too_long(tasks, engine, lambda task: question_prompts(task, examiner.domain))
+    scores = score(examiner, [Exam(loaded, task) for task in tasks])
+    trials = [Trial(SelfEdit(task.id, ""), loaded, after=own) for task, own in zip(tasks, scores, strict=True)]
+    table = Table((summarise("closed_book", trials),))
+    return Evaluation(tasks, scores, Summary(table, tables=[score_table(table, domain_type(config).words, title)]))
+
+
+def ask(config: Config, engine: Engine, update: Path | None, question: str, topic: str = "") -> str:
+    """One question, closed book. `topic` is the title of the document it is about."""
+    loaded, examiner = load_update(engine, update), make_examiner(config, engine)
+    asked = Asked(Exam(loaded, Task("", topic, "")), Question(question, ""))
+    (said,) = answer(examiner, [asked])
+    if isinstance(said, Failure):
+        raise InputError(said.message)
+    return said

@@ -1,0 +1,49 @@
+"""Updates on disk: which folder a person means by a run, and which model an update is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from selfedit.errors import InputError
+from selfedit.files import read_json
+from selfedit.store import Run
+from selfedit.types import BASE
+
+
+def update_folder(path: Path) -> Path:
+    """The adapter that a person means by a run or an adapter folder.
+
+    The last update of its stream, if it has one; the run's adapter, or its last policy.
+    """
+    rounds = (path / "updates").glob("round-*[0-9]")  # a kill may leave a round-0.partial
+    latest = sorted(rounds, key=lambda folder: int(folder.name.removeprefix("round-")), reverse=True)
+    for folder in [path, *_of_stream(path), path / "updates" / "adapter", *latest]:
+        if (folder / "adapter_config.json").is_file() or (folder / "card.json").is_file():
+            return folder.resolve()
+    raise InputError(f"{path} holds no adapter: name a PEFT directory, or a run that has finished training")
+
+
+def _of_stream(path: Path) -> list[Path]:
+    if not (path / "trials.sqlite").is_file():
+        return []
+    with Run.open(path) as run:
+        learned = [trial.update for batch in run.batches() if batch.stage == "learn" for trial in batch.trials]
+    return [path / "updates" / update.id for update in learned[::-1] if update]
+
+
+def folder_of(update: Path) -> Path | None:
+    """The same; None for the base model, which people call `base`."""
+    return None if str(update) == BASE.id else update_folder(update)
+
+
+def base_of(folder: Path | None) -> str | None:
+    """The model that an update was trained on, as its PEFT config names it, or the card of one without."""
+    if folder is None:
+        return None
+    path = folder / "adapter_config.json"
+    path = path if path.is_file() else folder / "card.json"
+    config = read_json(path)
+    if not isinstance(config, dict):
+        raise InputError(f"{path} is not the config of a PEFT adapter: it holds no table of settings")
+    name = config.get("base_model_name_or_path") or config.get("base")
+    return str(name) if name else None
