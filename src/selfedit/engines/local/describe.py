@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from transformers import PreTrainedModel
 
+from selfedit.engines.local.lora import adapter_layout
 from selfedit.engines.local.memory import COPIES, fit, model_bytes, token_bytes
-from selfedit.engines.local.training import layout
 from selfedit.types import Recipe
 
 
-def describe_training(model: PreTrainedModel, recipe: Recipe, wave: int, memory: int) -> dict[str, str]:
-    """`wave` is the most adapters trained together, `memory` the bytes that may be used (0: what is free)."""
-    return _full(model) if recipe.method == "full" else _side_by_side(model, recipe, wave, memory)
+def describe_training(model: PreTrainedModel, recipe: Recipe, max_adapters: int, memory: int) -> dict[str, str]:
+    """`memory`: the bytes that may be used (0: what is free)."""
+    return _full(model) if recipe.method == "full" else _lora(model, recipe, max_adapters, memory)
 
 
 def _full(model: PreTrainedModel) -> dict[str, str]:
@@ -24,13 +24,13 @@ def _full(model: PreTrainedModel) -> dict[str, str]:
     }
 
 
-def _side_by_side(model: PreTrainedModel, recipe: Recipe, wave: int, memory: int) -> dict[str, str]:
-    room = layout(model, [recipe])
-    limits = fit(model, room, wave, memory)
+def _lora(model: PreTrainedModel, recipe: Recipe, max_adapters: int, memory: int) -> dict[str, str]:
+    layout = adapter_layout(model, [recipe])
+    limits = fit(model, layout, max_adapters, memory)
     return {
-        "trainable per adapter": room.summary,
+        "trainable per adapter": layout.summary,
         "memory": f"{model_bytes(model) / 1e6:,.0f} MB of weights, "
-        f"{4 * COPIES * room.size / 1e6:,.1f} MB per adapter in training, "
-        f"{token_bytes(model, room) / 1e6:,.2f} MB per token of a step",
+        f"{4 * COPIES * layout.size / 1e6:,.1f} MB per adapter in training, "
+        f"{token_bytes(model, layout) / 1e6:,.2f} MB per token of a step",
         "together": f"up to {limits.adapters} adapters, {limits.tokens} tokens in a step",
     }
