@@ -1,4 +1,4 @@
-"""Which items run together: as many as fit, those of one adapter in one batch, and half of them when memory runs out."""
+"""Which items run together: as many as fit, those of one adapter together, and half of them when memory runs out."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def _concatenate_layer(name: str, adapters: Sequence[Adapter]) -> LoraPair:
 
 
 def _reduce_rank(adapter: Adapter) -> Adapter:
-    """Beyond the width of a layer, B · A is kept as it is, beside the identity: no decomposition, so nothing is lost."""
+    """Where the rank is above the width, it keeps B · A itself, times an identity: no decomposition loses anything."""
     max_rank = max(min(a.shape[1], b.shape[0]) for a, b in adapter.weights.values())
     if adapter.rank <= max_rank:
         return adapter

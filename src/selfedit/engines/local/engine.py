@@ -127,7 +127,7 @@ class LocalEngine:
         return [results[index] for index in range(len(jobs))]
 
     def _train_adapters(self, jobs: Sequence[Job], states: Mapping[int, TrainingState]) -> dict[int, Update | Failure]:
-        """Out of memory halves the limits and goes on with what is not done; a job that fails even alone is a failure."""
+        """Out of memory halves the limits and goes on with the rest; a job that fails even alone is a failure."""
         layout = adapter_layout(self.model, [state.recipe for state in states.values()])
         check_rank(layout)
         frozen = max((state.parent.num_parameters for state in states.values() if state.parent), default=0)

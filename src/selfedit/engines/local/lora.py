@@ -111,7 +111,7 @@ class Layout:
         return flat
 
     def put(self, flat: Tensor, weights: Mapping[str, LoraPair], scale: float = 1.0) -> None:
-        """Write an adapter, B times `scale`, into a flat one [size] that is at least as large; the rest becomes zero."""
+        """Write an adapter, B times `scale`, into a flat one [size]; what it does not have becomes zero."""
         views = self.views(flat.zero_()[None])
         for name, (a, b) in weights.items():
             views[name][0][0, : a.shape[0]] = a

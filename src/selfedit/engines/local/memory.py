@@ -15,13 +15,13 @@ from selfedit.engines.local.training import gradients
 from selfedit.errors import InputError
 
 CPU_TOKENS, GPU_TOKENS = 512, 4096
-"""Most tokens in a step. On a CPU more leave the cache (LOG.md); on a GPU they fill it (docs/seal.md, Hardware: from 183 on)."""
+"""Largest step. On a CPU more tokens leave the cache (LOG.md); on a GPU they fill it (docs/seal.md, Hardware)."""
 
 COPIES = 6
 """Values kept per adapter parameter: weight, gradient, two moments, and the step's own weight and gradient."""
 
 BACKWARD = 1.5
-"""What a step takes beside what it saves for the backward pass, as a factor: the gradients of activations."""
+"""Memory of a step, as a multiple of what it saves for the backward pass: gradients of activations come on top."""
 
 SHARE = 0.8
 """Of the free memory that training may take: other programs grow too."""

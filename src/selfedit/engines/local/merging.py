@@ -22,7 +22,7 @@ class MergedWeights:
         self._handles: list[RemovableHandle] = []
 
     def merge(self, update_id: str, weights: Adapter | FullWeights | None) -> None:
-        """Restore the base's weights, then add this update's adapter to them, or put its full weights in their place."""
+        """Restore the base's weights, then add this update's adapter, or put its full weights in their place."""
         if update_id == self.id:
             return
         self._restore()

@@ -22,7 +22,7 @@ from selfedit.types import BASE, Job, Update
 
 
 class AdapterRegistry:
-    """`chains` are attached to the model while they are used, many at a time; `loaded` updates are merged, one at a time.
+    """`chains` are attached to the model while used, many at a time; `loaded` updates are merged, one at a time.
 
     An adapter that was trained here becomes a chain, one that was loaded only if it is one of many. Full weights are
     always merged.

@@ -85,7 +85,7 @@ class Text:
         return [TokenRow([*ids[i : i + size], self.end], 0, example.weight) for i in range(0, len(ids), size)]
 
     def padded_rows(self, example: Example) -> list[TokenRow]:
-        """The rows as SEAL trains them: filled with end-of-text, which counts in the loss like text (docs/seal.md 1.3, 9.3).
+        """The rows as SEAL trains them: filled with end-of-text, which is learned like text (docs/seal.md 1.3, 9.3).
 
         Nothing else marks the end. They are as long as the context, at most SEAL_LENGTH; of a longer document SEAL
         learns the beginning only, and here it becomes several rows.
