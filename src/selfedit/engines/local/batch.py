@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -45,9 +46,9 @@ class PackedBatch:
     `weights` is that of predicting the *next* token at each position (0: not learned), `owners` the adapter's index.
     `positions` begin at 0 with every row; None if they just count and no sequence holds more than one row. `spans[k]`
     says where each row of adapter k begins in its R * T tokens. `attention_mask` is False at padding that is learned,
-    which no token attends to; None if rows share sequences. `reference_logprobs` [4, K * R, T] are those of the rows,
-    where the next token is learned; None if they have none. `soft` are top next tokens [K * R, T, k] and their
-    probabilities, all zero where the next token itself is learned; None if that is everywhere.
+    which no token attends to; None if rows share sequences. `reference_logprobs` [K * R, T, 4] are those of the rows,
+    where the next token is learned; None if they have none. `soft_tokens` and `soft_probs` [K * R, T, k] are top next
+    tokens and their probabilities, zero where the next token itself is learned; None if that is everywhere.
     """
 
     ids: Tensor
@@ -57,7 +58,8 @@ class PackedBatch:
     spans: Spans
     attention_mask: Tensor | None
     reference_logprobs: Tensor | None
-    soft: tuple[Tensor, Tensor] | None = None
+    soft_tokens: Tensor | None
+    soft_probs: Tensor | None
 
 
 def pack_rows(jobs: Sequence[Sequence[TokenRow]], model: PreTrainedModel) -> PackedBatch:
@@ -91,8 +93,9 @@ def pack_rows(jobs: Sequence[Sequence[TokenRow]], model: PreTrainedModel) -> Pac
         position_ids.of(ids, torch.ones_like(ids)) if position_ids.has_stops else positions if is_shared else None,
         spans,
         mask if one_row_each else None,
-        _reference_logprobs(spans, shape, length, device),
-        _soft(spans, shape, length, device),
+        _spread(spans, ids.shape, device, lambda row: row.reference_logprobs),
+        _spread(spans, ids.shape, device, lambda row: row.soft_tokens),
+        _spread(spans, ids.shape, device, lambda row: row.soft_probs),
     )
 
 
@@ -112,27 +115,18 @@ def _enumerate(spans: Spans) -> Iterator[tuple[int, RowSpan]]:
     return ((k, span) for k, of_job in enumerate(spans) for span in of_job)
 
 
-def _reference_logprobs(spans: Spans, shape: tuple[int, int], length: int, device: torch.device) -> Tensor | None:
-    first = spans[0][0].row.reference_logprobs
-    if first is None:
-        return None
-    packed = first.new_zeros(len(first), *shape)
-    for k, span in _enumerate(spans):
-        assert span.row.reference_logprobs is not None
-        packed[:, k, span.predicting] = span.row.reference_logprobs
-    return packed.view(len(first), -1, length).to(device)
-
-
-def _soft(spans: Spans, shape: tuple[int, int], length: int, device: torch.device) -> tuple[Tensor, Tensor] | None:
-    found = [span.row.soft for _, span in _enumerate(spans) if span.row.soft]
+def _spread(
+    spans: Spans, shape: tuple[int, ...], device: torch.device, values: Callable[[TokenRow], Tensor | None]
+) -> Tensor | None:
+    """`values` of the target tokens of each row [scored, n], where those are predicted [K * R, T, n], and zeros."""
+    found = [(k, span, of_row) for k, span in _enumerate(spans) if (of_row := values(span.row)) is not None]
     if not found:
         return None
-    width = max(tokens.shape[1] for tokens, _ in found)
-    tokens, probs = torch.zeros(*shape, width, dtype=torch.long), found[0][1].new_zeros(*shape, width)
-    for k, span in _enumerate(spans):
-        if span.row.soft:
-            tokens[k, span.predicting], probs[k, span.predicting] = span.row.soft
-    return tokens.view(-1, length, width).to(device), probs.view(-1, length, width).to(device)
+    width = found[0][2].shape[1]
+    spread = found[0][2].new_zeros(len(spans), math.prod(shape) // len(spans), width)
+    for k, span, of_row in found:
+        spread[k, span.predicting] = of_row
+    return spread.view(*shape, width).to(device)
 
 
 def logits_at(model: PreTrainedModel, batch: PackedBatch, mask: Tensor) -> Tensor:

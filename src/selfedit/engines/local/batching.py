@@ -5,26 +5,14 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from selfedit.engines.local.memory import is_out_of_memory
+from selfedit.engines.local.sampling import TokenizedRequest
+from selfedit.engines.local.text import TokenRow
 from selfedit.types import Failure
 
-
-class BatchItem(Protocol):
-    """What a model is run on: `length` tokens in the end, and logits at `scored` of them at once."""
-
-    @property
-    def ids(self) -> list[int]: ...
-
-    @property
-    def length(self) -> int: ...
-
-    @property
-    def scored(self) -> int: ...
-
-
-ItemT = TypeVar("ItemT", bound=BatchItem)
+ItemT = TypeVar("ItemT", bound=TokenRow | TokenizedRequest)
 ResultT = TypeVar("ResultT")
 
 Batch = dict[int, tuple[str, ItemT]]

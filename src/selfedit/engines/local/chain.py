@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from selfedit.engines.local.lora import Adapter, LoraPair
 from selfedit.errors import EngineError, InputError
@@ -27,19 +28,11 @@ class AdapterChain(NamedTuple):
     merged_id: str
 
 
-def extend_chain(update: Update, own: Adapter, parent: AdapterChain | None) -> AdapterChain:
-    """`own` on top of its parent's chain, or of a parent that is merged into the weights."""
-    parents = parent.combined if parent else None
-    return AdapterChain(update, own, parents, combine(parents, own), _merged_id(update, parent))
-
-
-def replace_in_chain(update: Update, own: Adapter, parent: AdapterChain | None) -> AdapterChain:
-    """`own` in place of its parent's adapter, which it was trained from."""
-    return AdapterChain(update, own, None, own, _merged_id(update, parent))
-
-
-def _merged_id(update: Update, parent: AdapterChain | None) -> str:
-    return parent.merged_id if parent else update.parent or BASE.id
+def extend_chain(update: Update, own: Adapter, parent: AdapterChain | None, replace: bool = False) -> AdapterChain:
+    """`own` on top of its parent's chain, or of a parent that is merged; with `replace` it takes its parent's place."""
+    parents = parent.combined if parent and not replace else None
+    merged_id = parent.merged_id if parent else update.parent or BASE.id
+    return AdapterChain(update, own, parents, combine(parents, own), merged_id)
 
 
 def scale_chain(chain: AdapterChain, name: str, factor: float) -> AdapterChain:
@@ -50,8 +43,10 @@ def scale_chain(chain: AdapterChain, name: str, factor: float) -> AdapterChain:
     update = chain.update
     if chain.parents is None and (update.parent or BASE.id) not in (BASE.id, chain.merged_id):
         raise EngineError(f"update {update.id} was loaded with its parents in it, so it cannot be scaled alone")
-    own = replace(chain.own, alpha=chain.own.alpha * factor)
-    return AdapterChain(replace(update, id=name), own, chain.parents, combine(chain.parents, own), chain.merged_id)
+    own = dataclasses.replace(chain.own, alpha=chain.own.alpha * factor)
+    return AdapterChain(
+        dataclasses.replace(update, id=name), own, chain.parents, combine(chain.parents, own), chain.merged_id
+    )
 
 
 def check_ewc(job: Job, parent: AdapterChain | None) -> None:
@@ -103,10 +98,5 @@ def _product_and_identity(a: Tensor, b: Tensor, rank: int) -> LoraPair:
     product, inputs, outputs = b @ a, a.shape[1], b.shape[0]
     identity = torch.eye(min(inputs, outputs), dtype=a.dtype, device=a.device)
     new_a, new_b = (identity, product) if inputs <= outputs else (product, identity)
-    return _zero_padded(new_a, rank, 0), _zero_padded(new_b, rank, 1)
-
-
-def _zero_padded(weight: Tensor, size: int, dim: int) -> Tensor:
-    missing = list(weight.shape)
-    missing[dim] = size - weight.shape[dim]
-    return torch.cat([weight, weight.new_zeros(missing)], dim=dim)
+    missing = rank - len(new_a)
+    return pad(new_a, (0, 0, 0, missing)), pad(new_b, (0, missing))

@@ -7,7 +7,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +39,9 @@ MAX_ROWS = 192
 
 Shape = tuple[int, tuple[str, ...]]
 """Rank and layer names: adapters of one shape can be stacked."""
+
+Groups = list[tuple[Adapter | None, list[ItemT]]]
+"""Items by the adapter that is attached for them."""
 
 log = logging.getLogger(__name__)
 
@@ -194,26 +196,27 @@ class LocalEngine:
     def _with_soft_targets(self, pairs: Sequence[tuple[Update, TokenRow]]) -> list[TokenRow] | Failure:
         """The rows; those that have a teacher get its probabilities."""
         taught = [index for index, (teacher, _) in enumerate(pairs) if teacher.id]
-        scored = self._score([pairs[index] for index in taught], top_probs)
+        scored = self._score_all([pairs[index] for index in taught], top_probs)
         if isinstance(scored, Failure):
             return scored
         rows = [row for _, row in pairs]
         for index, top in zip(taught, scored, strict=True):
-            rows[index] = replace(rows[index], soft=(top[:, 0].long(), top[:, 1]))
+            rows[index] = replace(rows[index], soft_tokens=top[:, 0].long(), soft_probs=top[:, 1])
         return rows
 
     def _with_references(self, job: Job, rows: Sequence[TokenRow]) -> list[TokenRow] | Failure:
         """The rows with the log-probabilities of their tokens under the job's parent and under the base."""
-        scored = self._score([(update, row) for update in (job.parent, BASE) for row in rows])
+        scored = self._score_all([(update, row) for update in (job.parent, BASE) for row in rows])
         if isinstance(scored, Failure):
             return scored
         references = reference_logprobs(scored[: len(rows)], scored[len(rows) :], job.recipe)
         return [replace(row, reference_logprobs=of_row) for row, of_row in zip(rows, references, strict=True)]
 
-    def _score(self, pairs: Sequence[tuple[Update, TokenRow]], measure: Measure = log_probs) -> list[Tensor] | Failure:
+    def _score_all(
+        self, pairs: Sequence[tuple[Update, TokenRow]], measure: Measure = log_probs
+    ) -> list[Tensor] | Failure:
         """What is measured of every training row under its update, or the first failure."""
-        readable = [(update, replace(row, weight=1.0)) for update, row in pairs]
-        scored = self._run(readable, partial(self._read, measure=measure), "reading")
+        scored = self._score([(update, replace(row, weight=1.0)) for update, row in pairs], measure)
         failures = [outcome for outcome in scored if isinstance(outcome, Failure)]
         return failures[0] if failures else [outcome for outcome in scored if not isinstance(outcome, Failure)]
 
@@ -227,7 +230,14 @@ class LocalEngine:
 
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
         """One text or failure per request."""
-        return self._run([(request.update, self._tokenized(request)) for request in requests], self._decode, "writing")
+
+        def decode(groups: Groups[TokenizedRequest]) -> list[list[list[int]]]:
+            return decode_together(
+                self.model, groups, self.text.stops, lambda done, total: self.progress("writing", done, total, "")
+            )
+
+        decoded = self._run([(request.update, self._tokenized(request)) for request in requests], decode, "writing")
+        return [ids if isinstance(ids, Failure) else self.text.decode(ids) for ids in decoded]
 
     def search(self, requests: Sequence[Request], min_probability: float) -> list[list[str] | Failure]:
         """Every text of at least this probability (in (0, 1)), the likeliest first, or a failure, per request.
@@ -236,24 +246,38 @@ class LocalEngine:
         """
         if not 0 < min_probability < 1:
             raise InputError(f"a search follows texts of a probability between 0 and 1; this is {min_probability}")
-        items = [(request.update, self._tokenized(request)) for request in requests]
-        return self._run(items, partial(self._search, min_probability=min_probability), "searching")
+
+        def search(groups: Groups[TokenizedRequest]) -> list[list[list[list[int]]]]:
+            return search_together(self.model, groups, self.text.stops, min_probability)
+
+        found = self._run([(request.update, self._tokenized(request)) for request in requests], search, "searching")
+        return [texts if isinstance(texts, Failure) else [self.text.decode(ids) for ids in texts] for texts in found]
 
     def likelihood(self, requests: Sequence[LikelihoodRequest]) -> list[Likelihood | Failure]:
         """The log-probability of every target, without an end-of-text token, or a failure."""
-        scored = self._run([(request.update, self._row(request)) for request in requests], self._read, "reading")
+        scored = self._score([(request.update, self._row(request)) for request in requests])
         return [
             log_p if isinstance(log_p, Failure) else Likelihood(float(log_p.double().sum()), len(log_p))
             for log_p in scored
         ]
 
+    def _score(
+        self, items: Sequence[tuple[Update, TokenRow | Failure]], measure: Measure = log_probs
+    ) -> list[Tensor | Failure]:
+        return self._run(items, lambda groups: score_together(self.model, groups, measure), "reading")
+
     def _run(
         self,
         items: Sequence[tuple[Update, ItemT | Failure]],
-        run: Callable[[Batch[ItemT]], Mapping[int, ResultT]],
+        run: Callable[[Groups[ItemT]], list[list[ResultT]]],
         doing: str,
     ) -> list[ResultT | Failure]:
         """The result of `run` for each item, in batches whose updates share merged weights and a shape."""
+
+        def run_batch(batch: Batch[ItemT]) -> dict[int, ResultT]:
+            indices, by_group = self._groups(batch)
+            return dict(zip(indices, [result for of_group in run(by_group) for result in of_group], strict=True))
+
         results: dict[int, ResultT | Failure] = {}
         groups: dict[tuple[str, Shape | None], Batch[ItemT]] = defaultdict(dict)
         for index, (update, item) in enumerate(items):
@@ -271,31 +295,13 @@ class LocalEngine:
             scored = max(item.scored for _, item in group.values())
             size = min(MAX_ROWS, max_rows(self.model, length, scored, self.memory))
             for batch in split_into_batches(group, size):
-                results |= run_or_halve(batch, run, doing)
+                results |= run_or_halve(batch, run_batch, doing)
         return [results[index] for index in range(len(items))]
 
-    def _decode(self, batch: Batch[TokenizedRequest]) -> dict[int, str]:
-        indices, groups = self._by_adapter(batch)
-        decoded = decode_together(
-            self.model, groups, self.text.stops, lambda done, total: self.progress("writing", done, total, "")
-        )
-        return dict(zip(indices, [self.text.decode(ids) for group in decoded for ids in group], strict=True))
-
-    def _search(self, batch: Batch[TokenizedRequest], min_probability: float) -> dict[int, list[str]]:
-        indices, groups = self._by_adapter(batch)
-        found = search_together(self.model, groups, self.text.stops, min_probability)
-        texts = [[self.text.decode(ids) for ids in of_request] for of_group in found for of_request in of_group]
-        return dict(zip(indices, texts, strict=True))
-
-    def _read(self, batch: Batch[TokenRow], measure: Measure = log_probs) -> dict[int, Tensor]:
-        indices, groups = self._by_adapter(batch)
-        scored = score_together(self.model, groups, measure)
-        return dict(zip(indices, [of_row for group in scored for of_row in group], strict=True))
-
-    def _by_adapter(self, batch: Batch[ItemT]) -> tuple[list[int], list[tuple[Adapter | None, list[ItemT]]]]:
+    def _groups(self, batch: Batch[ItemT]) -> tuple[list[int], Groups[ItemT]]:
         """The batch grouped by adapter, and the index of every item in that order. Without one, a group is one item."""
         owners = by_adapter(batch)
-        groups: list[tuple[Adapter | None, list[ItemT]]] = []
+        groups: Groups[ItemT] = []
         for update_id, indices in owners.items():
             items = [batch[index][1] for index in indices]
             if update_id:

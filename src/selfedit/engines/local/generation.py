@@ -15,35 +15,18 @@ from selfedit.engines.local.lora import Adapter, attached, head_only_at, stack
 from selfedit.engines.local.position_ids import PositionIds
 
 
-class AttachedAdapters(ExitStack):
-    """The adapters attached to the model, one per group of rows; none if there are none."""
-
-    def __init__(self, model: PreTrainedModel, adapters: Sequence[Adapter]) -> None:
-        super().__init__()
-        self.model, self.adapters = model, adapters
-        self._attach()
-
-    def keep(self, groups: Sequence[int]) -> None:
-        if self.adapters and len(groups) < len(self.adapters):
-            self.adapters = [self.adapters[group] for group in groups]
-            self._attach()
-
-    def _attach(self) -> None:
-        self.close()
-        if self.adapters:
-            self.enter_context(attached(self.model, *stack(self.adapters)))
-
-
-class GenerationBatch:
+class GenerationBatch(ExitStack):
     """Texts in generation: the tokens to read next [rows, tokens], and keys and values of those that were read.
 
+    `adapters`, one for each group of as many rows, are attached until the batch is closed; or there are none.
     `capacity` is for how many new tokens the cache has room at first.
     """
 
     def __init__(
-        self, model: PreTrainedModel, prompts: Sequence[list[int]], adapters: AttachedAdapters, capacity: int
+        self, model: PreTrainedModel, prompts: Sequence[list[int]], adapters: Sequence[Adapter], capacity: int
     ) -> None:
-        self.model, self.adapters, self.position_ids = model, adapters, PositionIds(model)
+        super().__init__()
+        self.model, self.position_ids = model, PositionIds(model)
         longest = max(len(ids) for ids in prompts)
         padding = [longest - len(ids) for ids in prompts]  # on the left
         self.ids = torch.tensor([[0] * pad + ids for pad, ids in zip(padding, prompts, strict=True)])
@@ -51,17 +34,20 @@ class GenerationBatch:
         self.ids, self.mask = self.ids.to(model.device), self.mask.to(model.device)
         self.positions = self.position_ids.of(self.ids, self.mask)
         self.cache = make_cache(model, longest + capacity)
+        self._attach(adapters)
+
+    def _attach(self, adapters: Sequence[Adapter]) -> None:
+        """In place of those that were attached."""
+        self.close()
+        self.adapters = adapters
+        if adapters:
+            self.enter_context(attached(self.model, *stack(adapters)))
 
     def logits(self) -> Tensor:
         """Of the next token [rows, vocabulary]."""
+        inputs = {"input_ids": self.ids, "attention_mask": self.mask, "position_ids": self.positions}
         with head_only_at(self.model, None):
-            logits: Tensor = self.model(
-                input_ids=self.ids,
-                attention_mask=self.mask,
-                position_ids=self.positions,
-                past_key_values=self.cache,
-                use_cache=True,
-            ).logits
+            logits: Tensor = self.model(**inputs, past_key_values=self.cache, use_cache=True).logits
         return logits
 
     def append(self, tokens: Tensor) -> None:
@@ -75,7 +61,8 @@ class GenerationBatch:
         indices = torch.tensor(rows, device=self.ids.device)
         self.cache.batch_select_indices(indices)
         self.ids, self.mask, self.positions = self.ids[indices], self.mask[indices], self.positions[indices]
-        self.adapters.keep(groups)
+        if len(groups) < len(self.adapters):
+            self._attach([self.adapters[group] for group in groups])
 
 
 def make_cache(model: PreTrainedModel, capacity: int) -> DynamicCache:

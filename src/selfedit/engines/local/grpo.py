@@ -16,9 +16,10 @@ def needs_references(recipe: Recipe) -> bool:
 
 
 def reference_logprobs(old: Sequence[Tensor], base: Sequence[Tensor], recipe: Recipe) -> list[Tensor]:
-    """For each row [4, tokens]: the log-probabilities under the parent and under the base, and the recipe's limits."""
+    """For each row [tokens, 4]: the log-probabilities under the parent and under the base, and the recipe's limits."""
+    limits = torch.tensor([recipe.ratio_clip, recipe.kl], dtype=torch.float64)
     return [
-        torch.stack([of_old, of_base, torch.full_like(of_old, recipe.ratio_clip), torch.full_like(of_old, recipe.kl)])
+        torch.cat([torch.stack([of_old, of_base], dim=1), limits.to(of_old).expand(len(of_old), 2)], dim=1)
         for of_old, of_base in zip(old, base, strict=True)
     ]
 
@@ -31,7 +32,7 @@ def grpo_loss(log_p: Tensor, advantages: Tensor, references: Tensor) -> tuple[Te
     ratio is 1 with the gradient of log p: plain policy gradient. Not covered: the divergence times the ratio, which is
     TRL's default since DeepSeek-V3.2 (`use_bias_correction_kl`).
     """
-    old, base, clip, kl = references
+    old, base, clip, kl = references.T.contiguous()
     ratio = torch.where(clip > 0, log_p - old, 0.0).exp()
     clipped = torch.minimum(torch.maximum(ratio, 1 - clip), 1 + clip)
     objective = torch.minimum(ratio * advantages, clipped * advantages)

@@ -7,7 +7,7 @@ Batches are laid out adapter by adapter: rows 0..R-1 belong to adapter 0, the ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -203,13 +203,11 @@ def attached(
     model: PreTrainedModel, weights: Mapping[str, LoraPair], scales: Tensor, dropout: Dropout | None = None
 ) -> Iterator[None]:
     """Within this block the target layers add the stacked adapters' outputs, times `scales` [K], to their own."""
-    hooks = {name: _lora_hook(a, b, scales.view(-1, 1, 1), dropout) for name, (a, b) in weights.items()}
-    handles = [model.get_submodule(name).register_forward_hook(hook) for name, hook in hooks.items()]
-    try:
+    with ExitStack() as hooks:
+        for name, (a, b) in weights.items():
+            hook = _lora_hook(a, b, scales.view(-1, 1, 1), dropout)
+            hooks.enter_context(model.get_submodule(name).register_forward_hook(hook))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _lora_hook(a: Tensor, b: Tensor, scale: Tensor, dropout: Dropout | None) -> Any:
@@ -231,11 +229,8 @@ def head_only_at(model: PreTrainedModel, mask: Tensor | None) -> Iterator[None]:
 
     head = model.get_output_embeddings()
     assert isinstance(head, nn.Module)
-    handle = head.register_forward_pre_hook(keep)
-    try:
+    with head.register_forward_pre_hook(keep):
         yield
-    finally:
-        handle.remove()
 
 
 def check_rank(layout: Layout) -> None:

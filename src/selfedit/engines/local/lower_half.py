@@ -37,12 +37,8 @@ class LowerHalfCache:
         def enter(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             return (hidden, *inputs[1:])
 
-        handle = self.layers[self.first].register_forward_pre_hook(enter)
-        try:
-            with self._only(self.layers[self.first :]):
-                yield
-        finally:
-            handle.remove()
+        with self.layers[self.first].register_forward_pre_hook(enter), self._only(self.layers[self.first :]):
+            yield
 
     def _hidden(self, batch: PackedBatch) -> Tensor:
         rows = {_key(span.row): span.row for spans in batch.spans for span in spans}
@@ -64,17 +60,9 @@ class LowerHalfCache:
         def leave(layer: nn.Module, inputs: Any, output: Tensor | tuple[Tensor, ...]) -> None:
             found.append(output if isinstance(output, Tensor) else output[0])
 
-        handle = self.layers[self.first - 1].register_forward_hook(leave)
-        try:
-            with self._only(self.layers[: self.first]):
-                self.model.base_model(
-                    input_ids=batch.ids,
-                    attention_mask=batch.attention_mask,
-                    position_ids=batch.positions,
-                    use_cache=False,
-                )
-        finally:
-            handle.remove()
+        inputs = {"input_ids": batch.ids, "attention_mask": batch.attention_mask, "position_ids": batch.positions}
+        with self.layers[self.first - 1].register_forward_hook(leave), self._only(self.layers[: self.first]):
+            self.model.base_model(**inputs, use_cache=False)
         self._cached |= {_key(row): found[0][k, : len(row.ids)].clone() for k, row in enumerate(rows)}
 
     @contextmanager

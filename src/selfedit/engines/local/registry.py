@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
 from selfedit.engines.local import files
-from selfedit.engines.local.chain import AdapterChain, concatenate, extend_chain, replace_in_chain, scale_chain
+from selfedit.engines.local.chain import AdapterChain, concatenate, extend_chain, scale_chain
 from selfedit.engines.local.lora import Adapter, FullWeights, find_targets
 from selfedit.engines.local.merging import MergedWeights, merged_weights
 from selfedit.errors import EngineError, InputError
@@ -40,7 +40,7 @@ class AdapterRegistry:
             self.loaded[update.id] = weights
         else:
             parent = self.chains.get(job.parent.id)
-            self.chains[update.id] = (replace_in_chain if job.ewc else extend_chain)(update, weights, parent)
+            self.chains[update.id] = extend_chain(update, weights, parent, replace=bool(job.ewc))
 
     def merge(self, update_id: str) -> None:
         """Make this update, with its parents, part of the model's weights, in place of the one that was."""

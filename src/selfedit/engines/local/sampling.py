@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.generation import AttachedAdapters, GenerationBatch
+from selfedit.engines.local.generation import GenerationBatch
 from selfedit.engines.local.lora import Adapter
 
 
@@ -59,8 +59,8 @@ def decode_together(
     is_open = [request.max_new_tokens > 0 for request in requests]
     rows = list(range(len(requests)))  # the request behind each row of the batch
     pick = _TokenPicker(requests, model.device)
-    with AttachedAdapters(model, [adapter for adapter, _ in groups if adapter]) as adapters:
-        batch = GenerationBatch(model, [request.ids for request in requests], adapters, min(max_tokens, 64))
+    prompts, adapters = [request.ids for request in requests], [adapter for adapter, _ in groups if adapter]
+    with GenerationBatch(model, prompts, adapters, capacity=min(max_tokens, 64)) as batch:
         for step in range(max_tokens):
             tokens = pick(batch.logits(), rows, step)  # [rows]
             for index, token in zip(rows, tokens.tolist(), strict=True):

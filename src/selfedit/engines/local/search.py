@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.generation import AttachedAdapters, GenerationBatch
+from selfedit.engines.local.generation import GenerationBatch
 from selfedit.engines.local.lora import Adapter
 from selfedit.engines.local.sampling import TokenizedRequest
 
@@ -45,8 +45,9 @@ def search_together(
     requests = [request for _, group in groups for request in group]
     indices = iter(range(len(requests)))
     beams = [[Beam(next(indices)) for _ in group] for _, group in groups]
-    with AttachedAdapters(model, [adapter for adapter, _ in groups if adapter]) as adapters:
-        finished = _search(model, requests, beams, adapters, stops, math.log(min_probability))
+    prompts = [requests[beam.request].ids for beam in _padded(beams)]
+    with GenerationBatch(model, prompts, [adapter for adapter, _ in groups if adapter], capacity=64) as batch:
+        finished = _search(batch, requests, beams, stops, math.log(min_probability))
     found: list[list[list[int]]] = [[] for _ in requests]
     for beam in sorted(finished, key=lambda beam: (-beam.log_p, beam.tokens)):
         found[beam.request].append(list(beam.tokens))
@@ -55,20 +56,17 @@ def search_together(
 
 
 def _search(
-    model: PreTrainedModel,
+    batch: GenerationBatch,
     requests: Sequence[TokenizedRequest],
     groups: list[list[Beam]],
-    adapters: AttachedAdapters,
     stops: frozenset[int],
     min_log_p: float,
 ) -> list[Beam]:
     """The beams that reached a stop token, without it. In the batch every group has as many rows as the largest."""
-    rows = _padded(groups)
-    batch = GenerationBatch(model, [requests[beam.request].ids for beam in rows], adapters, capacity=64)
     finished: list[Beam] = []
     while True:
         log_p = batch.logits().double().log_softmax(dim=-1).cpu()  # [rows, vocabulary]
-        width = len(rows) // len(groups)
+        width = len(log_p) // len(groups)
         grown = [
             [longer for i, beam in enumerate(beams) for longer in _extensions(beam, g * width + i, log_p, min_log_p)]
             for g, beams in enumerate(groups)
@@ -85,7 +83,7 @@ def _search(
         groups = [going_on[g] for g in kept]
         rows = _padded(groups)
         batch.select([beam.row for beam in rows], kept)
-        batch.append(torch.tensor([beam.tokens[-1] for beam in rows], device=model.device))
+        batch.append(torch.tensor([beam.tokens[-1] for beam in rows], device=batch.ids.device))
 
 
 def _extensions(beam: Beam, row: int, log_p: Tensor, min_log_p: float) -> Iterator[Beam]:

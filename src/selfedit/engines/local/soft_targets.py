@@ -50,7 +50,7 @@ class SoftTargets:
 
 def soft_targets(batch: PackedBatch, mask: Tensor) -> SoftTargets | None:
     """Those of the positions where the mask is True; None if there are none."""
-    if batch.soft is None:
+    if batch.soft_tokens is None or batch.soft_probs is None:
         return None
-    tokens, probs = (part[mask] for part in batch.soft)
-    return SoftTargets(tokens, probs, probs.sum(dim=1) > 0)
+    probs = batch.soft_probs[mask]
+    return SoftTargets(batch.soft_tokens[mask], probs, probs.sum(dim=1) > 0)

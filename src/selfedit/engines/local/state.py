@@ -65,6 +65,11 @@ class TrainingState:
         return bool(self.ewc) and self.parent is not None
 
     @property
+    def frozen_parent(self) -> Adapter | None:
+        """The attached parent, where that is not what is trained."""
+        return None if self.continues_parent else self.parent
+
+    @property
     def steps_left(self) -> int:
         return self.steps - self.done
 

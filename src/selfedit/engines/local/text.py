@@ -19,8 +19,8 @@ class TokenRow:
     """One row to train on or to score: token ids, where its target begins, and the weight of its loss.
 
     The last `padding` ids are no text: they are predicted like the rest, but no token attends to them.
-    `reference_logprobs` [4, scored] is what the policy's log-probabilities are compared with in training (grpo.py), if
-    they are. `soft` holds the top tokens [scored, k] and their probabilities under the row's teacher, if it has one.
+    `reference_logprobs` [scored, 4] is what the policy's log-probabilities are compared with in training (grpo.py), if
+    they are. `soft_tokens` and `soft_probs` [scored, k] are the top tokens of the row's teacher, if it has one.
     """
 
     ids: list[int]
@@ -28,7 +28,8 @@ class TokenRow:
     weight: float
     padding: int = 0
     reference_logprobs: Tensor | None = field(default=None, compare=False)
-    soft: tuple[Tensor, Tensor] | None = field(default=None, compare=False)
+    soft_tokens: Tensor | None = field(default=None, compare=False)
+    soft_probs: Tensor | None = field(default=None, compare=False)
 
     @property
     def length(self) -> int:

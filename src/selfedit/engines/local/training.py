@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -29,6 +30,8 @@ from selfedit.engines.local.lower_half import LowerHalfCache
 from selfedit.engines.local.regularization import Regularizer, is_regularized
 from selfedit.engines.local.soft_targets import soft_targets
 from selfedit.engines.local.state import MemoryLimits, TrainingState, choose
+
+_adamw = partial(adamw, fused=True, amsgrad=False, beta1=0.9, beta2=0.999, eps=1e-8, maximize=False)
 
 OnStep = Callable[[int, float], None]
 """Called with (adapters in the step just taken, their mean loss)."""
@@ -81,7 +84,8 @@ class _Slots:
         self.weights, self.gradients, self.means, self.squares = torch.zeros(shape, dtype=dtype, device=model.device)
         self.weight_views, self.gradient_views = self.layout.views(self.weights), self.layout.views(self.gradients)
         self.steps = [torch.zeros((), device=model.device) for _ in range(count)]
-        self.parents = _make_parents(model, states, count)
+        parents = [state.frozen_parent for state in states if state.frozen_parent]
+        self.parents = _FrozenParents(model, parents, count) if parents else None
         self.regularizer = Regularizer(self.layout, self.weights) if any(map(is_regularized, states)) else None
         self.lower_half = LowerHalfCache(model) if states[0].recipe.top_layers else None
         self.indices = [0] * count
@@ -93,7 +97,7 @@ class _Slots:
         slot = self.free.pop()
         self.weights[slot] = self.layout.initial(self.layouts[state.recipe], state.seed)
         if self.parents:
-            self.parents.put(slot, state)
+            self.parents.put(slot, state.frozen_parent)
         if self.regularizer:
             self.regularizer.start(slot, state)
         for optimizer_state in (self.means[slot], self.squares[slot], self.steps[slot]):
@@ -126,7 +130,9 @@ class _Slots:
         for k, (slot, state) in enumerate(zip(slots, states, strict=True)):
             is_finite = norm_is_finite[k] and math.isfinite(losses[k])
             if is_finite:
-                self._update(slot, gradients[k], state)
+                weights, means, squares = [self.weights[slot]], [self.means[slot]], [self.squares[slot]]
+                lr, decay = state.learning_rate, state.recipe.weight_decay
+                _adamw(weights, [gradients[k]], means, squares, [], [self.steps[slot]], lr=lr, weight_decay=decay)
                 if self.regularizer:
                     self.regularizer.project_out(slot)
             state.advance(losses[k], is_finite)
@@ -155,49 +161,22 @@ class _Slots:
             view[: len(slots)] = 0 if gradient is None else gradient
         return losses
 
-    def _update(self, slot: int, gradient: Tensor, state: TrainingState) -> None:
-        adamw(
-            [self.weights[slot]],
-            [gradient],
-            [self.means[slot]],
-            [self.squares[slot]],
-            [],
-            [self.steps[slot]],
-            fused=True,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=state.learning_rate,
-            weight_decay=state.recipe.weight_decay,
-            eps=1e-8,
-            maximize=False,
-        )
-
 
 class _FrozenParents:
     """The attached parents of the adapters in training: row k of `weights` [slots, size] is that of slot k."""
 
-    def __init__(self, model: PreTrainedModel, layout: Layout, count: int) -> None:
-        self.model, self.layout = model, layout
-        self.weights = torch.zeros(count, layout.size, dtype=adapter_dtype(model), device=model.device)
+    def __init__(self, model: PreTrainedModel, parents: Sequence[Adapter], count: int) -> None:
+        names = {name for parent in parents for name in parent.weights}
+        targets = tuple(target for target in find_targets(model) if target.name in names)
+        self.model, self.layout = model, Layout(targets, max(parent.rank for parent in parents))
+        self.weights = torch.zeros(count, self.layout.size, dtype=adapter_dtype(model), device=model.device)
 
-    def put(self, slot: int, state: TrainingState) -> None:
-        parent = None if state.continues_parent else state.parent
+    def put(self, slot: int, parent: Adapter | None) -> None:
         self.layout.put(self.weights[slot], with_scale(parent) if parent else {})
 
     def attached(self, rows: Tensor) -> AbstractContextManager[None]:
         """Within this block those of these slots are attached to the model."""
         return attached(self.model, self.layout.views(self.weights[rows]), self.weights.new_ones(len(rows)))
-
-
-def _make_parents(model: PreTrainedModel, states: Sequence[TrainingState], count: int) -> _FrozenParents | None:
-    """With room for the largest; None if no job has an attached parent."""
-    found = [state.parent for state in states if state.parent and not state.continues_parent]
-    if not found:
-        return None
-    names = {name for adapter in found for name in adapter.weights}
-    targets = tuple(target for target in find_targets(model) if target.name in names)
-    return _FrozenParents(model, Layout(targets, max(adapter.rank for adapter in found)), count)
 
 
 def gradients(
@@ -227,7 +206,7 @@ def _loss_and_grad(log_p: Tensor, batch: PackedBatch, mask: Tensor) -> tuple[Ten
     token_weight, own = batch.weights[mask].to(log_p.dtype), log_p.gather(1, following)[:, 0]  # [N]
     token_loss = -token_weight * own
     if batch.reference_logprobs is not None:
-        token_loss, token_weight = grpo_loss(own, token_weight, batch.reference_logprobs[:, mask])
+        token_loss, token_weight = grpo_loss(own, token_weight, batch.reference_logprobs[mask])
     soft = soft_targets(batch, mask)
     if soft:
         token_loss = torch.where(soft.used, token_weight * soft.losses(log_p), token_loss)
