@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
+from selfedit import engines
 from selfedit.config import ModelConfig
-from selfedit.engines import ENGINES, start
+from selfedit.engines import ENGINES
 from selfedit.engines.fake import FakeEngine
 from selfedit.engines.pair import Pair
 from selfedit.protocols import silent
@@ -36,8 +37,8 @@ def test_the_local_engine_is_one_or_a_pool_that_is_closed_in_the_end(monkeypatch
             self.closed = True
 
     pool = FakePool()
-    monkeypatch.setattr(start, "start_local", lambda *arguments: ("alone", *arguments))
-    monkeypatch.setattr(start, "start_pool", lambda config, max_adapters, processes, progress: pool)
+    monkeypatch.setattr(engines, "start_local", lambda *arguments: ("alone", *arguments))
+    monkeypatch.setattr(engines, "start_pool", lambda config, max_adapters, processes, progress: pool)
     with open_engine("local") as engine:
         assert engine == ("alone", ModelConfig(), 4, silent)
     with pytest.raises(ZeroDivisionError), open_engine("local", processes=2) as engine:

@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch")
 
 from peft import PeftModel  # noqa: E402
 
+from selfedit.engines.local.likelihood import score_together  # noqa: E402
 from selfedit.types import BASE, Example, Failure, Job, Likelihood, LikelihoodRequest, Recipe  # noqa: E402
 
 RECIPE = Recipe(rank=4, alpha=8.0, epochs=4, learning_rate=2e-2)
@@ -104,14 +105,14 @@ def test_a_target_is_cut_at_the_context(make_engine):
 def test_memory_that_runs_out_halves_the_batch(make_engine, monkeypatch):
     engine = make_engine()
     requests = [LikelihoodRequest(BASE, *text) for text in TEXTS * 3]
-    expected, read = likelihoods(engine, requests), engine._read
+    expected = likelihoods(engine, requests)
 
-    def small(batch):
-        if len(batch) > 2:
+    def cramped(model, groups, measure):
+        if sum(len(rows) for _, rows in groups) > 2:
             raise torch.OutOfMemoryError("too many")
-        return read(batch)
+        return score_together(model, groups, measure)
 
-    monkeypatch.setattr(engine, "_read", small)
+    monkeypatch.setattr("selfedit.engines.local.engine.score_together", cramped)
     assert likelihoods(engine, requests) == pytest.approx(expected, rel=1e-9)
 
 

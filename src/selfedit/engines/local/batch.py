@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -122,11 +121,12 @@ def _spread(
     found = [(k, span, of_row) for k, span in _enumerate(spans) if (of_row := values(span.row)) is not None]
     if not found:
         return None
-    width = found[0][2].shape[1]
-    spread = found[0][2].new_zeros(len(spans), math.prod(shape) // len(spans), width)
+    first = found[0][2]
+    spread = first.new_zeros(*shape, first.shape[1])
+    by_job = spread.view(len(spans), -1, first.shape[1])  # [K, R * T, n]
     for k, span, of_row in found:
-        spread[k, span.predicting] = of_row
-    return spread.view(*shape, width).to(device)
+        by_job[k, span.predicting] = of_row
+    return spread.to(device)
 
 
 def logits_at(model: PreTrainedModel, batch: PackedBatch, mask: Tensor) -> Tensor:

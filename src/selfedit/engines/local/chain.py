@@ -29,7 +29,7 @@ class AdapterChain(NamedTuple):
 
 
 def extend_chain(update: Update, own: Adapter, parent: AdapterChain | None, replace: bool = False) -> AdapterChain:
-    """`own` on top of its parent's chain, or of a parent that is merged; with `replace` it takes its parent's place."""
+    """`own` on top of its parent, which is attached or merged; with `replace`, in place of an attached one."""
     parents = parent.combined if parent and not replace else None
     merged_id = parent.merged_id if parent else update.parent or BASE.id
     return AdapterChain(update, own, parents, combine(parents, own), merged_id)

@@ -17,12 +17,11 @@ from selfedit.config import ModelConfig
 from selfedit.engines.checks import check_weights
 from selfedit.engines.local.batching import Batch, ItemT, ResultT, by_adapter, run_or_halve, split_into_batches
 from selfedit.engines.local.chain import check_ewc
-from selfedit.engines.local.describe import describe_training
 from selfedit.engines.local.full import train_full
 from selfedit.engines.local.grpo import needs_references, reference_logprobs
 from selfedit.engines.local.likelihood import Measure, log_probs, score_together, top_probs
 from selfedit.engines.local.lora import Adapter, adapter_layout, check_rank
-from selfedit.engines.local.memory import fit, is_out_of_memory, max_rows
+from selfedit.engines.local.memory import describe_training, fit, is_out_of_memory, max_rows
 from selfedit.engines.local.model import load_model
 from selfedit.engines.local.registry import AdapterRegistry
 from selfedit.engines.local.sampling import TokenizedRequest, decode_together

@@ -17,9 +17,9 @@ def needs_references(recipe: Recipe) -> bool:
 
 def reference_logprobs(old: Sequence[Tensor], base: Sequence[Tensor], recipe: Recipe) -> list[Tensor]:
     """For each row [tokens, 4]: the log-probabilities under the parent and under the base, and the recipe's limits."""
-    limits = torch.tensor([recipe.ratio_clip, recipe.kl], dtype=torch.float64)
+    clip, kl = recipe.ratio_clip, recipe.kl
     return [
-        torch.cat([torch.stack([of_old, of_base], dim=1), limits.to(of_old).expand(len(of_old), 2)], dim=1)
+        torch.stack([of_old, of_base, torch.full_like(of_old, clip), torch.full_like(of_old, kl)], dim=1)
         for of_old, of_base in zip(old, base, strict=True)
     ]
 

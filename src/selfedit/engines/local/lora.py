@@ -119,14 +119,9 @@ class Layout:
 
     def take(self, flat: Tensor, own: Layout) -> dict[str, LoraPair]:
         """The weights of a job with layout `own` out of a flat adapter [size]; copies."""
-        weights = self.views(flat[None])
-        return {
-            target.name: (
-                weights[target.name][0][0, : own.rank].clone(),
-                weights[target.name][1][0, :, : own.rank].clone(),
-            )
-            for target in own.targets
-        }
+        views, rank = self.views(flat[None]), own.rank
+        pairs = {target.name: views[target.name] for target in own.targets}
+        return {name: (a[0, :rank].clone(), b[0, :, :rank].clone()) for name, (a, b) in pairs.items()}
 
 
 def adapter_layout(model: PreTrainedModel, recipes: Sequence[Recipe]) -> Layout:

@@ -8,11 +8,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from selfedit.engines.local.batch import pack_rows
-from selfedit.engines.local.lora import Layout, adapter_dtype, attached
+from selfedit.engines.local.lora import Layout, adapter_dtype, adapter_layout, attached
 from selfedit.engines.local.state import MemoryLimits
 from selfedit.engines.local.text import TokenRow
 from selfedit.engines.local.training import gradients
 from selfedit.errors import InputError
+from selfedit.types import Recipe
 
 CPU_TOKENS, GPU_TOKENS = 512, 4096
 """Largest step. On a CPU more tokens leave the cache (LOG.md); on a GPU they fill it (docs/seal.md, Hardware)."""
@@ -105,6 +106,33 @@ def token_bytes(model: PreTrainedModel, layout: Layout) -> float:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether this is what PyTorch raises when an allocation fails, on a GPU or a CPU."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def describe_training(model: PreTrainedModel, recipe: Recipe, max_adapters: int, cap: int) -> dict[str, str]:
+    """What would be trained with a recipe, and what memory that takes, in words. `cap` is that of `fit`."""
+    return _describe_full(model) if recipe.method == "full" else _describe_lora(model, recipe, max_adapters, cap)
+
+
+def _describe_full(model: PreTrainedModel) -> dict[str, str]:
+    weights = model_bytes(model)
+    return {
+        "trainable per job": f"all {model.num_parameters():,} parameters",
+        "memory": f"{weights / 1e6:,.0f} MB of weights, {4 * weights / 1e6:,.0f} MB more in training (originals, "
+        "gradients, two moments) and the steps' activations",
+        "together": "one job at a time",
+    }
+
+
+def _describe_lora(model: PreTrainedModel, recipe: Recipe, max_adapters: int, cap: int) -> dict[str, str]:
+    layout = adapter_layout(model, [recipe])
+    limits = fit(model, layout, max_adapters, cap)
+    return {
+        "trainable per adapter": layout.summary,
+        "memory": f"{model_bytes(model) / 1e6:,.0f} MB of weights, "
+        f"{4 * COPIES * layout.size / 1e6:,.1f} MB per adapter in training, "
+        f"{token_bytes(model, layout) / 1e6:,.2f} MB per token of a step",
+        "together": f"up to {limits.adapters} adapters, {limits.tokens} tokens in a step",
+    }
 
 
 def _mb(size: float) -> str:

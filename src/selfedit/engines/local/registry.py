@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
-from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
@@ -98,8 +96,9 @@ class AdapterRegistry:
     def misfits(self, weights: Adapter | FullWeights) -> list[str]:
         """The names of weights that this model has no place for, or misses."""
         if isinstance(weights, FullWeights):
-            own, given = (dict(named) for named in (self.model.named_parameters(), weights.weights))
-            return [name for name in {**own, **given} if _shape(own, name) != _shape(given, name)]
+            own = {name: weight.shape for name, weight in self.model.named_parameters()}
+            given = {name: weight.shape for name, weight in weights.weights.items()}
+            return [name for name in own | given if own.get(name) != given.get(name)]
         shapes = {target.name: (target.inputs, target.outputs) for target in find_targets(self.model)}
         return [name for name, (a, b) in weights.weights.items() if shapes.get(name) != (a.shape[1], b.shape[0])]
 
@@ -116,7 +115,3 @@ class AdapterRegistry:
         for update in updates:
             self.chains.pop(update.id, None)
             self.loaded.pop(update.id, None)
-
-
-def _shape(weights: Mapping[str, Tensor], name: str) -> torch.Size | None:
-    return weights[name].shape if name in weights else None

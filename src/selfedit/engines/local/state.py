@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selfedit.engines.local.lora import Adapter
 from selfedit.engines.local.text import TokenRow
@@ -25,6 +25,7 @@ class MemoryLimits:
         return MemoryLimits(max(1, self.adapters // 2), max(1, self.tokens // 2))
 
 
+@dataclass(eq=False)
 class TrainingState:
     """One job's way through its rows: every epoch from the longest to the shortest, `batch_size` rows a step.
 
@@ -32,17 +33,15 @@ class TrainingState:
     parent's adapter, where that is attached and not merged into the weights; with `ewc` it goes on being trained.
     """
 
-    def __init__(
-        self,
-        rows: Sequence[TokenRow],
-        recipe: Recipe,
-        seed: int,
-        parent: Adapter | None = None,
-        orthogonal: bool = False,
-        ewc: float = 0.0,
-    ) -> None:
-        self.rows, self.recipe, self.seed, self.parent = rows, recipe, seed, parent
-        self.orthogonal, self.ewc = orthogonal, ewc
+    rows: Sequence[TokenRow]
+    recipe: Recipe
+    seed: int
+    parent: Adapter | None = None
+    orthogonal: bool = False
+    ewc: float = 0.0
+
+    def __post_init__(self) -> None:
+        rows, recipe = self.rows, self.recipe
         size = len(rows) if recipe.pack else recipe.batch_size
         ordered = sorted(rows, key=lambda row: -len(row.ids))
         starts = range(0, len(ordered), size)
@@ -57,7 +56,7 @@ class TrainingState:
 
     def restarted(self) -> TrainingState:
         """The same job from its beginning."""
-        return TrainingState(self.rows, self.recipe, self.seed, self.parent, self.orthogonal, self.ewc)
+        return replace(self)
 
     @property
     def continues_parent(self) -> bool:
