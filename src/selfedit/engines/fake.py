@@ -73,11 +73,8 @@ class FakeEngine:
 
     def likelihood(self, requests: Sequence[LikelihoodRequest]) -> list[Likelihood | Failure]:
         """The more examples contain the target, the likelier it is. A target is one token."""
-        return [self._likelihood(request) for request in requests]
-
-    def _likelihood(self, request: LikelihoodRequest) -> Likelihood:
-        times = sum(_contains(row.target, request.target.strip()) for row in self._rows(request.update))
-        return Likelihood(-2.0 / (1 + times), 1)
+        counts = [sum(_contains(row.target, r.target.strip()) for row in self._rows(r.update)) for r in requests]
+        return [Likelihood(-2.0 / (1 + count), 1) for count in counts]
 
     def _question_in(self, prompt: str) -> Question | None:
         """The question in the prompt (the longest, where one is part of another); none where it asks for notes."""

@@ -229,13 +229,11 @@ class LocalEngine:
 
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
         """One text or failure per request."""
-
-        def decode(groups: Groups[TokenizedRequest]) -> list[list[list[int]]]:
-            return decode_together(
-                self.model, groups, self.text.stops, lambda done, total: self.progress("writing", done, total, "")
-            )
-
-        decoded = self._run([(request.update, self._tokenized(request)) for request in requests], decode, "writing")
+        decoded = self._run(
+            [(request.update, self._tokenized(request)) for request in requests],
+            lambda groups: decode_together(self.model, groups, self.text.stops, self._on_token),
+            "writing",
+        )
         return [ids if isinstance(ids, Failure) else self.text.decode(ids) for ids in decoded]
 
     def search(self, requests: Sequence[Request], min_probability: float) -> list[list[str] | Failure]:
@@ -245,20 +243,20 @@ class LocalEngine:
         """
         if not 0 < min_probability < 1:
             raise InputError(f"a search follows texts of a probability between 0 and 1; this is {min_probability}")
-
-        def search(groups: Groups[TokenizedRequest]) -> list[list[list[list[int]]]]:
-            return search_together(self.model, groups, self.text.stops, min_probability)
-
-        found = self._run([(request.update, self._tokenized(request)) for request in requests], search, "searching")
+        found = self._run(
+            [(request.update, self._tokenized(request)) for request in requests],
+            lambda groups: search_together(self.model, groups, self.text.stops, min_probability),
+            "searching",
+        )
         return [texts if isinstance(texts, Failure) else [self.text.decode(ids) for ids in texts] for texts in found]
 
     def likelihood(self, requests: Sequence[LikelihoodRequest]) -> list[Likelihood | Failure]:
         """The log-probability of every target, without an end-of-text token, or a failure."""
         scored = self._score([(request.update, self._row(request)) for request in requests])
-        return [
-            log_p if isinstance(log_p, Failure) else Likelihood(float(log_p.double().sum()), len(log_p))
-            for log_p in scored
-        ]
+        return [row if isinstance(row, Failure) else Likelihood(float(row.double().sum()), len(row)) for row in scored]
+
+    def _on_token(self, done: int, total: int) -> None:
+        self.progress("writing", done, total, "")
 
     def _score(
         self, items: Sequence[tuple[Update, TokenRow | Failure]], measure: Measure = log_probs
@@ -324,9 +322,9 @@ class LocalEngine:
         return row if row.scored else Failure("system", "the target has no token whose likelihood could be read")
 
     def _too_long(self, tokens: int) -> Failure:
+        limit = self.text.context
         return Failure(
-            "system",
-            f"the prompt has {tokens} tokens, and the model reads at most {self.text.context}, its answer included",
+            "system", f"the prompt has {tokens} tokens, and the model reads at most {limit}, its answer included"
         )
 
     # Updates

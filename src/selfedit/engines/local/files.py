@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.pytorch_utils import Conv1D
 
 from selfedit.engines.local.lora import Adapter, FullWeights, LoraPair
 from selfedit.errors import InputError
@@ -25,19 +26,24 @@ _IMPORTANCE = "importance.safetensors"
 """Beside an adapter that carries it; no other tool reads it."""
 
 
-def write_update(folder: Path, fill: Callable[[Path], None], update: Update, base: str) -> None:
-    """Have `fill` write into a temporary folder, then rename it: `folder` is there whole or not at all."""
+def write_update(
+    folder: Path, update: Update, weights: Adapter | FullWeights, model: PreTrainedModel, tokenizer: Any, base: str
+) -> None:
+    """Write into a temporary folder, then rename it: `folder` is there whole or not at all."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    fill(partial)
+    if isinstance(weights, FullWeights):
+        _write_full(partial, weights, model, tokenizer)
+    else:
+        _write_adapter(partial, weights, model, base)
     (partial / "card.json").write_text(json.dumps({"base": base, **asdict(update)}, indent=2) + "\n")
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(partial, folder)
 
 
-def write_adapter(folder: Path, adapter: Adapter, base: str, fan_in_fan_out: bool) -> None:
+def _write_adapter(folder: Path, adapter: Adapter, model: PreTrainedModel, base: str) -> None:
     """As a PEFT directory."""
     from peft import LoraConfig  # slow to import, and only needed here
 
@@ -47,7 +53,7 @@ def write_adapter(folder: Path, adapter: Adapter, base: str, fan_in_fan_out: boo
         target_modules=sorted(adapter.weights),
         base_model_name_or_path=base,
         task_type="CAUSAL_LM",
-        fan_in_fan_out=fan_in_fan_out,
+        fan_in_fan_out=any(isinstance(model.get_submodule(name), Conv1D) for name in adapter.weights),
         inference_mode=True,
     )
     config.save_pretrained(str(folder))
@@ -64,7 +70,7 @@ def _write_pairs(path: Path, pairs: Mapping[str, LoraPair]) -> None:
     save_file(tensors, path, metadata={"format": "pt"})
 
 
-def write_full(folder: Path, full: FullWeights, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+def _write_full(folder: Path, full: FullWeights, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """As a model directory, which transformers and `--model` read too. Tied weights are written once."""
     model.config.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))

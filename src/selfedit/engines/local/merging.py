@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
@@ -17,15 +17,13 @@ class MergedWeights:
     """The update that is merged into the model's weights now. For quantized ones it is added to their outputs."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        self.model, self.id = model, BASE.id
-        self._originals: dict[str, Tensor] = {}
-        self._handles: list[RemovableHandle] = []
+        self.model, self.id, self._undo = model, BASE.id, ExitStack()
 
     def merge(self, update_id: str, weights: Adapter | FullWeights | None) -> None:
         """Restore the base's weights, then add this update's adapter, or put its full weights in their place."""
         if update_id == self.id:
             return
-        self._restore()
+        self._undo.close()
         self.id = update_id
         if isinstance(weights, FullWeights):
             for name, weight in weights.weights.items():
@@ -35,19 +33,12 @@ class MergedWeights:
             if weight.is_floating_point():
                 self._replace(f"{name}.weight", _plus_adapter(layer, weight, pair))
             else:
-                self._handles.append(layer.register_forward_hook(_adding_hook(*pair)))
+                self._undo.enter_context(layer.register_forward_hook(_adding_hook(*pair)))
 
     def _replace(self, name: str, new: Tensor) -> None:
         weight = self.model.get_parameter(name).data
-        self._originals[name] = weight.clone()
+        self._undo.callback(weight.copy_, weight.clone())
         weight.copy_(new)
-
-    def _restore(self) -> None:
-        for name, original in self._originals.items():
-            self.model.get_parameter(name).data.copy_(original)
-        for handle in self._handles:
-            handle.remove()
-        self._originals, self._handles = {}, []
 
 
 def merged_weights(model: PreTrainedModel, base: FullWeights, adapter: Adapter) -> FullWeights:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.pytorch_utils import Conv1D
 
 from selfedit.engines.local import files
 from selfedit.engines.local.chain import AdapterChain, concatenate, extend_chain, scale_chain
@@ -61,17 +60,8 @@ class AdapterRegistry:
 
     def save(self, update: Update, folder: Path) -> None:
         """As one PEFT adapter of the base with its parents; as a model directory if any of them has full weights."""
-        weights = self.whole(update)
-
-        def fill(folder: Path) -> None:
-            if isinstance(weights, FullWeights):
-                files.write_full(folder, weights, self.model, self.tokenizer)
-            else:
-                conv1d = any(isinstance(self.model.get_submodule(name), Conv1D) for name in weights.weights)
-                files.write_adapter(folder, weights, self.name, conv1d)
-
         try:
-            files.write_update(folder, fill, update, self.name)
+            files.write_update(folder, update, self.whole(update), self.model, self.tokenizer, self.name)
         except (OSError, SafetensorError) as error:
             raise InputError(f"cannot write the adapter to {folder}: {error}; free some space, then resume") from error
 
