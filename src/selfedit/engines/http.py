@@ -71,7 +71,7 @@ class RequestGroup:
 class HttpSampler:
     """Asks `endpoint`, several requests at once; answers are kept in `cache`, where a folder is given.
 
-    The key is read from the environment when something is asked, and stands in the headers of requests only.
+    The key is read from the environment when a request is sent, and put into the headers of requests only.
     `sleep` takes the seconds between tries; the one that is used if none is given wakes up when the call is over.
     """
 

@@ -69,14 +69,14 @@ def test_many_updates_answer_and_read_in_one_batch_as_each_does_merged(make_engi
     engine = make_engine(architecture)
     updates = [stream(engine, texts) for texts in (TEXTS[:2], TEXTS[1:3], TEXTS[2:])]
     requests = [Request(update, "Who?", seed=3, temperature=1.0, max_new_tokens=8) for update in updates]
-    readings = [LikelihoodRequest(update, "Who?", " Ada of Torvik") for update in updates]
-    answers, read = engine.sample(requests), likelihoods(engine, readings)
+    likelihood_requests = [LikelihoodRequest(update, "Who?", " Ada of Torvik") for update in updates]
+    answers, read = engine.sample(requests), likelihoods(engine, likelihood_requests)
     for number, update in enumerate(updates):
         engine.save(update, tmp_path / str(number))
-    for number, (request, reading) in enumerate(zip(requests, readings, strict=True)):
+    for number, (request, likelihood_request) in enumerate(zip(requests, likelihood_requests, strict=True)):
         engine.load(tmp_path / str(number))
         assert engine.sample([request]) == [answers[number]]
-        assert likelihoods(engine, [reading])[0] == pytest.approx(read[number], rel=1e-9)
+        assert likelihoods(engine, [likelihood_request])[0] == pytest.approx(read[number], rel=1e-9)
 
 
 def test_an_update_that_is_loaded_as_one_of_many_is_the_same_bits(make_engine, tmp_path):

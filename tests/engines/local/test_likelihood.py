@@ -1,4 +1,4 @@
-"""The likelihood of a target is the model's own, whatever is read beside it."""
+"""The likelihood of a target is the model's own, whatever else is in the batch."""
 
 import pytest
 
