@@ -6,7 +6,7 @@ import sys
 import time
 
 from selfedit.errors import EngineError, InputError, Refused
-from selfedit.types import BASE, Failure, Update
+from selfedit.types import BASE, Failure, Likelihood, Update
 
 
 class Odd(Exception):
@@ -55,13 +55,15 @@ class Scripted:
         ORDERS.get(request.prompt, lambda: None)()
         return f"{os.getpid()} {request.prompt}" if request.prompt else Failure("system", "nothing was asked")
 
-    def refusals(self, prompts):
-        return [Failure("system", f"{prompt} is too long") if len(prompt) > 9 else None for prompt in prompts]
+    def fits(self, prompts, reserve=1):
+        return [
+            Failure("system", f"{prompt} is too long") if len(prompt) > 10 - reserve else None for prompt in prompts
+        ]
 
-    def likelihood(self, readings):
-        for reading in readings:
-            self._check(reading.update)
-        return [-float(len(reading.target)) for reading in readings]
+    def likelihood(self, requests):
+        for request in requests:
+            self._check(request.update)
+        return [Likelihood(-float(len(request.target)), 1) for request in requests]
 
     def train(self, jobs):
         return [self._train(job) for job in jobs]
@@ -78,7 +80,7 @@ class Scripted:
         self._check(update)
         folder.write_text(update.id)
 
-    def load(self, folder, worn=False):
+    def load(self, folder, one_of_many=False):
         update = Update(folder.read_text())
         self.knows.add(update.id)
         return update

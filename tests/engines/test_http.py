@@ -9,7 +9,7 @@ from email.utils import formatdate
 import pytest
 
 from selfedit.config import EndpointConfig
-from selfedit.engines.http import LONGEST_WAIT, MOST_LOST, SEEDS, HttpSampler
+from selfedit.engines.http import MAX_LOST, MAX_WAIT, SEEDS, HttpSampler
 from selfedit.errors import EndpointDown, EngineError, InputError
 from selfedit.types import BASE, Failure, Request, Update
 
@@ -152,9 +152,9 @@ def test_different_requests_wait_differently(endpoint, sampler, waits):
         ("7", 7, 7),
         ("0.5", 0.5, 0.5),
         ("-3", 0, 0),
-        ("86400", LONGEST_WAIT, LONGEST_WAIT),
+        ("86400", MAX_WAIT, MAX_WAIT),
         (formatdate(0, usegmt=True), 0, 0),
-        (formatdate(10**11, usegmt=True), LONGEST_WAIT, LONGEST_WAIT),  # in the year 5138
+        (formatdate(10**11, usegmt=True), MAX_WAIT, MAX_WAIT),  # in the year 5138
         ("soon", 0.5, 1),
         ("nan", 0.5, 1),
         ("inf", 0.5, 1),
@@ -192,14 +192,14 @@ def test_a_long_list_is_given_up_soon(endpoint, sampler, parallel):
     endpoint.down = True
     with pytest.raises(EndpointDown):
         sampler(parallel=parallel).sample(asked(*map(str, range(100))))
-    assert len(set(endpoint.prompts)) < MOST_LOST + parallel
+    assert len(set(endpoint.prompts)) < MAX_LOST + parallel
 
 
 def test_requests_that_fail_here_and_there_do_not_end_the_call(endpoint, sampler):
     good = (200, {"choices": [{"text": "fine"}]}, {})
-    endpoint.script = [BUSY, good] * (2 * MOST_LOST)
-    outcomes = sampler(retries=0).sample(asked(*map(str, range(4 * MOST_LOST))))
-    assert [isinstance(outcome, Failure) for outcome in outcomes] == [True, False] * (2 * MOST_LOST)
+    endpoint.script = [BUSY, good] * (2 * MAX_LOST)
+    outcomes = sampler(retries=0).sample(asked(*map(str, range(4 * MAX_LOST))))
+    assert [isinstance(outcome, Failure) for outcome in outcomes] == [True, False] * (2 * MAX_LOST)
 
 
 # What asking again would not mend

@@ -128,8 +128,9 @@ def test_a_loaded_update_is_everywhere_until_it_is_released(pool, tmp_path):
 
 
 def test_one_engine_refuses_for_them_all(pool):
-    refused = Failure("system", "much too long is too long")
-    assert pool.refusals(["short", "much too long", ""]) == [None, refused, None]
+    too_long = [Failure("system", f"{prompt} is too long") for prompt in ("short", "much too long")]
+    assert pool.fits(["short", "much too long", ""]) == [None, too_long[1], None]
+    assert pool.fits(["short", "much too long", ""], reserve=7) == [*too_long, None]
 
 
 def test_one_engine_describes_them_all(pool):

@@ -1,7 +1,7 @@
-"""A deterministic engine with no model: for tests, docs and dry runs.
+"""A deterministic engine without a model: for tests and `--dry-run`.
 
-An update is what it was trained on, its parents included. It knows an answer when that stands in enough of these
-documents, and it has a taste in notes that the outer loop can move.
+An update is the list of examples that it was trained on, its parents' included. It knows an answer that enough of them
+contain, and it prefers notes like those that it was trained to write, so the outer loop can improve it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pathlib import Path
 
 from selfedit.engines.checks import check_weights
 from selfedit.errors import EngineError, InputError
-from selfedit.types import BASE, Example, Failure, Job, LikelihoodRequest, Question, Request, Task, Update
+from selfedit.types import BASE, Example, Failure, Job, Likelihood, LikelihoodRequest, Question, Request, Task, Update
 
 NOTES = ("To remember: {answers}.", "There is much to say about {title}.", "")
-"""What the policy may write: notes that help, notes that do not, and none at all (unreadable)."""
+"""What the policy may write: notes that help, notes that do not, and nothing (unreadable)."""
 
 
 class FakeEngine:
-    """`needed`: how many documents must hold an answer before it is known; with 2 the passage alone teaches nothing.
+    """`needed`: how many examples must contain an answer before it is known; with 2 the passage alone teaches nothing.
 
     In `notes`, {title} and {answers} stand for those of the task whose passage is in the prompt.
     """
@@ -47,48 +47,42 @@ class FakeEngine:
         self._learned[name] = self._rows(job.parent) + job.examples
         return Update(name, job.parent.id, words * job.recipe.epochs, 1 / (1 + job.recipe.epochs))
 
-    # Sampling
+    # Sampling and likelihood
 
-    def refusals(self, prompts: Sequence[str]) -> list[Failure | None]:
+    def fits(self, prompts: Sequence[str], reserve: int = 1) -> list[Failure | None]:
         return [None] * len(prompts)
 
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
         return [self._sample(request) for request in requests]
 
     def _sample(self, request: Request) -> str:
-        rows, question = self._rows(request.update), self._asked(request.prompt)
+        rows, question = self._rows(request.update), self._question_in(request.prompt)
         if question:
-            known = _holds(request.prompt, question.target)
-            known |= sum(_holds(row.target, question.target) for row in rows) >= self.needed
+            known = _contains(request.prompt, question.target)
+            known |= sum(_contains(row.target, question.target) for row in rows) >= self.needed
             return f"It is {question.target}." if known else "Nobody knows."
         written = [self._fill(note, request.prompt) for note in self.notes]
-        taste = [self._taste(note, rows) for note in self.notes]
+        logits = [self._logit(note, rows) for note in self.notes]
         if request.temperature == 0:
-            return written[taste.index(max(taste))]
-        return random.Random(request.seed).choices(written, [math.exp(weight - max(taste)) for weight in taste])[0]
+            return written[logits.index(max(logits))]
+        return random.Random(request.seed).choices(written, [math.exp(logit - max(logits)) for logit in logits])[0]
 
-    def search(self, requests: Sequence[Request], least: float) -> list[list[str] | Failure]:
-        """It is sure of itself: one text for each request."""
+    def search(self, requests: Sequence[Request], min_probability: float) -> list[list[str] | Failure]:
+        """One text for each request, as if its probability were 1."""
         return [[self._sample(request)] for request in requests]
 
-    # Reading
+    def likelihood(self, requests: Sequence[LikelihoodRequest]) -> list[Likelihood | Failure]:
+        """The more examples contain the target, the likelier it is. A target is one token."""
+        counts = [sum(_contains(row.target, r.target.strip()) for row in self._rows(r.update)) for r in requests]
+        return [Likelihood(-2.0 / (1 + count), 1) for count in counts]
 
-    def likelihood(self, readings: Sequence[LikelihoodRequest]) -> list[float | Failure]:
-        """The more documents hold the target, the likelier it is."""
-        return [-2.0 / (1 + self._times(reading)) for reading in readings]
-
-    def _times(self, reading: LikelihoodRequest) -> int:
-        return sum(_holds(row.target, reading.target.strip()) for row in self._rows(reading.update))
-
-    # Helpers
-
-    def _asked(self, prompt: str) -> Question | None:
-        """The question in the prompt (the longest, where one is part of another); none where notes are asked for."""
+    def _question_in(self, prompt: str) -> Question | None:
+        """The question in the prompt (the longest, where one is part of another); none where it asks for notes."""
         found = [question for task in self.tasks for question in task.questions if question.text in prompt]
         return max(found, key=lambda question: len(question.text), default=None)
 
-    def _taste(self, note: str, rows: Sequence[Example]) -> float:
-        """The weight of the rows that taught to write this note where such a prompt was seen."""
+    def _logit(self, note: str, rows: Sequence[Example]) -> float:
+        """The weight of the examples that taught to write this note."""
         return sum(row.weight for row in rows if row.prompt and row.target == self._fill(note, row.prompt))
 
     def _fill(self, note: str, prompt: str) -> str:
@@ -101,7 +95,7 @@ class FakeEngine:
     # Updates
 
     def save(self, update: Update, folder: Path) -> None:
-        """Write beside `folder`, then rename: it is there whole or not at all."""
+        """Write into a temporary folder, then rename it: `folder` is there whole or not at all."""
         content = {"update": asdict(update), "examples": [asdict(row) for row in self._rows(update)]}
         partial = folder.with_name(folder.name + ".partial")
         try:
@@ -113,7 +107,7 @@ class FakeEngine:
         except OSError as error:
             raise InputError(f"cannot write the update to {folder}: {error}") from error
 
-    def load(self, folder: Path, worn: bool = False) -> Update:
+    def load(self, folder: Path, one_of_many: bool = False) -> Update:
         try:
             content = json.loads((folder / "update.json").read_text())
         except (OSError, json.JSONDecodeError) as error:
@@ -123,11 +117,11 @@ class FakeEngine:
         return update
 
     def scale(self, update: Update, factor: float) -> Update:
-        """Of what it was trained on it keeps the first part, rounded down."""
+        """Of the examples that it was trained on, beyond its parent's, it keeps the first part, rounded down."""
         parent = Update(update.parent or BASE.id)
-        below, rows = self._rows(parent), self._rows(update)
+        inherited, rows = self._rows(parent), self._rows(update)
         name = hashlib.sha256(f"{update.id} times {factor!r}".encode()).hexdigest()[:16]
-        self._learned[name] = rows[: len(below) + int(factor * (len(rows) - len(below)))]
+        self._learned[name] = rows[: len(inherited) + int(factor * (len(rows) - len(inherited)))]
         return replace(update, id=name)
 
     def release(self, updates: Sequence[Update]) -> None:
@@ -140,6 +134,6 @@ class FakeEngine:
         return self._learned[update.id]
 
 
-def _holds(text: str, answer: str) -> bool:
-    """Whether the answer stands in the text in whole words, whatever the case."""
+def _contains(text: str, answer: str) -> bool:
+    """Whether the text contains the answer in whole words, whatever the case."""
     return re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text, re.IGNORECASE) is not None

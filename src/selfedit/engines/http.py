@@ -27,16 +27,16 @@ from selfedit.types import BASE, Failure, Request
 if TYPE_CHECKING:
     import httpx2
 
-PASSING = {408, 409, 429}
+TRANSIENT = {408, 409, 429}
 """The statuses below 500 that say nothing about the request: timeout, conflict, too many requests."""
 
-FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0
+FIRST_WAIT, MAX_WAIT = 1.0, 300.0
 """Seconds before the second try, each further try waiting twice as long; no wait is longer, whatever is asked for."""
 
-MOST_LOST = 8
+MAX_LOST = 8
 """After so many requests in a row without any answer the endpoint is taken to be down, and the rest is not asked."""
 
-HEARD_WITHIN = 0.5
+POLL_SECONDS = 0.5
 """Seconds: a wait without a limit can miss Ctrl-C, when that comes just before it."""
 
 SEEDS = 2**31
@@ -64,21 +64,21 @@ class RequestGroup:
         """Count a request that was answered, or given up."""
         with self._lock:
             self._lost = 0 if answered else self._lost + 1
-            if self._lost >= MOST_LOST:
+            if self._lost >= MAX_LOST:
                 self.over.set()
 
 
 class HttpSampler:
     """Asks `endpoint`, several requests at once; answers are kept in `cache`, where a folder is given.
 
-    The key is read from the environment when something is asked, and stands in the headers of requests only.
+    The key is read from the environment when a request is sent, and put into the headers of requests only.
     `sleep` takes the seconds between tries; the one that is used if none is given wakes up when the call is over.
     """
 
     def __init__(self, endpoint: EndpointConfig, cache: Path | None = None, sleep: Sleep | None = None) -> None:
         self.endpoint = endpoint
         self.url = endpoint.url.rstrip("/") + ("/chat/completions" if endpoint.chat else "/completions")
-        self._answers, self._sleep = AnswerCache(cache), sleep
+        self._cache, self._sleep = AnswerCache(cache), sleep
 
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
         """One text per request; equal requests are asked once. A Failure where every try of one failed.
@@ -88,11 +88,10 @@ class HttpSampler:
         """
         bodies = [self._body(request) for request in requests]
         keys = [key_of(body) for body in bodies]
-        wanted = dict(zip(keys, bodies, strict=True))
-        known = {key: text for key, body in wanted.items() if (text := self._answers.read(body)) is not None}
-        asked = self._ask({key: body for key, body in wanted.items() if key not in known})
-        found = {**known, **asked}
-        return [found[key] for key in keys]
+        distinct = dict(zip(keys, bodies, strict=True))
+        cached = {key: text for key, body in distinct.items() if (text := self._cache.read(body)) is not None}
+        answers = cached | self._send({key: body for key, body in distinct.items() if key not in cached})
+        return [answers[key] for key in keys]
 
     def _body(self, request: Request) -> Body:
         if request.update != BASE:
@@ -108,7 +107,7 @@ class HttpSampler:
             "seed": request.seed % SEEDS,
         }
 
-    def _ask(self, bodies: Mapping[str, Body]) -> dict[str, str | Failure]:
+    def _send(self, bodies: Mapping[str, Body]) -> dict[str, str | Failure]:
         if not bodies:
             return {}
         call = RequestGroup()
@@ -117,7 +116,7 @@ class HttpSampler:
                 futures = {key: pool.submit(self._answer, call, client, key, body) for key, body in bodies.items()}
                 pending = set(futures.values())
                 while pending:
-                    done, pending = wait(pending, HEARD_WITHIN, FIRST_EXCEPTION)
+                    done, pending = wait(pending, POLL_SECONDS, FIRST_EXCEPTION)
                     for future in done:
                         future.result()  # raises what no further request would mend
             finally:
@@ -152,7 +151,7 @@ class HttpSampler:
             outcome = self._try(call, client, body)
             tries += 1
             if isinstance(outcome, str):
-                self._answers.write(body, outcome)
+                self._cache.write(body, outcome)
                 call.ended(answered=True)
                 return outcome
             reason = outcome.reason
@@ -169,8 +168,8 @@ class HttpSampler:
             response = client.post(self.url, content=json.dumps(sent))
         except httpx2.RequestError as error:
             return Retry(str(error) or type(error).__name__)
-        if response.status_code in PASSING or response.status_code >= 500:
-            return Retry(self._said(response), _asked_wait(response.headers.get("retry-after", "")))
+        if response.status_code in TRANSIENT or response.status_code >= 500:
+            return Retry(self._said(response), _retry_after(response.headers.get("retry-after", "")))
         if not response.is_success:
             call.over.set()  # at once: the other requests would be refused as well
             raise self._refusal(response)
@@ -192,15 +191,15 @@ class HttpSampler:
         return f"{response.status_code}: {(text.replace(key, '...') if key else text)[:200] or 'no reason given'}"
 
 
-def _pause(key: str, tries: int, asked: float | None) -> float:
+def _pause(key: str, tries: int, retry_after: float | None) -> float:
     """What the server asked for, or exponential back-off of which a random half is left out."""
-    if asked is not None:
-        return min(asked, LONGEST_WAIT)
+    if retry_after is not None:
+        return min(retry_after, MAX_WAIT)
     jitter = random.Random(f"{key}:{tries}").uniform(0.5, 1.0)
-    return float(min(FIRST_WAIT * 2 ** (tries - 1), LONGEST_WAIT) * jitter)
+    return float(min(FIRST_WAIT * 2 ** (tries - 1), MAX_WAIT) * jitter)
 
 
-def _asked_wait(header: str) -> float | None:
+def _retry_after(header: str) -> float | None:
     """Retry-After: a number of seconds or a date (RFC 9110, 10.2.3). None where it is neither."""
     try:
         seconds = float(header)

@@ -15,11 +15,11 @@ from typing import Any
 from selfedit.engines.worker import Report, start
 from selfedit.errors import EngineError
 from selfedit.protocols import Engine, Progress, silent
-from selfedit.types import Failure, Job, LikelihoodRequest, Recipe, Request, Update
+from selfedit.types import Failure, Job, Likelihood, LikelihoodRequest, Recipe, Request, Update
 
 
 class Pool:
-    """`make(progress)` is called in each of `processes` workers and gives its engine; it must survive pickling.
+    """`make(progress)` is called in each of `processes` workers and returns its engine; it must survive pickling.
 
     An update stays in the process that trained it, and what needs it goes there; a loaded one is everywhere. Who does
     what depends on the work alone, never on the clock: equal calls give equal results. A call that cannot end (Ctrl-C,
@@ -32,13 +32,13 @@ class Pool:
         self._owners: dict[str, int] = {}
         self._workers: list[tuple[BaseProcess, Connection]] = []
         self._stop = weakref.finalize(self, _stop, self._workers)
-        with self._in_step():
+        with self._closing_on_error():
             for _ in range(processes):
                 self._workers.append(start(make))
             _raise_first(self._answers(range(processes)))
 
     def describe(self, recipe: Recipe) -> dict[str, str]:
-        """What one of the engines says about itself."""
+        """That of one of the engines."""
         described: dict[str, str] = self._call({0: ("describe", recipe)})[0]
         return described
 
@@ -51,24 +51,24 @@ class Pool:
         return results
 
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
-        return self._share("sample", requests, self._dealt(requests))
+        return self._share("sample", requests, self._deal_requests(requests))
 
-    def search(self, requests: Sequence[Request], least: float) -> list[list[str] | Failure]:
-        return self._share("search", requests, self._dealt(requests), least)
+    def search(self, requests: Sequence[Request], min_probability: float) -> list[list[str] | Failure]:
+        return self._share("search", requests, self._deal_requests(requests), min_probability)
 
-    def refusals(self, prompts: Sequence[str]) -> list[Failure | None]:
-        refused: list[Failure | None] = self._call({0: ("refusals", list(prompts))})[0]
-        return refused
+    def fits(self, prompts: Sequence[str], reserve: int = 1) -> list[Failure | None]:
+        failures: list[Failure | None] = self._call({0: ("fits", list(prompts), reserve)})[0]
+        return failures
 
-    def likelihood(self, readings: Sequence[LikelihoodRequest]) -> list[float | Failure]:
-        sizes = [len(reading.prompt) + len(reading.target) for reading in readings]
-        return self._share("likelihood", readings, self._deal([reading.update for reading in readings], sizes))
+    def likelihood(self, requests: Sequence[LikelihoodRequest]) -> list[Likelihood | Failure]:
+        sizes = [len(request.prompt) + len(request.target) for request in requests]
+        return self._share("likelihood", requests, self._deal([request.update for request in requests], sizes))
 
     def save(self, update: Update, folder: Path) -> None:
         self._call({self._owners.get(update.id, 0): ("save", update, folder)})
 
-    def load(self, folder: Path, worn: bool = False) -> Update:
-        update: Update = self._everywhere("load", folder, worn)[0]
+    def load(self, folder: Path, one_of_many: bool = False) -> Update:
+        update: Update = self._call_all("load", folder, one_of_many)[0]
         self._owners.pop(update.id, None)
         return update
 
@@ -79,7 +79,7 @@ class Pool:
         return scaled
 
     def release(self, updates: Sequence[Update]) -> None:
-        self._everywhere("release", list(updates))
+        self._call_all("release", list(updates))
         for update in updates:
             self._owners.pop(update.id, None)
 
@@ -98,7 +98,7 @@ class Pool:
             dealt[worker].append(index)
         return {worker: sorted(own) for worker, own in dealt.items()}
 
-    def _dealt(self, requests: Sequence[Request]) -> dict[int, list[int]]:
+    def _deal_requests(self, requests: Sequence[Request]) -> dict[int, list[int]]:
         sizes = [len(request.prompt) + request.max_new_tokens for request in requests]
         return self._deal([request.update for request in requests], sizes)
 
@@ -110,16 +110,16 @@ class Pool:
 
     # Talking to the workers
 
-    def _everywhere(self, method: str, *arguments: Any) -> dict[int, Any]:
+    def _call_all(self, method: str, *arguments: Any) -> dict[int, Any]:
         return self._call(dict.fromkeys(range(len(self._workers)), (method, *arguments)))
 
     def _call(self, calls: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
         """What each worker answers to its (method, argument, ...). They work at the same time."""
         if not self._stop.alive:
             raise EngineError("the workers of this pool were stopped; make a new pool")
-        with self._in_step():
+        with self._closing_on_error():
             for worker, call in calls.items():
-                with self._alive(worker):
+                with self._watching(worker):
                     self._workers[worker][1].send((len(calls), *call))
             answers = self._answers(calls)
         return _raise_first(answers)
@@ -132,7 +132,7 @@ class Pool:
             for pipe in wait(list(waiting)):
                 assert isinstance(pipe, Connection)
                 worker = waiting[pipe]
-                with self._alive(worker):
+                with self._watching(worker):
                     message = pipe.recv()
                 if isinstance(message, Report):
                     reports[worker] = message
@@ -147,8 +147,8 @@ class Pool:
         self.progress(latest.what, done, total, latest.note)
 
     @contextmanager
-    def _in_step(self) -> Iterator[None]:
-        """An answer that was not waited for would be taken for the next call's: what is interrupted closes the pool."""
+    def _closing_on_error(self) -> Iterator[None]:
+        """An interrupted call closes the pool: its answers, still to come, would be taken for the next call's."""
         try:
             yield
         except BaseException:
@@ -156,8 +156,8 @@ class Pool:
             raise
 
     @contextmanager
-    def _alive(self, worker: int) -> Iterator[None]:
-        """A pipe that breaks in here means that the worker has died."""
+    def _watching(self, worker: int) -> Iterator[None]:
+        """A pipe that breaks in this block means that the worker has died."""
         try:
             yield
         except (EOFError, OSError):

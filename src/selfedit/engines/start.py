@@ -1,4 +1,4 @@
-"""How the local engine starts: in this process, or in as many as are worth it."""
+"""Starting the local engine: in this process, or in several."""
 
 from __future__ import annotations
 
@@ -23,47 +23,47 @@ if TYPE_CHECKING:
 SMALL = 100_000_000
 """Bytes of weights up to which a second process is worth more than a second thread."""
 
-MOST_PROCESSES = 8
-"""Each holds PyTorch and the model, and shared among more there is little left of a wave for each."""
+MAX_PROCESSES = 8
+"""Each holds PyTorch and the model, and in more there would be few of the adapters for each."""
 
 
-def start_local(config: ModelConfig, wave: int, progress: Progress) -> LocalEngine:
-    """The local engine with this model, and nothing printed. Importing it takes seconds, so it happens only here."""
+def start_local(config: ModelConfig, max_adapters: int, progress: Progress) -> LocalEngine:
+    """The local engine with this model. Nothing is printed. It is imported here only: importing it takes seconds."""
     quieten()
     from selfedit.engines.local.engine import LocalEngine
 
-    return LocalEngine.from_config(config, wave, progress)
+    return LocalEngine.from_config(config, max_adapters, progress)
 
 
-def start_pool(config: ModelConfig, wave: int, processes: int, progress: Progress = silent) -> Pool:
-    """As many local engines, each in a process of its own, which share the memory there is."""
-    each = (config.memory_bytes or psutil.virtual_memory().available) // processes
-    model = config.model_copy(update={"memory": str(each)})
-    return Pool(partial(start_local, model, wave), processes, progress)
+def start_pool(config: ModelConfig, max_adapters: int, processes: int, progress: Progress = silent) -> Pool:
+    """Local engines in `processes` processes, which share the memory there is."""
+    memory = (config.memory_bytes or psutil.virtual_memory().available) // processes
+    config = config.model_copy(update={"memory": str(memory)})
+    return Pool(partial(start_local, config, max_adapters), processes, progress)
 
 
 def usual_processes(model: ModelConfig) -> int:
-    """One per core (at most MOST_PROCESSES) for a small model on a CPU, else one.
+    """One per core (at most MAX_PROCESSES) for a small model on a CPU, else one.
 
-    Found out without PyTorch: importing it takes seconds, which the workers spend at the same time.
+    Without asking PyTorch: importing it takes seconds, which the workers spend at the same time.
     """
     folder = embedded.weights(model.name) or Path(model.name)
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     gpu = sys.platform == "darwin" or shutil.which("nvidia-smi") is not None
     on_cpu = model.device == "cpu" or (model.device == "auto" and not gpu)
-    return min(_cores(), MOST_PROCESSES) if on_cpu and 0 < size < SMALL else 1
+    return min(_cores(), MAX_PROCESSES) if on_cpu and 0 < size < SMALL else 1
 
 
 def _cores() -> int:
     """The cores we may use. OMP_NUM_THREADS, which bounds the threads of PyTorch, bounds its processes too."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdigit() and int(asked):
-        return int(asked)
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    if allowed.isdigit() and int(allowed):
+        return int(allowed)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def quieten() -> None:
-    """Settings of the libraries that must stand before they are imported; their loading bars would garble ours."""
+    """Settings of the libraries that must be made before they are imported; their progress bars would garble ours."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Threads spin only briefly for each other. With the default, other work on the machine made training four times
     # slower; when they never spin, two threads are slower than one (LOG.md).

@@ -47,13 +47,13 @@ def architecture(request):
 def make_engine(byte_tokenizer, sizes):
     """(architecture, dtype, ...) -> an engine over a random model; the same arguments give the same weights."""
 
-    def make(architecture="llama", dtype=torch.float64, template="", wave=64, context=128, memory="", **more):
+    def make(architecture="llama", dtype=torch.float64, template="", max_adapters=64, context=128, memory="", **more):
         torch.manual_seed(0)
         model = (ARCHITECTURES | OTHERS)[architecture](**sizes | more, max_position_embeddings=context)
         model.to(dtype).eval().requires_grad_(False)
         model.set_attn_implementation(attention(dtype, torch.device("cpu")))
         return LocalEngine(
-            model, byte_tokenizer(context), ModelConfig(name="random", template=template, memory=memory), wave
+            model, byte_tokenizer(context), ModelConfig(name="random", template=template, memory=memory), max_adapters
         )
 
     return make

@@ -72,7 +72,7 @@ def test_an_update_of_an_update_holds_both(make_engine, architecture, tmp_path):
     assert json.loads((tmp_path / "second" / "card.json").read_text())["parent"] == first.id
 
 
-def test_the_base_is_back_after_an_update_was_worn(make_engine, architecture, tmp_path):
+def test_the_base_is_back_after_an_update_was_merged(make_engine, architecture, tmp_path):
     engine = make_engine(architecture)
     before = {name: weight.clone() for name, weight in engine.model.state_dict().items()}
     engine.save(teach(engine, BASE, "Ada was born in Torvik."), tmp_path / "adapter")

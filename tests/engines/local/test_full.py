@@ -37,9 +37,8 @@ def teach(engine, recipe=RECIPE, parent=BASE, examples=EXAMPLES):
 def answers(engine, update):
     """What it says, and how likely it finds something."""
     texts = engine.sample([Request(update, prompt, max_new_tokens=12) for prompt in ("Ada", "The firm")])
-    return texts, engine.likelihood(
-        [LikelihoodRequest(update, "Where?", " Torvik."), LikelihoodRequest(update, "", "It sank.")]
-    )
+    read = [LikelihoodRequest(update, "Where?", " Torvik."), LikelihoodRequest(update, "", "It sank.")]
+    return texts, [likelihood.per_token for likelihood in engine.likelihood(read)]
 
 
 def same(one, other):
@@ -75,7 +74,7 @@ def test_a_job_equals_a_plain_loop(make_engine, architecture, recipe, tied):
     split = other.text.padded_rows if recipe.padding == "seal" else other.text.rows
     rows = sorted((row for example in EXAMPLES for row in split(example)), key=lambda row: -row.length)
     expected = plainly(other.model, rows, recipe)
-    found = engine._loaded[update.id].weights
+    found = engine.adapters.loaded[update.id].weights
     assert found.keys() == expected.keys()
     for name, weight in expected.items():
         assert torch.allclose(found[name], weight, rtol=1e-9, atol=1e-9), name
@@ -123,7 +122,7 @@ def test_what_is_saved_is_a_model_by_itself(make_engine, architecture, tmp_path,
     model = LocalEngine.from_config(ModelConfig(name=str(tmp_path / "update"), dtype="float64"))
     assert same(answers(model, BASE), answers(engine, update))
     ids = torch.tensor([engine.text.prompt("Ada")])
-    engine._merge(update.id)
+    engine.adapters.merge(update.id)
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / "update", dtype=torch.float64)
     assert torch.allclose(plain(ids).logits, engine.model(ids).logits, atol=1e-12)
 
@@ -158,11 +157,11 @@ def test_out_of_memory_is_the_systems_failure_and_leaves_the_base(make_engine, m
     engine = make_engine()
     before = answers(engine, BASE)
 
-    def cramped(model, course, on_step):
+    def cramped(model, state, on_step):
         def full(adapters, loss):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-        return train_full(model, course, full)
+        return train_full(model, state, full)
 
     monkeypatch.setattr(engine_module, "train_full", cramped)
     failed = teach(engine)
@@ -183,13 +182,13 @@ def test_it_is_forgotten_when_released(make_engine):
     engine = make_engine()
     update = teach(engine)
     engine.release([update])
-    assert not engine._loaded
+    assert not engine.adapters.loaded
 
 
 def test_in_bfloat16_it_runs(make_engine):
     engine = make_engine(dtype=torch.bfloat16)
     update = teach(engine)
-    assert update.loss > 0 and {weight.dtype for weight in engine._loaded[update.id].weights.values()} == {
+    assert update.loss > 0 and {weight.dtype for weight in engine.adapters.loaded[update.id].weights.values()} == {
         torch.bfloat16
     }
 

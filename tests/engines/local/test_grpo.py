@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
 
-from selfedit.engines.local.batch import lay_out  # noqa: E402
-from selfedit.engines.local.grpo import anchored, anchors  # noqa: E402
-from selfedit.engines.local.lora import attached  # noqa: E402
+from selfedit.engines.local.batch import pack_rows  # noqa: E402
+from selfedit.engines.local.grpo import grpo_loss, reference_logprobs  # noqa: E402
+from selfedit.engines.local.lora import adapter_layout, attached  # noqa: E402
 from selfedit.engines.local.text import TokenRow  # noqa: E402
-from selfedit.engines.local.training import gradients, layout  # noqa: E402
+from selfedit.engines.local.training import gradients  # noqa: E402
 from selfedit.errors import InputError  # noqa: E402
 from selfedit.types import BASE, Example, Job, Recipe  # noqa: E402
 
@@ -72,9 +72,11 @@ def rows_of(engine):
 
 
 def leaves_of(model, recipe, seed):
-    room = layout(model, [recipe])
-    flat = torch.randn(1, room.size, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) / 5
-    return {name: (a.clone().requires_grad_(), b.clone().requires_grad_()) for name, (a, b) in room.views(flat).items()}
+    layout = adapter_layout(model, [recipe])
+    flat = torch.randn(1, layout.size, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) / 5
+    return {
+        name: (a.clone().requires_grad_(), b.clone().requires_grad_()) for name, (a, b) in layout.views(flat).items()
+    }
 
 
 @pytest.mark.parametrize("ratio_clip, kl", LIMITS)
@@ -90,11 +92,14 @@ def test_loss_and_gradients_equal_trls(make_engine, make_trainer, ratio_clip, kl
         theirs = trainer._compute_loss(model, batch | before | {"ref_per_token_logps": start})
         expected = torch.autograd.grad(theirs, flat)
         kept = batch["completion_mask"].bool()
-        of_rows = anchors(*([p[mask] for p, mask in zip(of, kept, strict=True)] for of in (old, start)), recipe)
+        of_rows = reference_logprobs(
+            *([p[mask] for p, mask in zip(of, kept, strict=True)] for of in (old, start)), recipe
+        )
         learned = [
-            TokenRow(row.ids, row.start, row.weight, anchors=anchor) for row, anchor in zip(rows, of_rows, strict=True)
+            TokenRow(row.ids, row.start, row.weight, reference_logprobs=references)
+            for row, references in zip(rows, of_rows, strict=True)
         ]
-        (ours,), found = gradients(model, flat, lay_out([learned], model))
+        (ours,), found = gradients(model, flat, pack_rows([learned], model))
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, rtol=1e-5, atol=1e-7)
@@ -115,13 +120,13 @@ def test_a_job_equals_a_loop_over_trls_loss(make_engine, make_trainer, tmp_path,
     model, batch = other.model, inputs(rows, len(PROMPT))
     trainer = make_trainer(model, engine.text.tokenizer, ratio_clip, kl)
     batch["ref_per_token_logps"] = log_probabilities(trainer, model, batch)
-    other._merge(other.load(tmp_path / "parent").id)
+    other.adapters.merge(other.load(tmp_path / "parent").id)
     if ratio_clip:
         batch["old_per_token_logps"] = log_probabilities(trainer, model, batch)
-    room = layout(model, [recipe])
+    layout = adapter_layout(model, [recipe])
     leaves = {
         name: (a.clone().requires_grad_(), b.clone().requires_grad_())
-        for name, (a, b) in room.views(room.initial(room, 7)[None]).items()
+        for name, (a, b) in layout.views(layout.initial(layout, 7)[None]).items()
     }
     flat = [weight for pair in leaves.values() for weight in pair]
     optimizer, losses = torch.optim.AdamW(flat, lr=2e-2, weight_decay=0.0), []
@@ -135,7 +140,7 @@ def test_a_job_equals_a_loop_over_trls_loss(make_engine, make_trainer, tmp_path,
         losses.append(loss.item())
     assert update.loss == pytest.approx(losses[-1], rel=1e-5)
     assert len(set(losses)) == recipe.epochs
-    for name, pair in engine._trained[update.id][1].weights.items():
+    for name, pair in engine.adapters.chains[update.id].own.weights.items():
         for mine, theirs in zip(pair, leaves[name], strict=True):
             assert torch.allclose(mine, theirs[0], atol=1e-5, rtol=1e-5), name
 
@@ -147,13 +152,13 @@ NUMBERS = st.floats(-3, 3).map(lambda number: round(number, 3))
 def test_the_derivative_is_autograds(tokens, ratio_clip, kl):
     log_p, old, start, advantages = torch.tensor(tokens, dtype=torch.float64).T
     recipe = Recipe(ratio_clip=ratio_clip, kl=abs(kl))
-    (anchor,) = anchors([old], [start], recipe)
+    (references,) = reference_logprobs([old], [start], recipe)
     leaf = log_p.clone().requires_grad_()
     ratio = (leaf - (old if ratio_clip else log_p)).exp()
     limited = ratio.clamp(1 - ratio_clip, 1 + ratio_clip) if ratio_clip else ratio
     expected = -torch.minimum(ratio * advantages, limited * advantages)
     expected = expected + recipe.kl * ((start - leaf).exp() - (start - leaf) - 1)
-    losses, wanted = anchored(log_p, advantages, anchor)
+    losses, wanted = grpo_loss(log_p, advantages, references)
     assert torch.allclose(losses, expected)
     assert torch.allclose(-wanted, torch.autograd.grad(expected.sum(), leaf)[0], atol=1e-12)
 

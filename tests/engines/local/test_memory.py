@@ -1,4 +1,4 @@
-"""Waves fit the memory there is; running out of it costs neither results nor neighbours."""
+"""What trains together fits the memory there is; running out of it costs neither results nor neighbours."""
 
 import logging
 import subprocess
@@ -9,9 +9,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from selfedit.engines.local import engine as engine_module  # noqa: E402
-from selfedit.engines.local.memory import COPIES, fit, free_memory, rows_that_fit, token_bytes  # noqa: E402
+from selfedit.engines.local.lora import adapter_layout  # noqa: E402
+from selfedit.engines.local.memory import COPIES, fit, free_memory, max_rows, token_bytes  # noqa: E402
 from selfedit.engines.local.sampling import decode_together  # noqa: E402
-from selfedit.engines.local.training import layout, train_together  # noqa: E402
+from selfedit.engines.local.training import train_together  # noqa: E402
 from selfedit.errors import InputError  # noqa: E402
 from selfedit.types import BASE, Example, Failure, Job, Recipe, Request  # noqa: E402
 
@@ -21,16 +22,16 @@ JOBS = [Job(BASE, (Example("", "a" * size), Example("", "b")), RECIPE, size) for
 
 def test_what_a_token_saves_grows_with_the_layers(make_engine):
     small, large = make_engine(), make_engine(num_hidden_layers=4)
-    few, many = (token_bytes(engine.model, layout(engine.model, [RECIPE])) for engine in (small, large))
+    few, many = (token_bytes(engine.model, adapter_layout(engine.model, [RECIPE])) for engine in (small, large))
     assert 1.5 * few < many < 2.5 * few
 
 
 def test_a_cap_allows_fewer_adapters(make_engine):
     model = make_engine().model
-    room = layout(model, [RECIPE])
+    layout = adapter_layout(model, [RECIPE])
     held = _held()
-    cap = held + int(200 * token_bytes(model, room) * 2 + 10 * COPIES * 8 * room.size)
-    capped, free = fit(model, room, 10_000, cap), fit(model, room, 10_000, 0)
+    cap = held + int(200 * token_bytes(model, layout) * 2 + 10 * COPIES * 8 * layout.size)
+    capped, free = fit(model, layout, 10_000, cap), fit(model, layout, 10_000, 0)
     assert 1 <= capped.adapters < free.adapters and capped.tokens <= free.tokens
 
 
@@ -51,11 +52,11 @@ def test_free_memory_is_a_share_of_what_there_is():
     assert free_memory(torch.device("cpu"), 1) < 0
 
 
-def test_out_of_memory_halves_the_wave_and_says_so(make_engine, monkeypatch, caplog):
+def test_out_of_memory_halves_the_adapters_and_says_so(make_engine, monkeypatch, caplog):
     """With the training function as the seam: it fails, as PyTorch does, while more than two adapters are allowed."""
 
-    def cramped(model, courses, limits, on_step):
-        done = train_together(model, courses, limits, on_step)
+    def cramped(model, states, limits, on_step):
+        done = train_together(model, states, limits, on_step)
         yield next(done)  # what is finished is kept
         if limits.adapters > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -64,12 +65,12 @@ def test_out_of_memory_halves_the_wave_and_says_so(make_engine, monkeypatch, cap
     expected = make_engine().train(JOBS)
     monkeypatch.setattr(engine_module, "train_together", cramped)
     with caplog.at_level(logging.WARNING):
-        assert make_engine(wave=8).train(JOBS) == expected
+        assert make_engine(max_adapters=8).train(JOBS) == expected
     assert "out of memory; going on with 4 adapters at a time" in caplog.text
 
 
 def test_a_job_too_large_even_alone_is_the_systems_failure(make_engine, monkeypatch):
-    def full(model, courses, limits, on_step):
+    def full(model, states, limits, on_step):
         raise torch.OutOfMemoryError("CUDA out of memory")
         yield
 
@@ -100,7 +101,7 @@ def test_a_real_allocation_that_fails_is_recognised():
 
 
 def test_other_errors_are_not_taken_for_memory(make_engine, monkeypatch):
-    def broken(model, courses, limits, on_step):
+    def broken(model, states, limits, on_step):
         raise RuntimeError("shapes do not match")
         yield
 
@@ -111,26 +112,26 @@ def test_other_errors_are_not_taken_for_memory(make_engine, monkeypatch):
 
 def test_out_of_memory_halves_what_is_written_together(make_engine, monkeypatch, caplog):
     def cramped(model, groups, stops, on_token):
-        if sum(len(asks) for _, asks in groups) > 3:
+        if sum(len(requests) for _, requests in groups) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return decode_together(model, groups, stops, on_token)
 
     engine = make_engine()
-    asks = [Request(update, "Ada", max_new_tokens=5) for update in [BASE, *engine.train(JOBS)] for _ in range(2)]
-    expected = engine.sample(asks)
+    requests = [Request(update, "Ada", max_new_tokens=5) for update in [BASE, *engine.train(JOBS)] for _ in range(2)]
+    expected = engine.sample(requests)
     monkeypatch.setattr(engine_module, "decode_together", cramped)
     with caplog.at_level(logging.WARNING):
-        assert engine.sample(asks) == expected
+        assert engine.sample(requests) == expected
     assert "out of memory; going on with 4 sequences at a time" in caplog.text
 
 
 def test_long_texts_are_written_fewer_at_a_time(make_engine):
     model = make_engine(dtype=torch.float32).model
-    short, long = (rows_that_fit(model, tokens, 1, _held() + 50_000_000) for tokens in (50, 500))
+    short, long = (max_rows(model, tokens, 1, _held() + 50_000_000) for tokens in (50, 500))
     assert long < short <= 11 * long
 
 
-def test_keys_and_values_grow_beyond_their_first_room(make_engine):
+def test_keys_and_values_grow_beyond_their_first_capacity(make_engine):
     engine = make_engine(context=512)
     (text,) = engine.sample([Request(BASE, "Ada", seed=1, temperature=1.0, max_new_tokens=200)])
     prompt = engine.text.prompt("Ada")

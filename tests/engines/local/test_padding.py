@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from peft import LoraConfig, get_peft_model  # noqa: E402
 from transformers import DataCollatorWithPadding, get_scheduler  # noqa: E402
 
-from selfedit.engines.local.training import layout  # noqa: E402
+from selfedit.engines.local.lora import adapter_layout  # noqa: E402
 from selfedit.types import BASE, Example, Job, Recipe  # noqa: E402
 
 TEXTS = ("The firm sells soap to the town.", "Ada sang.", "Hm")
@@ -21,14 +21,14 @@ def documents(*texts):
 
 def trained(engine, *jobs):
     updates = engine.train(jobs)
-    return updates, [engine._trained[update.id][1].weights for update in updates]
+    return updates, [engine.adapters.chains[update.id].own.weights for update in updates]
 
 
 def by_transformers(model, tokenizer, recipe, seed):
-    """The layers of a PEFT model, trained as SEAL's server trains it (spec 1.3): labels are what is padded."""
-    room = layout(model, [recipe])
-    start = room.views(room.initial(room, seed)[None])
-    names = [target.name for target in room.targets]
+    """The layers of a PEFT model, trained as SEAL's server trains it (docs/seal.md 1.3): labels are what is padded."""
+    layout = adapter_layout(model, [recipe])
+    start = layout.views(layout.initial(layout, seed)[None])
+    names = [target.name for target in layout.targets]
     config = LoraConfig(
         r=recipe.rank, lora_alpha=recipe.alpha, target_modules=names, fan_in_fan_out=model.config.model_type == "gpt2"
     )

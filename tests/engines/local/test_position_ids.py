@@ -1,4 +1,4 @@
-"""Places on a canvas: by hand, and the same whether a text is read, trained on or written, alone or in a batch."""
+"""Position ids at stops: by hand, and the same whether a text is scored, trained on or written, alone or in a batch."""
 
 import pytest
 
@@ -18,27 +18,27 @@ def canvas(make_engine):
     return make_engine("gpt2", position_stops={str(grid): SHEET, str(end_of_row): ROW})
 
 
-def places_of(engine, text):
+def positions_of(engine, text):
     ids = torch.tensor([engine.text.prompt(text)])
     return PositionIds(engine.model).of(ids, torch.ones_like(ids))[0].tolist()
 
 
 def test_a_row_break_and_a_grid_lead_to_where_the_next_token_is_to_be_written(canvas):
-    assert places_of(canvas, "I12\n3\nI4") == [0, 1, 2, 4, 5, 8, 16, 17]
+    assert positions_of(canvas, "I12\n3\nI4") == [0, 1, 2, 4, 5, 8, 16, 17]
 
 
 def test_other_models_count(make_engine):
-    assert places_of(make_engine("gpt2"), "I12\n3") == [0, 1, 2, 3, 4]
+    assert positions_of(make_engine("gpt2"), "I12\n3") == [0, 1, 2, 3, 4]
 
 
-def test_places_beyond_the_canvas_stay_on_it(canvas):
-    assert max(places_of(canvas, "I1\n" * 20)) == 127
+def test_positions_beyond_the_canvas_stay_on_it(canvas):
+    assert max(positions_of(canvas, "I1\n" * 20)) == 127
 
 
 def test_padding_before_a_text_does_not_move_it(canvas):
     ids = torch.tensor([[0, 0, *canvas.text.prompt("I1\n2")]])
     mask = torch.tensor([[0, 0, 1, 1, 1, 1]])
-    assert PositionIds(canvas.model).of(ids, mask)[0, 2:].tolist() == places_of(canvas, "I1\n2")
+    assert PositionIds(canvas.model).of(ids, mask)[0, 2:].tolist() == positions_of(canvas, "I1\n2")
 
 
 def test_what_is_written_was_likeliest_when_it_is_read_again(canvas):
@@ -59,11 +59,12 @@ def test_training_together_equals_alone(canvas):
         Job(BASE, tuple(Example("I12\nI", target) for target in targets), Recipe(rank=2, epochs=2), seed)
         for seed, targets in enumerate([("21\n",), ("3\n4\n", "5\n"), ("666\n",)])
     ]
-    asked = [("I12\nI", "21\n"), ("I1\n", "I")]
+    pairs = [("I12\nI", "21\n"), ("I1\n", "I")]
 
     def likelihoods(jobs):
         updates = canvas.train(jobs)
-        return [canvas.likelihood([LikelihoodRequest(update, *pair) for pair in asked]) for update in updates]
+        read = [canvas.likelihood([LikelihoodRequest(update, *pair) for pair in pairs]) for update in updates]
+        return [[likelihood.per_token for likelihood in of_update] for of_update in read]
 
     together = likelihoods(jobs)
     for job, values in zip(jobs, together, strict=True):

@@ -78,10 +78,17 @@ def test_a_prompt_over_the_context_fails_with_both_numbers(make_engine):
 def test_a_prompt_is_refused_as_it_would_fail(make_engine, template):
     engine = make_engine(context=40, template=template)
     prompts = ["x" * length for length in range(0, 48, 3)]
-    refused = engine.refusals(prompts)
-    assert None in refused and refused[-1] is not None
+    failures = engine.fits(prompts)
+    assert None in failures and failures[-1] is not None
     sampled = engine.sample([Request(BASE, prompt, max_new_tokens=1) for prompt in prompts])
-    assert refused == [outcome if isinstance(outcome, Failure) else None for outcome in sampled]
+    assert failures == [outcome if isinstance(outcome, Failure) else None for outcome in sampled]
+
+
+def test_room_for_an_answer_is_reserved_but_never_more_than_half_the_context(make_engine):
+    engine = make_engine(context=40)
+    prompts = ["x" * length for length in (20, 21, 30, 31)]
+    assert [failure is None for failure in engine.fits(prompts, reserve=10)] == [True, True, True, False]
+    assert [failure is None for failure in engine.fits(prompts, reserve=500)] == [True, False, False, False]
 
 
 def test_an_answer_stops_at_the_context(make_engine):

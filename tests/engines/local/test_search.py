@@ -11,7 +11,7 @@ from selfedit.engines.local.search import search_together  # noqa: E402
 from selfedit.errors import InputError  # noqa: E402
 from selfedit.types import BASE, Example, Job, Recipe, Request  # noqa: E402
 
-LENGTH, LEAST = 3, 0.01
+LENGTH, MIN_PROBABILITY = 3, 0.01
 STOPS = frozenset(range(0, 200, 3))
 """Many tokens that end a text, so that random models end some."""
 
@@ -26,7 +26,7 @@ def one_by_one(model, prompt, tokens=(), log_p=0.0):
     """Depth first, the whole text anew for every token."""
     logits = model(input_ids=torch.tensor([[*prompt, *tokens]])).logits[0, -1]
     for token, more in enumerate(logits.double().log_softmax(-1).tolist()):
-        if log_p + more >= math.log(LEAST):
+        if log_p + more >= math.log(MIN_PROBABILITY):
             if token in STOPS:
                 yield log_p + more, tokens
             elif len(tokens) < LENGTH:
@@ -34,14 +34,14 @@ def one_by_one(model, prompt, tokens=(), log_p=0.0):
 
 
 def test_it_finds_all_likely_texts_the_likeliest_first(engine):
-    asks = [
+    requests = [
         TokenizedRequest(engine.text.prompt(text), max_new_tokens=LENGTH) for text in ("Ada", "It is a long way", "x")
     ]
-    found = search_together(engine.model, [(None, [ask]) for ask in asks], STOPS, LEAST)
+    found = search_together(engine.model, [(None, [request]) for request in requests], STOPS, MIN_PROBABILITY)
     with torch.no_grad():
-        expected = [[t for _, t in sorted(one_by_one(engine.model, ask.ids), reverse=True)] for ask in asks]
+        expected = [[t for _, t in sorted(one_by_one(engine.model, request.ids), reverse=True)] for request in requests]
     assert [[tuple(tokens) for tokens in texts] for (texts,) in found] == expected
-    assert sum(map(len, expected)) > len(asks)
+    assert sum(map(len, expected)) > len(requests)
 
 
 def test_alone_equals_in_a_batch(engine):
@@ -50,12 +50,12 @@ def test_alone_equals_in_a_batch(engine):
     updates = engine.train([Job(BASE, (Example("", text),), recipe, seed) for seed, text in enumerate(texts)])
     engine.text.stops = STOPS
     requests = [Request(update, text, max_new_tokens=LENGTH) for update in updates for text in ("Ada", "It is a", "x")]
-    together = engine.search(requests, LEAST)
-    assert together == [engine.search([request], LEAST)[0] for request in requests]
+    together = engine.search(requests, MIN_PROBABILITY)
+    assert together == [engine.search([request], MIN_PROBABILITY)[0] for request in requests]
     assert len({tuple(found) for found in together}) > 1
 
 
-@pytest.mark.parametrize("least", [0.0, 1.0, -1.0])
-def test_a_bound_that_is_no_probability_is_refused(make_engine, least):
+@pytest.mark.parametrize("min_probability", [0.0, 1.0, -1.0])
+def test_a_bound_that_is_no_probability_is_refused(make_engine, min_probability):
     with pytest.raises(InputError, match="between 0 and 1"):
-        make_engine().search([Request(BASE, ">")], least)
+        make_engine().search([Request(BASE, ">")], min_probability)

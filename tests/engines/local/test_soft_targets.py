@@ -12,23 +12,23 @@ TEXTS = ["Ada was born in Torvik.", "The firm made lace.", "Hm, it is a long way
 
 
 def adapter(engine, update):
-    return engine._trained[update.id].own.weights
+    return engine.adapters.chains[update.id].own.weights
 
 
 def test_the_gradient_is_that_of_the_loss():
-    """Against automatic differentiation, for places that are used and places that are not."""
+    """Against automatic differentiation, for positions that are used and positions that are not."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(4, 9, generator=generator, dtype=torch.float64, requires_grad=True)
     teacher = torch.randn(4, 9, generator=generator, dtype=torch.float64).softmax(dim=1)
-    chances, tokens = teacher.topk(3, dim=1)
+    probs, tokens = teacher.topk(3, dim=1)
     used = torch.tensor([True, True, False, True])
-    targets = SoftTargets(tokens, chances, used)
+    targets = SoftTargets(tokens, probs, used)
     targets.losses(logits.log_softmax(dim=1))[used].sum().backward()
-    slope = logits.detach().softmax(dim=1)
-    before = slope.clone()
-    targets.subtract(slope)
-    assert torch.allclose(slope[used], logits.grad[used], rtol=1e-10, atol=1e-12)
-    assert torch.equal(slope[~used], before[~used])
+    grad_logits = logits.detach().softmax(dim=1)
+    before = grad_logits.clone()
+    targets.write_grad(grad_logits)
+    assert torch.allclose(grad_logits[used], logits.grad[used], rtol=1e-10, atol=1e-12)
+    assert torch.equal(grad_logits[~used], before[~used])
 
 
 def test_a_student_that_is_its_teacher_learns_nothing(make_engine, architecture):
@@ -45,7 +45,8 @@ def test_a_student_comes_to_say_what_its_teacher_says(make_engine, architecture)
     rows = tuple(Example("", text, teacher=teacher.id) for text in TEXTS)
     (student,) = engine.train([Job(BASE, rows, Recipe(8, 16.0, 30, 2e-2), 1)])
     before, wanted, after = (
-        engine.likelihood([LikelihoodRequest(u, "", text) for text in TEXTS]) for u in (BASE, teacher, student)
+        [likelihood.per_token for likelihood in engine.likelihood([LikelihoodRequest(u, "", text) for text in TEXTS])]
+        for u in (BASE, teacher, student)
     )
     for was, aim, now in zip(before, wanted, after, strict=True):
         assert abs(now - aim) < 0.5 * abs(was - aim)
@@ -59,7 +60,7 @@ def test_soft_and_hard_jobs_together_equal_each_alone(make_engine):
         Example("Who?", " Ada.", teacher=teacher.id),
         Example("", TEXTS[2], teacher=BASE.id),
     )
-    recipes = [RECIPE, Recipe(4, 8.0, 2, 1e-2, batch_size=2, mixed=True), Recipe(2, 8.0, 2, 1e-2, pack=True)]
+    recipes = [RECIPE, Recipe(4, 8.0, 2, 1e-2, batch_size=2, shuffle_lengths=True), Recipe(2, 8.0, 2, 1e-2, pack=True)]
     jobs = [Job(BASE, mixed, recipe, n) for n, recipe in enumerate(recipes)]
     jobs += [Job(teacher, mixed[:1], RECIPE, 7), Job(teacher, mixed, RECIPE, 8)]
     together = engine.train(jobs)
@@ -77,7 +78,7 @@ def test_a_teacher_that_cannot_read_the_row_is_a_failure(make_engine, monkeypatc
     def full(*arguments, **more):
         raise torch.OutOfMemoryError("full")
 
-    monkeypatch.setattr("selfedit.engines.local.engine.read_together", full)
+    monkeypatch.setattr("selfedit.engines.local.engine.score_together", full)
     (outcome,) = engine.train([Job(BASE, (Example("", TEXTS[0], teacher=BASE.id),), RECIPE, 0)])
     assert isinstance(outcome, Failure) and outcome.blame == "system"
 
@@ -87,6 +88,6 @@ def test_steps_of_mixed_lengths_hold_every_row_once():
     from selfedit.engines.local.text import TokenRow
 
     rows = [TokenRow([1] * length, 0, 1.0) for length in (9, 2, 7, 3, 5, 4, 8)]
-    batches = TrainingState(rows, Recipe(batch_size=3, mixed=True), 0).batches
+    batches = TrainingState(rows, Recipe(batch_size=3, shuffle_lengths=True), 0).batches
     assert sorted(len(row.ids) for batch in batches for row in batch) == [2, 3, 4, 5, 7, 8, 9]
     assert [max(len(row.ids) for row in batch) for batch in batches] == [9, 8, 7] and max(map(len, batches)) <= 3

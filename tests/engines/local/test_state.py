@@ -10,33 +10,33 @@ torch = pytest.importorskip("torch")
 
 from transformers import GPT2Config, GPT2LMHeadModel, get_scheduler  # noqa: E402
 
-from selfedit.engines.local.batch import lay_out  # noqa: E402
-from selfedit.engines.local.state import NEAR, Limits, TrainingState, choose  # noqa: E402
+from selfedit.engines.local.batch import pack_rows  # noqa: E402
+from selfedit.engines.local.state import LENGTH_SLACK, MemoryLimits, TrainingState, choose  # noqa: E402
 from selfedit.engines.local.text import TokenRow  # noqa: E402
 from selfedit.types import Recipe  # noqa: E402
 
 ROWS = st.lists(st.integers(2, 40), min_size=1, max_size=8).map(
     lambda sizes: [TokenRow([1] * n, 0, 1.0) for n in sizes]
 )
-COURSES = st.lists(
+STATES = st.lists(
     st.builds(TrainingState, ROWS, st.builds(Recipe, epochs=st.integers(1, 3)), st.just(0)), min_size=1, max_size=9
 )
 
 
-@given(COURSES, st.integers(1, 200))
-def test_a_step_keeps_to_its_tokens_and_its_rows_are_alike(courses, tokens):
-    chosen = choose(courses, tokens)
+@given(STATES, st.integers(1, 200))
+def test_a_step_keeps_to_its_tokens_and_its_rows_are_alike(states, tokens):
+    chosen = choose(states, tokens)
     assert len(chosen) == len(set(chosen)) >= 1
-    assert min(course.epoch for course in courses) in [courses[index].epoch for index in chosen]
-    lengths = [courses[index].length for index in chosen]
+    assert min(state.epoch for state in states) in [states[index].epoch for index in chosen]
+    lengths = [states[index].next_tokens for index in chosen]
     assert len(chosen) == 1 or len(chosen) * max(lengths) <= tokens
-    assert max(lengths) <= 3 * max(NEAR, min(lengths))
+    assert max(lengths) <= 3 * max(LENGTH_SLACK, min(lengths))
 
 
 def test_little_is_padding_when_jobs_are_like_seals():
     """Edits with a passage and a few lines each, as the embedded model writes them."""
     rng = Random(0)
-    courses = [
+    states = [
         TrainingState(
             [
                 TokenRow([1] * n, 0, 1.0)
@@ -48,22 +48,22 @@ def test_little_is_padding_when_jobs_are_like_seals():
         for _ in range(64)
     ]
     real = padded = 0
-    while live := [course for course in courses if course.left]:
+    while live := [state for state in states if state.steps_left]:
         chosen = [live[index] for index in choose(live, 512)]
-        real += sum(course.length for course in chosen)
-        padded += len(chosen) * max(course.length for course in chosen)
-        for course in chosen:
-            course.advance(1.0, is_sound=True)
+        real += sum(state.next_tokens for state in chosen)
+        padded += len(chosen) * max(state.next_tokens for state in chosen)
+        for state in chosen:
+            state.advance(1.0, is_finite=True)
     assert padded < 1.2 * real
 
 
-@given(COURSES)
-def test_every_job_comes_to_its_end(courses):
-    steps = sum(course.steps for course in courses)
+@given(STATES)
+def test_every_job_comes_to_its_end(states):
+    steps = sum(state.steps for state in states)
     taken = 0
-    while live := [course for course in courses if course.left]:
+    while live := [state for state in states if state.steps_left]:
         for index in choose(live, 64):
-            live[index].advance(1.0, is_sound=True)
+            live[index].advance(1.0, is_finite=True)
             taken += 1
     assert taken == steps
 
@@ -71,24 +71,24 @@ def test_every_job_comes_to_its_end(courses):
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
 @pytest.mark.parametrize("warmup", [0.0, 0.25])
 def test_learning_rates_are_those_of_transformers(schedule, warmup):
-    course = TrainingState(
+    state = TrainingState(
         [TokenRow([1, 2], 0, 1.0)] * 4, Recipe(epochs=3, learning_rate=0.1, schedule=schedule, warmup=warmup), 0
     )
     name = "constant_with_warmup" if schedule == "constant" else schedule
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
     reference = get_scheduler(name, optimizer, int(warmup * 12), 12)
     for _ in range(12):
-        assert course.rate == pytest.approx(reference.get_last_lr()[0], abs=1e-12)
-        course.advance(1.0, is_sound=True)
+        assert state.learning_rate == pytest.approx(reference.get_last_lr()[0], abs=1e-12)
+        state.advance(1.0, is_finite=True)
         optimizer.step()
         reference.step()
-    assert not course.left
+    assert not state.steps_left
 
 
 def test_an_unsound_step_ends_the_job():
-    course = TrainingState([TokenRow([1, 2], 0, 1.0)] * 3, Recipe(), 0)
-    course.advance(float("nan"), is_sound=False)
-    assert course.failed and not course.left
+    state = TrainingState([TokenRow([1, 2], 0, 1.0)] * 3, Recipe(), 0)
+    state.advance(float("nan"), is_finite=False)
+    assert state.failed and not state.steps_left
 
 
 @given(st.lists(ROWS, min_size=1, max_size=5))
@@ -98,7 +98,7 @@ def test_a_layout_holds_every_row_once_and_by_itself(jobs):
         [TokenRow([100 * k + r + 1] * len(row.ids), 0, 1.0) for r, row in enumerate(rows)]
         for k, rows in enumerate(jobs)
     ]
-    batch = lay_out(numbered, model)
+    batch = pack_rows(numbered, model)
     length = batch.ids.shape[1]
     assert max(len(row.ids) for rows in jobs for row in rows) <= length and batch.ids.shape[0] % len(jobs) == 0
     ids = batch.ids.view(len(jobs), -1)
@@ -106,15 +106,15 @@ def test_a_layout_holds_every_row_once_and_by_itself(jobs):
     positions = positions if batch.positions is None else batch.positions.view(len(jobs), -1)
     for k, rows in enumerate(numbered):
         for row in rows:
-            (places,) = torch.where(ids[k] == row.ids[0])
-            assert len(places) == len(row.ids)
-            assert positions[k][places].tolist() == list(range(len(row.ids)))
-            assert places[0] // length == places[-1] // length  # in one sequence
+            (found,) = torch.where(ids[k] == row.ids[0])
+            assert len(found) == len(row.ids)
+            assert positions[k][found].tolist() == list(range(len(row.ids)))
+            assert found[0] // length == found[-1] // length  # in one sequence
     assert int((batch.weights != 0).sum()) == sum(len(row.ids) - 1 for rows in jobs for row in rows)
 
 
 def test_halving_never_reaches_zero():
-    limits = Limits(5, 3)
+    limits = MemoryLimits(5, 3)
     for _ in range(5):
         limits = limits.halved()
-    assert limits == Limits(1, 1)
+    assert limits == MemoryLimits(1, 1)

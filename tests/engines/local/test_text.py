@@ -43,3 +43,12 @@ def test_a_chat_template_is_used_when_the_tokenizer_has_one(make_engine):
 
 def test_an_empty_prompt_is_empty(make_engine):
     assert make_engine().text.prompt("") == []
+
+
+def test_token_rows_say_what_is_learned(make_engine):
+    engine = make_engine()
+    (row,) = engine.token_rows(Example("Who?", " Ada"))
+    assert "".join(piece for piece, _ in row[:-1]) == "Who? Ada"
+    assert [is_learned for _, is_learned in row] == [False] * 4 + [True] * 5
+    (row,) = engine.token_rows(Example("", "Ada"))
+    assert [is_learned for _, is_learned in row] == [False, True, True, True]

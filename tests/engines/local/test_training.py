@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from peft import LoraConfig, get_peft_model  # noqa: E402
 from transformers import get_scheduler  # noqa: E402
 
-from selfedit.engines.local.training import layout  # noqa: E402
+from selfedit.engines.local.lora import adapter_layout  # noqa: E402
 from selfedit.types import BASE, Example, Failure, Job, Recipe, Update  # noqa: E402
 
 RECIPE = Recipe(rank=4, alpha=8.0, epochs=3, learning_rate=1e-2)
@@ -39,7 +39,7 @@ MIXED = [
 
 
 def weights(engine, update):
-    return engine._trained[update.id][1].weights
+    return engine.adapters.chains[update.id].own.weights
 
 
 def largest_relative_difference(one, other):
@@ -58,12 +58,12 @@ def test_together_equals_alone(make_engine, architecture):
         assert largest_relative_difference(weight, weights(engine, alone)) <= 1e-9
 
 
-@pytest.mark.parametrize("wave", [1, 2, 5])
-def test_a_small_wave_gives_the_same(make_engine, wave):
-    """Jobs that are done leave, and those that wait take their places."""
-    whole, waves = make_engine(wave=64), make_engine(wave=wave)
-    for one, other in zip(whole.train(MIXED), waves.train(MIXED), strict=True):
-        assert largest_relative_difference(weights(whole, one), weights(waves, other)) <= 1e-9
+@pytest.mark.parametrize("max_adapters", [1, 2, 5])
+def test_few_at_a_time_give_the_same(make_engine, max_adapters):
+    """Jobs that are done leave, and those that wait take their slots."""
+    whole, few = make_engine(max_adapters=64), make_engine(max_adapters=max_adapters)
+    for one, other in zip(whole.train(MIXED), few.train(MIXED), strict=True):
+        assert largest_relative_difference(weights(whole, one), weights(few, other)) <= 1e-9
 
 
 def test_sliding_windows_and_shared_sequences(make_engine):
@@ -100,16 +100,16 @@ def test_one_job_equals_peft(make_engine, architecture, recipe):
 
 def trained_by_peft(frozen, rows, recipe, seed):
     """The layers of a PEFT model after a plain loop over the rows, padded to the longest of a step."""
-    room = layout(frozen, [recipe])
-    start = room.views(room.initial(room, seed).float()[None])
+    layout = adapter_layout(frozen, [recipe])
+    start = layout.views(layout.initial(layout, seed).float()[None])
     config = LoraConfig(
         r=recipe.rank,
         lora_alpha=recipe.alpha,
-        target_modules=[target.name for target in room.targets],
+        target_modules=[target.name for target in layout.targets],
         fan_in_fan_out=frozen.config.model_type == "gpt2",
     )
     model = get_peft_model(frozen, config)
-    layers = {target.name: model.base_model.model.get_submodule(target.name) for target in room.targets}
+    layers = {target.name: model.base_model.model.get_submodule(target.name) for target in layout.targets}
     with torch.no_grad():
         for name, layer in layers.items():
             layer.lora_A["default"].weight.copy_(start[name][0][0])
@@ -247,7 +247,7 @@ def test_nothing_to_do_is_nothing_done(make_engine):
 
 def test_a_learning_rate_that_explodes_stops_that_job_alone(make_engine):
     """In the middle of training: neighbours in the same steps, and those that wait for its place, notice nothing."""
-    engine = make_engine(dtype=torch.float32, wave=2)
+    engine = make_engine(dtype=torch.float32, max_adapters=2)
     wild = Job(BASE, SOME, Recipe(rank=4, epochs=5, learning_rate=1e30, clip=0.0), 0)
     jobs = [MIXED[0], wild, MIXED[1], wild, MIXED[2]]
     outcomes = engine.train(jobs)

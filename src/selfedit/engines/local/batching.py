@@ -1,62 +1,50 @@
-"""Which items run together: as many as fit, those of one update side by side, and half of them when memory runs out."""
+"""Which items run together: as many as fit, those of one adapter together, and half of them when memory runs out."""
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from selfedit.engines.local.memory import is_out_of_memory
+from selfedit.engines.local.sampling import TokenizedRequest
+from selfedit.engines.local.text import TokenRow
 from selfedit.types import Failure
 
-
-class Item(Protocol):
-    """What a model is run on: `length` tokens in the end, and logits at `scored` of them at once."""
-
-    @property
-    def ids(self) -> list[int]: ...
-
-    @property
-    def length(self) -> int: ...
-
-    @property
-    def scored(self) -> int: ...
-
-
-ItemT = TypeVar("ItemT", bound=Item)
+ItemT = TypeVar("ItemT", bound=TokenRow | TokenizedRequest)
 ResultT = TypeVar("ResultT")
 
-Asked = dict[int, tuple[str, ItemT]]
-"""By its place in the caller's list: the update whose adapter is worn for an item, or "" for none, and the item."""
+Batch = dict[int, tuple[str, ItemT]]
+"""By its index in the caller's list: the update whose adapter is attached for an item ("" for none), and the item."""
 
 log = logging.getLogger(__name__)
 
 
-def by_owner(batch: Mapping[int, tuple[str, ItemT]]) -> dict[str, list[int]]:
-    """The places of each update's items."""
-    owners: dict[str, list[int]] = defaultdict(list)
-    for index, (owner, _) in batch.items():
-        owners[owner].append(index)
-    return owners
+def by_adapter(batch: Mapping[int, tuple[str, ItemT]]) -> dict[str, list[int]]:
+    """The indices of each update's items."""
+    indices: dict[str, list[int]] = defaultdict(list)
+    for index, (update_id, _) in batch.items():
+        indices[update_id].append(index)
+    return indices
 
 
-def batches(asked: Asked[ItemT], most: int) -> Iterator[Asked[ItemT]]:
+def split_into_batches(items: Batch[ItemT], max_items: int) -> Iterator[Batch[ItemT]]:
     """At most so many items at a time; an update's stay together, neighbours have like lengths."""
-    ordered = {index: asked[index] for index in sorted(asked, key=lambda index: len(asked[index][1].ids))}
-    batch: Asked[ItemT] = {}
-    for part in (own[s : s + most] for own in by_owner(ordered).values() for s in range(0, len(own), most)):
-        if len(batch) + len(part) > most:
+    ordered = {index: items[index] for index in sorted(items, key=lambda index: len(items[index][1].ids))}
+    batch: Batch[ItemT] = {}
+    for part in (own[s : s + max_items] for own in by_adapter(ordered).values() for s in range(0, len(own), max_items)):
+        if len(batch) + len(part) > max_items:
             yield batch
             batch = {}
-        batch |= {index: asked[index] for index in part}
+        batch |= {index: items[index] for index in part}
     yield batch
 
 
-def halving(
-    batch: Asked[ItemT], run: Callable[[Asked[ItemT]], Mapping[int, ResultT]], doing: str
+def run_or_halve(
+    batch: Batch[ItemT], run: Callable[[Batch[ItemT]], Mapping[int, ResultT]], doing: str
 ) -> dict[int, ResultT | Failure]:
-    """What `run` makes of the batch. Out of memory halves it; an item that fails even alone is a failure."""
+    """The results of the batch. Out of memory halves it; an item that fails even alone is a failure."""
     try:
         return dict(run(batch))
     except (RuntimeError, MemoryError) as error:
@@ -66,4 +54,4 @@ def halving(
             return dict.fromkeys(batch, Failure("system", f"out of memory in {doing}: {error}"))
     half, items = len(batch) // 2, list(batch.items())
     log.warning("out of memory; going on with %d sequences at a time", half)
-    return halving(dict(items[:half]), run, doing) | halving(dict(items[half:]), run, doing)
+    return run_or_halve(dict(items[:half]), run, doing) | run_or_halve(dict(items[half:]), run, doing)

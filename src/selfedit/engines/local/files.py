@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.pytorch_utils import Conv1D
 
-from selfedit.engines.local.lora import Adapter, FullWeights, Pair
+from selfedit.engines.local.lora import Adapter, FullWeights, LoraPair
 from selfedit.errors import InputError
 from selfedit.types import Update
 
@@ -25,39 +26,24 @@ _IMPORTANCE = "importance.safetensors"
 """Beside an adapter that carries it; no other tool reads it."""
 
 
-def join(adapters: Sequence[Adapter]) -> Adapter:
-    """One adapter that does what these do one on top of the other: ranks add up, alpha / rank goes into B."""
-    if len(adapters) == 1:
-        return adapters[0]
-    rank = sum(adapter.rank for adapter in adapters)
-    names = dict.fromkeys(name for adapter in adapters for name in adapter.weights)
-    return Adapter({name: _join_layer(name, adapters) for name in names}, rank, float(rank))
-
-
-def _join_layer(name: str, adapters: Sequence[Adapter]) -> tuple[torch.Tensor, torch.Tensor]:
-    a, b = next(adapter.weights[name] for adapter in adapters if name in adapter.weights)
-    parts = [
-        (adapter.weights[name][0], adapter.weights[name][1] * (adapter.alpha / adapter.rank))
-        if name in adapter.weights
-        else (a.new_zeros(adapter.rank, a.shape[1]), b.new_zeros(b.shape[0], adapter.rank))
-        for adapter in adapters
-    ]
-    return torch.cat([part for part, _ in parts], dim=0), torch.cat([part for _, part in parts], dim=1)
-
-
-def write(folder: Path, fill: Callable[[Path], None], update: Update, base: str) -> None:
-    """Have `fill` write beside `folder`, then rename: it is there whole or not at all."""
+def write_update(
+    folder: Path, update: Update, weights: Adapter | FullWeights, model: PreTrainedModel, tokenizer: Any, base: str
+) -> None:
+    """Write into a temporary folder, then rename it: `folder` is there whole or not at all."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    fill(partial)
+    if isinstance(weights, FullWeights):
+        _write_full(partial, weights, model, tokenizer)
+    else:
+        _write_adapter(partial, weights, model, base)
     (partial / "card.json").write_text(json.dumps({"base": base, **asdict(update)}, indent=2) + "\n")
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(partial, folder)
 
 
-def write_adapter(folder: Path, adapter: Adapter, base: str, fan_in_fan_out: bool) -> None:
+def _write_adapter(folder: Path, adapter: Adapter, model: PreTrainedModel, base: str) -> None:
     """As a PEFT directory."""
     from peft import LoraConfig  # slow to import, and only needed here
 
@@ -67,7 +53,7 @@ def write_adapter(folder: Path, adapter: Adapter, base: str, fan_in_fan_out: boo
         target_modules=sorted(adapter.weights),
         base_model_name_or_path=base,
         task_type="CAUSAL_LM",
-        fan_in_fan_out=fan_in_fan_out,
+        fan_in_fan_out=any(isinstance(model.get_submodule(name), Conv1D) for name in adapter.weights),
         inference_mode=True,
     )
     config.save_pretrained(str(folder))
@@ -77,14 +63,14 @@ def write_adapter(folder: Path, adapter: Adapter, base: str, fan_in_fan_out: boo
         _write_pairs(folder / _IMPORTANCE, adapter.importance)
 
 
-def _write_pairs(path: Path, pairs: Mapping[str, Pair]) -> None:
+def _write_pairs(path: Path, pairs: Mapping[str, LoraPair]) -> None:
     tensors = {}
     for name, (a, b) in pairs.items():
         tensors[_PREFIX + name + _A], tensors[_PREFIX + name + _B] = a.cpu().contiguous(), b.cpu().contiguous()
     save_file(tensors, path, metadata={"format": "pt"})
 
 
-def write_full(folder: Path, full: FullWeights, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+def _write_full(folder: Path, full: FullWeights, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """As a model directory, which transformers and `--model` read too. Tied weights are written once."""
     model.config.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
@@ -93,13 +79,13 @@ def write_full(folder: Path, full: FullWeights, model: PreTrainedModel, tokenize
 
 
 def _sort_targets(path: Path) -> None:
-    """PEFT keeps them as a set, whose order changes from process to process; equal adapters are equal files."""
+    """PEFT keeps them as a set, whose order changes from process to process; equal adapters must give equal files."""
     config = json.loads(path.read_text())
     config["target_modules"] = sorted(config["target_modules"])
     path.write_text(json.dumps(config, indent=2, sort_keys=True))
 
 
-def read(folder: Path) -> tuple[Adapter | FullWeights, dict[str, Any]]:
+def read_weights(folder: Path) -> tuple[Adapter | FullWeights, dict[str, Any]]:
     """The weights in a PEFT or model directory, ours or another's, and its card (empty for another's)."""
     try:
         card = json.loads((folder / "card.json").read_text()) if (folder / "card.json").exists() else {}
@@ -118,6 +104,6 @@ def _adapter(folder: Path, config: dict[str, Any], tensors: dict[str, torch.Tens
     return Adapter(_pairs(tensors), config["r"], config["lora_alpha"], importance)
 
 
-def _pairs(tensors: Mapping[str, torch.Tensor]) -> dict[str, Pair]:
+def _pairs(tensors: Mapping[str, torch.Tensor]) -> dict[str, LoraPair]:
     names = [key.removeprefix(_PREFIX).removesuffix(_A) for key in tensors if key.endswith(_A)]
     return {name: (tensors[_PREFIX + name + _A], tensors[_PREFIX + name + _B]) for name in names}

@@ -1,4 +1,4 @@
-"""Training all weights of the model itself, one job at a time; afterwards they are as before, to the last bit."""
+"""Training all weights of the model itself, one job at a time; afterwards they are restored to the last bit."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.batch import lay_out
+from selfedit.engines.local.batch import pack_rows
 from selfedit.engines.local.lora import FullWeights
 from selfedit.engines.local.state import TrainingState
 from selfedit.engines.local.training import OnStep, TrainingResult, gradients
 from selfedit.errors import InputError
 
 
-def train_full(model: PreTrainedModel, course: TrainingState, on_step: OnStep) -> TrainingResult:
+def train_full(model: PreTrainedModel, state: TrainingState, on_step: OnStep) -> TrainingResult:
     """Train every weight, tied ones once, in the model's own type; weight decay is on all of them.
 
     Takes the memory of the weights four times more: the originals, the gradients and two moments. Raises InputError for
@@ -28,27 +28,27 @@ def train_full(model: PreTrainedModel, course: TrainingState, on_step: OnStep) -
     originals = {name: weight.detach().clone() for name, weight in weights.items()}
     try:
         model.requires_grad_()
-        _descend(model, list(weights.values()), course, on_step)
-        sound = not course.failed and all(bool(weight.isfinite().all()) for weight in weights.values())
-        kept = {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()} if sound else None
+        _train(model, list(weights.values()), state, on_step)
+        is_finite = not state.failed and all(bool(weight.isfinite().all()) for weight in weights.values())
+        trained = {name: w.detach().to("cpu", copy=True) for name, w in weights.items()} if is_finite else None
     finally:
         model.requires_grad_(False)
         for name, weight in weights.items():
             weight.grad = None
             weight.copy_(originals[name])
-    return TrainingResult(FullWeights(kept) if kept else None, course.loss, course.tokens)
+    return TrainingResult(FullWeights(trained) if trained else None, state.loss, state.tokens)
 
 
-def _descend(model: PreTrainedModel, weights: Sequence[Tensor], course: TrainingState, on_step: OnStep) -> None:
-    optimizer = torch.optim.AdamW(weights, weight_decay=course.recipe.weight_decay)
-    while course.left:
-        losses, found = gradients(model, weights, lay_out([course.next], model))
+def _train(model: PreTrainedModel, weights: Sequence[Tensor], state: TrainingState, on_step: OnStep) -> None:
+    optimizer = torch.optim.AdamW(weights, weight_decay=state.recipe.weight_decay)
+    while state.steps_left:
+        losses, found = gradients(model, weights, pack_rows([state.next_rows], model))
         for weight, gradient in zip(weights, found, strict=True):
             weight.grad = gradient
-        norm = torch.nn.utils.clip_grad_norm_(weights, course.recipe.clip or math.inf)
-        loss, is_sound = losses.item(), bool(norm.isfinite() & losses.isfinite())
-        if is_sound:
-            optimizer.param_groups[0]["lr"] = course.rate
+        norm = torch.nn.utils.clip_grad_norm_(weights, state.recipe.clip or math.inf)
+        loss, is_finite = losses.item(), bool(norm.isfinite() & losses.isfinite())
+        if is_finite:
+            optimizer.param_groups[0]["lr"] = state.learning_rate
             optimizer.step()
-        course.advance(loss, is_sound)
+        state.advance(loss, is_finite)
         on_step(1, loss)

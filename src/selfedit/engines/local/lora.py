@@ -7,7 +7,7 @@ Batches are laid out adapter by adapter: rows 0..R-1 belong to adapter 0, the ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,12 +18,13 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from selfedit.errors import InputError
+from selfedit.types import Recipe
 
-Pair = tuple[Tensor, Tensor]
+LoraPair = tuple[Tensor, Tensor]
 """A and B of one layer: [rank, inputs] and [outputs, rank], or stacked [K, rank, inputs] and [K, outputs, rank]."""
 
 Dropout = Callable[[Tensor], Tensor]
-"""Adapter inputs [K, tokens, inputs] -> the same with some numbers dropped."""
+"""Adapter inputs [K, tokens, inputs] -> the same with some elements dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +40,20 @@ class Target:
 class Adapter:
     """One trained adapter: (A, B) per layer name, and alpha; it adds B · A · alpha / rank to a layer's weight.
 
-    `importance`, of the same shapes, is how much each number matters to what was learned so far, if that was measured.
+    `importance`, of the same shapes, is how much each parameter matters to what was learned so far, if it was measured.
     """
 
-    weights: dict[str, Pair]
+    weights: dict[str, LoraPair]
     rank: int
     alpha: float
-    importance: dict[str, Pair] | None = None
+    importance: dict[str, LoraPair] | None = None
 
     @property
-    def numbers(self) -> int:
-        """How many it consists of."""
+    def scale(self) -> float:
+        return self.alpha / self.rank
+
+    @property
+    def num_parameters(self) -> int:
         return sum(a.numel() + b.numel() for a, b in self.weights.values())
 
 
@@ -73,7 +77,7 @@ class Layout:
 
     @property
     def size(self) -> int:
-        """Numbers in one adapter."""
+        """Parameters of one adapter."""
         return sum(self.sizes)
 
     @property
@@ -82,7 +86,7 @@ class Layout:
         kinds = sorted({target.name.rpartition(".")[2] for target in self.targets})
         return f"{self.size:,} parameters on {len(self.targets)} layers: {', '.join(kinds)}"
 
-    def views(self, flat: Tensor) -> dict[str, Pair]:
+    def views(self, flat: Tensor) -> dict[str, LoraPair]:
         """Flat adapters [K, size] as (A [K, rank, inputs], B [K, outputs, rank]) per layer; no copy."""
         parts, count, rank = iter(flat.split(self.sizes, dim=1)), len(flat), self.rank
         return {
@@ -106,23 +110,25 @@ class Layout:
             weights[target.name][0][0, : own.rank] = part.view(own.rank, target.inputs) / target.inputs**0.5
         return flat
 
-    def put(self, flat: Tensor, weights: Mapping[str, Pair], scale: float = 1.0) -> None:
-        """Write an adapter that fits, B times `scale`, into a flat one [size]; the rest of that becomes zero."""
+    def put(self, flat: Tensor, weights: Mapping[str, LoraPair], scale: float = 1.0) -> None:
+        """Write an adapter, B times `scale`, into a flat one [size]; what it does not have becomes zero."""
         views = self.views(flat.zero_()[None])
         for name, (a, b) in weights.items():
             views[name][0][0, : a.shape[0]] = a
             views[name][1][0, :, : b.shape[1]] = b * scale
 
-    def take(self, flat: Tensor, own: Layout) -> dict[str, Pair]:
+    def take(self, flat: Tensor, own: Layout) -> dict[str, LoraPair]:
         """The weights of a job with layout `own` out of a flat adapter [size]; copies."""
-        weights = self.views(flat[None])
-        return {
-            target.name: (
-                weights[target.name][0][0, : own.rank].clone(),
-                weights[target.name][1][0, :, : own.rank].clone(),
-            )
-            for target in own.targets
-        }
+        views, rank = self.views(flat[None]), own.rank
+        pairs = {target.name: views[target.name] for target in own.targets}
+        return {name: (a[0, :rank].clone(), b[0, :, :rank].clone()) for name, (a, b) in pairs.items()}
+
+
+def adapter_layout(model: PreTrainedModel, recipes: Sequence[Recipe]) -> Layout:
+    """Room for adapters of all these recipes: all their layers, in the model's order, and the largest rank."""
+    found = {target for recipe in recipes for target in find_targets(model, recipe.targets, recipe.top_layers)}
+    order = {name: index for index, (name, _) in enumerate(model.named_modules())}
+    return Layout(tuple(sorted(found, key=lambda t: order[t.name])), max(recipe.rank for recipe in recipes))
 
 
 def find_targets(model: PreTrainedModel, names: Sequence[str] = (), top_layers: bool = False) -> tuple[Target, ...]:
@@ -172,38 +178,36 @@ def adapter_dtype(model: PreTrainedModel) -> torch.dtype:
     return torch.promote_types(model.dtype, torch.float32)
 
 
-def scaled(adapter: Adapter) -> dict[str, Pair]:
-    """Its weights with alpha / rank folded into B."""
-    return {name: (a, b * (adapter.alpha / adapter.rank)) for name, (a, b) in adapter.weights.items()}
+def with_scale(adapter: Adapter) -> dict[str, LoraPair]:
+    """Its weights with alpha / rank multiplied into B."""
+    return {name: (a, b * adapter.scale) for name, (a, b) in adapter.weights.items()}
 
 
-def stack(adapters: Sequence[Adapter]) -> tuple[dict[str, Pair], Tensor]:
-    """Adapters of one rank and the same layers side by side, and their scales [K]: what `attached` takes."""
+def stack(adapters: Sequence[Adapter]) -> tuple[dict[str, LoraPair], Tensor]:
+    """Adapters of one rank and the same layers, stacked, and their scales [K]: what `attached` takes."""
     weights = {
         name: (torch.stack([a.weights[name][0] for a in adapters]), torch.stack([a.weights[name][1] for a in adapters]))
         for name in adapters[0].weights
     }
     some = next(iter(weights.values()))[0]
-    return weights, torch.tensor([a.alpha / a.rank for a in adapters], dtype=some.dtype, device=some.device)
+    return weights, torch.tensor([a.scale for a in adapters], dtype=some.dtype, device=some.device)
 
 
 @contextmanager
 def attached(
-    model: PreTrainedModel, weights: Mapping[str, Pair], scales: Tensor, dropout: Dropout | None = None
+    model: PreTrainedModel, weights: Mapping[str, LoraPair], scales: Tensor, dropout: Dropout | None = None
 ) -> Iterator[None]:
     """Within this block the target layers add the stacked adapters' outputs, times `scales` [K], to their own."""
-    hooks = {name: _adding(a, b, scales.view(-1, 1, 1), dropout) for name, (a, b) in weights.items()}
-    handles = [model.get_submodule(name).register_forward_hook(hook) for name, hook in hooks.items()]
-    try:
+    with ExitStack() as hooks:
+        for name, (a, b) in weights.items():
+            hook = _lora_hook(a, b, scales.view(-1, 1, 1), dropout)
+            hooks.enter_context(model.get_submodule(name).register_forward_hook(hook))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
-def _adding(a: Tensor, b: Tensor, scale: Tensor, dropout: Dropout | None) -> Any:
+def _lora_hook(a: Tensor, b: Tensor, scale: Tensor, dropout: Dropout | None) -> Any:
     def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        x = inputs[0].reshape(len(a), -1, a.shape[2]).to(a.dtype)
+        x = inputs[0].reshape(len(a), -1, a.shape[2]).to(a.dtype)  # [K, tokens, inputs]
         low = torch.bmm(dropout(x) if dropout else x, a.transpose(1, 2)) * scale
         own = output.reshape(len(a), -1, b.shape[1]).to(a.dtype)
         return torch.baddbmm(own, low, b.transpose(1, 2)).view(output.shape).to(output.dtype)
@@ -212,23 +216,20 @@ def _adding(a: Tensor, b: Tensor, scale: Tensor, dropout: Dropout | None) -> Any
 
 
 @contextmanager
-def head_only_at(model: PreTrainedModel, positions: Tensor | None) -> Iterator[None]:
-    """Within this block logits are computed only at `positions` (a mask [rows, length]), or at the last one if None."""
+def head_only_at(model: PreTrainedModel, mask: Tensor | None) -> Iterator[None]:
+    """Within this block logits are computed only where `mask` [rows, length] is True, or at the last token if None."""
 
     def keep(layer: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
-        return inputs[0][:, -1] if positions is None else inputs[0][positions]
+        return inputs[0][:, -1] if mask is None else inputs[0][mask]
 
     head = model.get_output_embeddings()
     assert isinstance(head, nn.Module)
-    handle = head.register_forward_pre_hook(keep)
-    try:
+    with head.register_forward_pre_hook(keep):
         yield
-    finally:
-        handle.remove()
 
 
-def check_rank(room: Layout) -> None:
+def check_rank(layout: Layout) -> None:
     """Raises InputError if the rank is larger than any layer is wide."""
-    widest = max(min(target.inputs, target.outputs) for target in room.targets)
-    if room.rank > widest:
-        raise InputError(f"rank {room.rank} is above the width of the model's layers, {widest}; choose a lower one")
+    widest = max(min(target.inputs, target.outputs) for target in layout.targets)
+    if layout.rank > widest:
+        raise InputError(f"rank {layout.rank} is above the width of the model's layers, {widest}; choose a lower one")

@@ -1,4 +1,4 @@
-"""How many adapters and tokens fit: what one of each takes is measured, what there is is asked for."""
+"""How many adapters and tokens fit into memory, by what one of each takes and what is free."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.batch import lay_out
-from selfedit.engines.local.lora import Layout, adapter_dtype, attached
-from selfedit.engines.local.state import Limits
+from selfedit.engines.local.batch import pack_rows
+from selfedit.engines.local.lora import Layout, adapter_dtype, adapter_layout, attached
+from selfedit.engines.local.state import MemoryLimits
 from selfedit.engines.local.text import TokenRow
 from selfedit.engines.local.training import gradients
 from selfedit.errors import InputError
+from selfedit.types import Recipe
 
 CPU_TOKENS, GPU_TOKENS = 512, 4096
-"""Most tokens in a step. On a CPU more leave the cache (LOG.md); on a GPU they fill it (spec C2: from 183 on)."""
+"""Largest step. On a CPU more tokens leave the cache (LOG.md); on a GPU they fill it (docs/seal.md, Hardware)."""
 
 COPIES = 6
-"""Numbers kept per adapter parameter: weight, gradient, two moments, and the step's own weight and gradient."""
+"""Values kept per adapter parameter: weight, gradient, two moments, and the step's own weight and gradient."""
 
 BACKWARD = 1.5
-"""What a step takes beside what it saves for the backward pass, as a factor: the gradients of activations."""
+"""Memory of a step, as a multiple of what it saves for the backward pass: gradients of activations come on top."""
 
 SHARE = 0.8
 """Of the free memory that training may take: other programs grow too."""
 
 
-def fit(model: PreTrainedModel, layout: Layout, wave: int, cap: int, frozen: int = 0) -> Limits:
-    """At most `wave` adapters, within the memory free on the device, or `cap` bytes for the whole process if not 0.
+def fit(model: PreTrainedModel, layout: Layout, max_adapters: int, cap: int, frozen: int = 0) -> MemoryLimits:
+    """What fits into the memory that is free on the device, or into `cap` bytes for the whole process if not 0.
 
-    `frozen` counts the numbers of the largest adapter that stands below one of them; a step copies it.
+    `frozen` counts the parameters of the largest attached parent; a step copies it.
 
     Raises InputError if not even one adapter fits.
     """
     free = free_memory(model.device, cap)
     adapter = (COPIES * layout.size + 2 * frozen) * adapter_dtype(model).itemsize
     token = BACKWARD * token_bytes(model, layout)
-    most = GPU_TOKENS if model.device.type == "cuda" else CPU_TOKENS
-    limits = shared_out(free, adapter, token, Limits(wave, most))
+    max_tokens = GPU_TOKENS if model.device.type == "cuda" else CPU_TOKENS
+    limits = split_memory(free, adapter, token, MemoryLimits(max_adapters, max_tokens))
     if limits.adapters < 1 or limits.tokens < 1:
         raise InputError(
             f"training one adapter takes {_mb(adapter)} and {_mb(token)} per token, and {_mb(max(free, 0))} are free; "
@@ -47,14 +48,14 @@ def fit(model: PreTrainedModel, layout: Layout, wave: int, cap: int, frozen: int
     return limits
 
 
-def shared_out(free: float, adapter: float, token: float, most: Limits) -> Limits:
-    """So many bytes for at most `most` adapters and tokens of a step, by what one of each takes."""
-    tokens = int(min(most.tokens, free / 2 / token))  # the other half is for adapters
-    return Limits(int(min(most.adapters, (free - tokens * token) / adapter)), tokens)
+def split_memory(free: float, adapter: float, token: float, upper: MemoryLimits) -> MemoryLimits:
+    """`free` bytes between adapters and tokens of a step, by the bytes that one of each takes; no more than `upper`."""
+    tokens = int(min(upper.tokens, free / 2 / token))  # the other half is for adapters
+    return MemoryLimits(int(min(upper.adapters, (free - tokens * token) / adapter)), tokens)
 
 
-def rows_that_fit(model: PreTrainedModel, tokens: int, scored: int, cap: int) -> int:
-    """How many sequences of so many tokens can be run together, at least one.
+def max_rows(model: PreTrainedModel, tokens: int, scored: int, cap: int) -> int:
+    """How many sequences of `tokens` tokens can be run together, at least one.
 
     Each takes its keys and values, and, at `scored` of its tokens, logits in the model's own type and in float32.
     """
@@ -96,7 +97,7 @@ def token_bytes(model: PreTrainedModel, layout: Layout) -> float:
     flat = [weight for pair in leaves.values() for weight in pair]
     hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
     with hooks, attached(model, leaves, flat[0].new_ones(1)):
-        gradients(model, flat, lay_out([[row]], model))
+        gradients(model, flat, pack_rows([[row]], model))
     frozen = {weight.untyped_storage().data_ptr() for weight in [*model.parameters(), *model.buffers(), *flat]}
     logits = 2 * 4 * int(model.config.get_text_config().vocab_size)  # their probabilities, and the gradient
     return sum(size for pointer, size in saved.items() if pointer not in frozen) / len(row.ids) + logits
@@ -105,6 +106,33 @@ def token_bytes(model: PreTrainedModel, layout: Layout) -> float:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether this is what PyTorch raises when an allocation fails, on a GPU or a CPU."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def describe_training(model: PreTrainedModel, recipe: Recipe, max_adapters: int, cap: int) -> dict[str, str]:
+    """What would be trained with a recipe, and what memory that takes, in words. `cap` is that of `fit`."""
+    return _describe_full(model) if recipe.method == "full" else _describe_lora(model, recipe, max_adapters, cap)
+
+
+def _describe_full(model: PreTrainedModel) -> dict[str, str]:
+    weights = model_bytes(model)
+    return {
+        "trainable per job": f"all {model.num_parameters():,} parameters",
+        "memory": f"{weights / 1e6:,.0f} MB of weights, {4 * weights / 1e6:,.0f} MB more in training (originals, "
+        "gradients, two moments) and the steps' activations",
+        "together": "one job at a time",
+    }
+
+
+def _describe_lora(model: PreTrainedModel, recipe: Recipe, max_adapters: int, cap: int) -> dict[str, str]:
+    layout = adapter_layout(model, [recipe])
+    limits = fit(model, layout, max_adapters, cap)
+    return {
+        "trainable per adapter": layout.summary,
+        "memory": f"{model_bytes(model) / 1e6:,.0f} MB of weights, "
+        f"{4 * COPIES * layout.size / 1e6:,.1f} MB per adapter in training, "
+        f"{token_bytes(model, layout) / 1e6:,.2f} MB per token of a step",
+        "together": f"up to {limits.adapters} adapters, {limits.tokens} tokens in a step",
+    }
 
 
 def _mb(size: float) -> str:

@@ -7,28 +7,26 @@ is at least a bound. Breadth first finds the same set, and every step is one bat
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.lora import Adapter, head_only_at
-from selfedit.engines.local.position_ids import PositionIds
-from selfedit.engines.local.sampling import AttachedAdapters, TokenizedRequest, left_pad, make_cache
-
-ItemT = TypeVar("ItemT")
+from selfedit.engines.local.generation import GenerationBatch
+from selfedit.engines.local.lora import Adapter
+from selfedit.engines.local.sampling import TokenizedRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Beam:
-    """A beginning of a continuation: whose it is, its tokens, and its log-probability (nats)."""
+    """A beginning of a continuation: its request, its tokens, its log-probability (nats), and its row in the batch."""
 
-    ask: int
-    tokens: tuple[int, ...]
-    log_p: float
+    request: int
+    tokens: tuple[int, ...] = ()
+    log_p: float = 0.0
+    row: int = 0
 
 
 @torch.no_grad()
@@ -36,90 +34,67 @@ def search_together(
     model: PreTrainedModel,
     groups: Sequence[tuple[Adapter | None, Sequence[TokenizedRequest]]],
     stops: frozenset[int],
-    least: float,
+    min_probability: float,
 ) -> list[list[list[list[int]]]]:
-    """Every continuation that ends within the ask's limit with at least this probability; the likeliest first.
+    """Every continuation that ends within the request's limit with at least this probability; the likeliest first.
 
-    Group by group, ask by ask, without the stop token, whose probability counts. Either every group has an adapter or
-    none has. `least` lies in (0, 1); at most 1 / `least` beginnings of an ask are followed at a time.
+    Group by group, request by request, without the stop token, whose probability counts. Either every group has an
+    adapter or none has. `min_probability` lies in (0, 1); at most 1 / `min_probability` beams of a request are followed
+    at a time.
     """
-    asks = [ask for _, group in groups for ask in group]
-    places, beams = iter(range(len(asks))), list[list[Beam]]()
-    for _, group in groups:
-        beams.append([Beam(next(places), (), 0.0) for _ in group])
-    with AttachedAdapters(model, [adapter for adapter, _ in groups if adapter]) as worn:
-        ended = _grow(_Batch(model, asks, beams, worn), stops, math.log(least))
-    found: list[list[Beam]] = [[] for _ in asks]
-    for beam in sorted(ended, key=lambda beam: (-beam.log_p, beam.tokens)):
-        found[beam.ask].append(beam)
+    requests = [request for _, group in groups for request in group]
+    indices = iter(range(len(requests)))
+    beams = [[Beam(next(indices)) for _ in group] for _, group in groups]
+    prompts = [requests[beam.request].ids for beam in _padded(beams)]
+    with GenerationBatch(model, prompts, [adapter for adapter, _ in groups if adapter], capacity=64) as batch:
+        finished = _search(batch, requests, beams, stops, math.log(min_probability))
+    found: list[list[list[int]]] = [[] for _ in requests]
+    for beam in sorted(finished, key=lambda beam: (-beam.log_p, beam.tokens)):
+        found[beam.request].append(list(beam.tokens))
     ordered = iter(found)
-    return [[[list(beam.tokens) for beam in next(ordered)] for _ in group] for _, group in groups]
+    return [[next(ordered) for _ in group] for _, group in groups]
 
 
-def _grow(batch: _Batch, stops: frozenset[int], least: float) -> list[Beam]:
-    """The beams that reached a stop."""
-    ended: list[Beam] = []
-    while batch.groups:
-        log_p, grown = batch.step(), list[list[tuple[int, Beam]]]()
-        for number, beams in enumerate(batch.groups):
-            longer = list[tuple[int, Beam]]()
-            for row, beam in enumerate(beams, start=number * batch.width):
-                for token, of_token in _likely(log_p[row], least - beam.log_p):
-                    if token in stops:
-                        ended.append(replace(beam, log_p=beam.log_p + of_token))
-                    elif len(beam.tokens) < batch.asks[beam.ask].max_new_tokens:
-                        longer.append((row, Beam(beam.ask, (*beam.tokens, token), beam.log_p + of_token)))
-            grown.append(longer)
-        batch.follow(grown)
-    return ended
+def _search(
+    batch: GenerationBatch,
+    requests: Sequence[TokenizedRequest],
+    groups: list[list[Beam]],
+    stops: frozenset[int],
+    min_log_p: float,
+) -> list[Beam]:
+    """The beams that reached a stop token, without it. In the batch every group has as many rows as the largest."""
+    finished: list[Beam] = []
+    while True:
+        log_p = batch.logits().double().log_softmax(dim=-1).cpu()  # [rows, vocabulary]
+        width = len(log_p) // len(groups)
+        grown = [
+            [longer for i, beam in enumerate(beams) for longer in _extensions(beam, g * width + i, log_p, min_log_p)]
+            for g, beams in enumerate(groups)
+        ]
+        for beam in (beam for beams in grown for beam in beams if beam.tokens[-1] in stops):
+            finished.append(replace(beam, tokens=beam.tokens[:-1]))
+        going_on = [
+            [b for b in beams if b.tokens[-1] not in stops and len(b.tokens) <= requests[b.request].max_new_tokens]
+            for beams in grown
+        ]
+        kept = [g for g, beams in enumerate(going_on) if beams]
+        if not kept:
+            return finished
+        groups = [going_on[g] for g in kept]
+        rows = _padded(groups)
+        batch.select([beam.row for beam in rows], kept)
+        batch.append(torch.tensor([beam.tokens[-1] for beam in rows], device=batch.ids.device))
 
 
-def _likely(log_p: Tensor, least: float) -> list[tuple[int, float]]:
-    tokens = torch.nonzero(log_p >= least)[:, 0].tolist()
-    return list(zip(tokens, log_p[tokens].tolist(), strict=True))
+def _extensions(beam: Beam, row: int, log_p: Tensor, min_log_p: float) -> Iterator[Beam]:
+    """The beam, which is in this row of the batch, with each token that keeps it likely enough."""
+    of_next = log_p[row]
+    tokens = torch.nonzero(of_next >= min_log_p - beam.log_p)[:, 0].tolist()
+    for token, token_log_p in zip(tokens, of_next[tokens].tolist(), strict=True):
+        yield Beam(beam.request, (*beam.tokens, token), beam.log_p + token_log_p, row)
 
 
-class _Batch:
-    """The beams of every group, side by side: `width` rows for each group, of which the last may repeat."""
-
-    def __init__(
-        self, model: PreTrainedModel, asks: Sequence[TokenizedRequest], groups: list[list[Beam]], worn: AttachedAdapters
-    ) -> None:
-        self.model, self.asks, self.groups, self.worn = model, asks, groups, worn
-        self.width = max(len(beams) for beams in groups)
-        laid = [asks[beam.ask] for beams in groups for beam in _filled(beams, self.width)]
-        self.ids, self.mask = left_pad(laid, model.device)
-        self.canvas, self.cache = PositionIds(model), make_cache(model, self.ids.shape[1] + 64)
-        self.places = self.canvas.of(self.ids, self.mask)
-
-    def step(self) -> Tensor:
-        """The log-probabilities [rows, vocabulary] of what can come next, on the CPU."""
-        with head_only_at(self.model, None):
-            logits: Tensor = self.model(
-                input_ids=self.ids,
-                attention_mask=self.mask,
-                position_ids=self.places,
-                past_key_values=self.cache,
-                use_cache=True,
-            ).logits
-        return logits.double().log_softmax(dim=-1).cpu()
-
-    def follow(self, grown: list[list[tuple[int, Beam]]]) -> None:
-        """Go on with these beams, each from the row that it grew from; groups without any leave the batch."""
-        kept = [number for number, longer in enumerate(grown) if longer]
-        alive = [grown[number] for number in kept]
-        self.width = max((len(longer) for longer in alive), default=0)
-        laid = [pair for longer in alive for pair in _filled(longer, self.width)]
-        if laid:
-            rows = torch.tensor([row for row, _ in laid], device=self.ids.device)
-            self.cache.batch_select_indices(rows)
-            if len(kept) < len(self.groups):
-                self.worn.keep(kept)
-            self.ids = torch.tensor([[beam.tokens[-1]] for _, beam in laid], device=self.ids.device)
-            self.mask = torch.cat([self.mask[rows], self.mask.new_ones(len(laid), 1)], dim=1)
-            self.places = self.canvas.after(self.places[rows, -1:], self.ids)
-        self.groups = [[beam for _, beam in longer] for longer in alive]
-
-
-def _filled(items: list[ItemT], width: int) -> list[ItemT]:
-    return items + items[-1:] * (width - len(items))
+def _padded(groups: Sequence[list[Beam]]) -> list[Beam]:
+    """One beam for each row of the batch: shorter groups repeat their last."""
+    width = max(len(beams) for beams in groups)
+    return [beam for beams in groups for beam in beams + beams[-1:] * (width - len(beams))]

@@ -1,4 +1,4 @@
-"""Soft targets: the student learns how likely a teacher finds every token, not only which one came next."""
+"""Soft targets: the student learns the probabilities that a teacher gives every token, not only which one came next."""
 
 from __future__ import annotations
 
@@ -9,48 +9,48 @@ from torch import Tensor
 
 from selfedit.engines.local.batch import PackedBatch
 
-LIKELY = 64
+TOP_K = 64
 """Tokens that are told apart; the others count as one. Of the embedded model's 2,048 they hold nearly all there is."""
 
-_LEAST = 1e-6
+_MIN_REST = 1e-6
 """Probability below which the rest of the vocabulary is not divided by."""
 
 
 @dataclass(frozen=True, slots=True)
 class SoftTargets:
-    """At N places: likely tokens [N, k], their probabilities under the teacher, and where those are to be learned.
+    """At N positions: top tokens [N, k], their probabilities under the teacher [N, k], and which are used [N].
 
     The loss is the cross-entropy over these tokens and the rest taken together, so its gradient is zero where student
     and teacher agree.
     """
 
     tokens: Tensor
-    chances: Tensor
+    probs: Tensor
     used: Tensor
 
     @property
     def rest(self) -> Tensor:
         """Probability [N] of all other tokens under the teacher."""
-        return (1 - self.chances.sum(dim=1)).clamp(min=0)
+        return (1 - self.probs.sum(dim=1)).clamp(min=0)
 
     def losses(self, log_p: Tensor) -> Tensor:
         """The cross-entropy [N] from the student's log-probabilities [N, vocabulary]."""
         own = log_p.gather(1, self.tokens)
-        others = (1 - own.exp().sum(dim=1)).clamp(min=_LEAST)
-        return -(self.chances * own).sum(dim=1) - self.rest * others.log()
+        own_rest = (1 - own.exp().sum(dim=1)).clamp(min=_MIN_REST)
+        return -(self.probs * own).sum(dim=1) - self.rest * own_rest.log()
 
-    def subtract(self, slope: Tensor) -> None:
-        """Make the student's probabilities [N, vocabulary] the gradient by the logits, at the places that are used."""
-        own = slope.gather(1, self.tokens)
-        others = (1 - own.sum(dim=1)).clamp(min=_LEAST)
-        slope *= torch.where(self.used, 1 - self.rest / others, 1)[:, None]
-        soft = torch.where(self.used[:, None], own - self.chances, slope.gather(1, self.tokens))
-        slope.scatter_(1, self.tokens, soft)
+    def write_grad(self, grad_logits: Tensor) -> None:
+        """Turn the student's probabilities [N, vocabulary] into the loss's gradient by the logits, where used."""
+        own = grad_logits.gather(1, self.tokens)
+        own_rest = (1 - own.sum(dim=1)).clamp(min=_MIN_REST)
+        grad_logits *= torch.where(self.used, 1 - self.rest / own_rest, 1)[:, None]
+        of_top = torch.where(self.used[:, None], own - self.probs, grad_logits.gather(1, self.tokens))
+        grad_logits.scatter_(1, self.tokens, of_top)
 
 
-def soft_targets(batch: PackedBatch, scored: Tensor) -> SoftTargets | None:
-    """Those of the places where the mask is True; None if there are none."""
-    if batch.soft is None:
+def soft_targets(batch: PackedBatch, mask: Tensor) -> SoftTargets | None:
+    """Those of the positions where the mask is True; None if there are none."""
+    if batch.soft_tokens is None or batch.soft_probs is None:
         return None
-    tokens, chances = (part[scored] for part in batch.soft)
-    return SoftTargets(tokens, chances, chances.sum(dim=1) > 0)
+    probs = batch.soft_probs[mask]
+    return SoftTargets(batch.soft_tokens[mask], probs, probs.sum(dim=1) > 0)

@@ -1,62 +1,75 @@
-"""A training job on its way: its steps, where it stands, and which of the waiting jobs share the next step."""
+"""A training job in progress: its steps, how far it is, and which of the waiting jobs share the next step."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selfedit.engines.local.lora import Adapter
 from selfedit.engines.local.text import TokenRow
 from selfedit.types import Recipe
 
-NEAR = 8
+LENGTH_SLACK = 8
 """Tokens by which rows of one step may always differ: for the shortest, a step of their own would cost more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What memory allows: adapters trained side by side, and tokens (padding included) in one step."""
+class MemoryLimits:
+    """What memory allows: adapters in training at once, and tokens (padding included) in one step."""
 
     adapters: int
     tokens: int
 
-    def halved(self) -> Limits:
-        return Limits(max(1, self.adapters // 2), max(1, self.tokens // 2))
+    def halved(self) -> MemoryLimits:
+        return MemoryLimits(max(1, self.adapters // 2), max(1, self.tokens // 2))
 
 
+@dataclass(eq=False)
 class TrainingState:
     """One job's way through its rows: every epoch from the longest to the shortest, `batch_size` rows a step.
 
-    The order is the job's own, so what a job learns does not depend on who trains beside it. `below` is the parent,
-    where it is not merged into the weights; with `recipe.ewc` it is the adapter that goes on being trained.
+    The order is the job's own, so what a job learns does not depend on what trains in the same batch. `parent` is the
+    parent's adapter, where that is attached and not merged into the weights; with `ewc` it goes on being trained.
     """
 
-    def __init__(self, rows: Sequence[TokenRow], recipe: Recipe, seed: int, below: Adapter | None = None) -> None:
+    rows: Sequence[TokenRow]
+    recipe: Recipe
+    seed: int
+    parent: Adapter | None = None
+    orthogonal: bool = False
+    ewc: float = 0.0
+
+    def __post_init__(self) -> None:
+        rows, recipe = self.rows, self.recipe
         size = len(rows) if recipe.pack else recipe.batch_size
         ordered = sorted(rows, key=lambda row: -len(row.ids))
         starts = range(0, len(ordered), size)
         dealt = [ordered[start :: len(starts)] for start in range(len(starts))]
-        self.batches = dealt if recipe.mixed else [ordered[start : start + size] for start in starts]
-        self.rows, self.recipe, self.seed, self.below = rows, recipe, seed, below
+        self.batches = dealt if recipe.shuffle_lengths else [ordered[start : start + size] for start in starts]
         self.steps = recipe.epochs * len(self.batches)
         self.done = self.tokens = 0
         self.loss = math.nan
         """Mean loss of the last whole epoch."""
         self.failed = False
-        self._epoch: list[float] = []
+        self._epoch_losses: list[float] = []
 
-    def afresh(self) -> TrainingState:
-        """The same course from its beginning."""
-        return TrainingState(self.rows, self.recipe, self.seed, self.below)
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether it trains the adapter below it instead of a new one on top."""
-        return bool(self.recipe.ewc) and self.below is not None
+    def restarted(self) -> TrainingState:
+        """The same job from its beginning."""
+        return replace(self)
 
     @property
-    def left(self) -> int:
+    def continues_parent(self) -> bool:
+        """Whether it trains its parent's adapter instead of a new one on top."""
+        return bool(self.ewc) and self.parent is not None
+
+    @property
+    def frozen_parent(self) -> Adapter | None:
+        """The attached parent, where that is not what is trained."""
+        return None if self.continues_parent else self.parent
+
+    @property
+    def steps_left(self) -> int:
         return self.steps - self.done
 
     @property
@@ -65,56 +78,53 @@ class TrainingState:
         return self.done // len(self.batches)
 
     @property
-    def next(self) -> list[TokenRow]:
+    def next_rows(self) -> list[TokenRow]:
         return self.batches[self.done % len(self.batches)]
 
     @property
-    def length(self) -> int:
-        """Tokens of the next step."""
-        return sum(len(row.ids) for row in self.next)
+    def next_tokens(self) -> int:
+        return sum(len(row.ids) for row in self.next_rows)
 
     @property
-    def rate(self) -> float:
-        """The learning rate of the next step, as transformers' schedules have it."""
-        recipe, rising = self.recipe, math.ceil(self.recipe.warmup * self.steps)
-        if self.done < rising:
-            return recipe.learning_rate * self.done / rising
-        progress = (self.done - rising) / (self.steps - rising)
-        falling = {"constant": 1.0, "linear": 1.0 - progress, "cosine": (1.0 + math.cos(math.pi * progress)) / 2}
-        return recipe.learning_rate * falling[recipe.schedule]
+    def learning_rate(self) -> float:
+        """That of the next step, as transformers' schedules have it."""
+        recipe, warmup_steps = self.recipe, math.ceil(self.recipe.warmup * self.steps)
+        if self.done < warmup_steps:
+            return recipe.learning_rate * self.done / warmup_steps
+        progress = (self.done - warmup_steps) / (self.steps - warmup_steps)
+        decay = {"constant": 1.0, "linear": 1.0 - progress, "cosine": (1.0 + math.cos(math.pi * progress)) / 2}
+        return recipe.learning_rate * decay[recipe.schedule]
 
-    def advance(self, loss: float, is_sound: bool) -> None:
+    def advance(self, loss: float, is_finite: bool) -> None:
         """Count the step just taken. A job ends here if its loss or gradient is not finite."""
-        self.tokens += self.length
+        self.tokens += self.next_tokens
         self.done += 1
-        self._epoch.append(loss)
-        if not is_sound:
+        self._epoch_losses.append(loss)
+        if not is_finite:
             self.failed, self.done = True, self.steps
         elif self.done % len(self.batches) == 0:
-            self.loss = sum(self._epoch) / len(self._epoch)
-            self._epoch = []
+            self.loss = sum(self._epoch_losses) / len(self._epoch_losses)
+            self._epoch_losses = []
             if self.recipe.early_stop and self.loss < self.recipe.early_stop:
                 self.done = self.steps
 
 
-def choose(courses: Sequence[TrainingState], tokens: int) -> list[int]:
-    """Which courses share the next step: at most `tokens` in all, padding included, but always one course.
+def choose(states: Sequence[TrainingState], max_tokens: int) -> list[int]:
+    """Which jobs share the next step: at most `max_tokens` in all, padding included, but always one job.
 
     The longest next step of those that are furthest behind sets the length; others join if theirs is not much shorter
-    or longer. As a course goes from its longest row to its shortest, jobs in the same epoch meet again and again, and
+    or longer. As a job goes from its longest row to its shortest, jobs in the same epoch meet again and again, and
     padding costs about a sixth of the tokens (LOG.md).
     """
-    first = min(courses, key=lambda course: (course.epoch, -course.length))
-    apart = {
-        index: abs(course.length - first.length)
-        for index, course in enumerate(courses)
-        if abs(course.length - first.length) <= max(NEAR, first.length // 2)
-    }
+    first = min(states, key=lambda state: (state.epoch, -state.next_tokens))
+    differences = {index: abs(state.next_tokens - first.next_tokens) for index, state in enumerate(states)}
+    slack = max(LENGTH_SLACK, first.next_tokens // 2)
+    alike = [index for index, difference in differences.items() if difference <= slack]
     chosen: list[int] = []
     longest = 0
-    for index in sorted(apart, key=lambda index: (apart[index], courses[index].epoch)):
-        longest = max(longest, courses[index].length)
-        if chosen and (len(chosen) + 1) * longest > tokens:
+    for index in sorted(alike, key=lambda index: (differences[index], states[index].epoch)):
+        longest = max(longest, states[index].next_tokens)
+        if chosen and (len(chosen) + 1) * longest > max_tokens:
             break
         chosen.append(index)
     return sorted(chosen)

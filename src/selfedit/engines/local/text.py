@@ -11,24 +11,25 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from selfedit.types import Example, LikelihoodRequest
 
 SEAL_LENGTH = 2048
-"""Tokens to which SEAL pads every training text (spec 1.3)."""
+"""Tokens to which SEAL pads every training text (docs/seal.md 1.3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """One row to learn or to read: token ids, where its target begins, and the weight of its loss.
+    """One row to train on or to score: token ids, where its target begins, and the weight of its loss.
 
-    The last `padding` ids are no text: they are predicted like the rest, but no token sees them. `anchors` [4, scored]
-    is what the policy's probabilities are compared with in training (objective.py), if they are. `soft` holds the
-    likely tokens [scored, k] and their probabilities under the row's teacher, if it has one.
+    The last `padding` ids are no text: they are predicted like the rest, but no token attends to them.
+    `reference_logprobs` [scored, 4] is what the policy's log-probabilities are compared with in training (grpo.py), if
+    they are. `soft_tokens` and `soft_probs` [scored, k] are the top tokens of the row's teacher, if it has one.
     """
 
     ids: list[int]
     start: int
     weight: float
     padding: int = 0
-    anchors: Tensor | None = field(default=None, compare=False)
-    soft: tuple[Tensor, Tensor] | None = field(default=None, compare=False)
+    reference_logprobs: Tensor | None = field(default=None, compare=False)
+    soft_tokens: Tensor | None = field(default=None, compare=False)
+    soft_probs: Tensor | None = field(default=None, compare=False)
 
     @property
     def length(self) -> int:
@@ -36,7 +37,7 @@ class TokenRow:
 
     @property
     def scored(self) -> int:
-        """How many tokens are predicted. The first of a plain text follows nothing."""
+        """How many tokens are predicted: all of the target, but the first of a plain text, which follows nothing."""
         return max(0, len(self.ids) - max(self.start, 1))
 
 
@@ -57,7 +58,7 @@ class Text:
         return "through the tokenizer's chat template" if self.tokenizer.chat_template else "as plain text"
 
     def prompt(self, text: str) -> list[int]:
-        """A prompt as the model is used to: through the template. An empty one is empty."""
+        """A prompt in the template. An empty one stays empty."""
         if not text:
             return []
         if self.template:
@@ -81,17 +82,17 @@ class Text:
             prompt = self.prompt(example.prompt)
             ids = [*prompt, *self.target(example.target), self.end][: self.context]
             return [TokenRow(ids, len(prompt), example.weight)]
-        ids, size = self.target(example.target, alone=True), self.context - 1
+        ids, size = self.target(example.target, is_document=True), self.context - 1
         return [TokenRow([*ids[i : i + size], self.end], 0, example.weight) for i in range(0, len(ids), size)]
 
     def padded_rows(self, example: Example) -> list[TokenRow]:
-        """The rows as SEAL trains them: filled with end-of-text, which counts in the loss like text (spec 1.3, 9.3).
+        """The rows as SEAL trains them: filled with end-of-text, which is learned like text (docs/seal.md 1.3, 9.3).
 
         Nothing else marks the end. They are as long as the context, at most SEAL_LENGTH; of a longer document SEAL
         learns the beginning only, and here it becomes several rows.
         """
         prompt, size = self.prompt(example.prompt), min(self.context, SEAL_LENGTH)
-        ids = [*prompt, *self.target(example.target, alone=not prompt)]
+        ids = [*prompt, *self.target(example.target, is_document=not prompt)]
         texts = [ids[:size]] if prompt else [ids[i : i + size] for i in range(0, len(ids), size)]
         fills = [size - len(text) for text in texts]
         return [
@@ -99,22 +100,22 @@ class Text:
             for text, fill in zip(texts, fills, strict=True)
         ]
 
-    def reading(self, reading: LikelihoodRequest) -> TokenRow:
-        """A target after its prompt, cut where the context ends; nothing marks the end of the text."""
-        prompt = self.prompt(reading.prompt)
-        target = self.target(reading.target, alone=not prompt)
+    def likelihood_row(self, request: LikelihoodRequest) -> TokenRow:
+        """A target after its prompt, cut where the context ends, without an end-of-text token."""
+        prompt = self.prompt(request.prompt)
+        target = self.target(request.target, is_document=not prompt)
         return TokenRow([*prompt, *target][: self.context], len(prompt), 1.0)
 
-    def target(self, text: str, alone: bool = False) -> list[int]:
-        """What is learned or read after a prompt; `alone`: a plain text, which begins as the tokenizer begins texts."""
-        return self._encode(text) if alone else list(self.tokenizer.encode(text, add_special_tokens=False))
+    def target(self, text: str, is_document: bool = False) -> list[int]:
+        """What follows a prompt; or a plain document, which begins with the tokenizer's special tokens."""
+        return self._encode(text) if is_document else list(self.tokenizer.encode(text, add_special_tokens=False))
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
 
 def context_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """The most tokens the model can read, prompt and answer together: positions or the tokenizer's limit."""
+    """The most tokens the model takes, prompt and answer together: its positions or the tokenizer's limit."""
     config = model.config.get_text_config()
     positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 2048
     return int(min(positions, tokenizer.model_max_length))

@@ -1,4 +1,4 @@
-"""Training many adapters side by side over one frozen model."""
+"""Training many adapters at once over one frozen model."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.batch import PackedBatch, lay_out, logits_at
-from selfedit.engines.local.grpo import anchored
+from selfedit.engines.local.batch import PackedBatch, logits_at, pack_rows
+from selfedit.engines.local.grpo import grpo_loss
 from selfedit.engines.local.lora import (
     Adapter,
     Dropout,
     FullWeights,
     Layout,
     adapter_dtype,
+    adapter_layout,
     attached,
     find_targets,
-    scaled,
+    with_scale,
 )
-from selfedit.engines.local.prefix import Prefix
-from selfedit.engines.local.regularization import Regularizer, is_bound
+from selfedit.engines.local.lower_half import LowerHalfCache
+from selfedit.engines.local.regularization import Regularizer, is_regularized
 from selfedit.engines.local.soft_targets import soft_targets
-from selfedit.engines.local.state import Limits, TrainingState, choose
-from selfedit.types import Recipe
+from selfedit.engines.local.state import MemoryLimits, TrainingState, choose
+
+_adamw = partial(adamw, fused=True, amsgrad=False, beta1=0.9, beta2=0.999, eps=1e-8, maximize=False)
 
 OnStep = Callable[[int, float], None]
 """Called with (adapters in the step just taken, their mean loss)."""
@@ -44,26 +47,25 @@ class TrainingResult:
 
 
 def train_together(
-    model: PreTrainedModel, courses: Sequence[TrainingState], limits: Limits, on_step: OnStep
+    model: PreTrainedModel, states: Sequence[TrainingState], limits: MemoryLimits, on_step: OnStep
 ) -> Iterator[tuple[int, TrainingResult]]:
-    """Train one adapter per course, each as if it were alone; yields (index, result) as they finish.
+    """Train one adapter per job, each as if it were alone; yields (index, result) as they finish.
 
-    At most `limits.adapters` are in training; when one is done, the next takes its place. Every step takes those whose
-    next rows are of like length. The courses must agree on `top_layers`, `padding` and
-    whether their rows have anchors.
+    At most `limits.adapters` are in training; when one is done, the next takes its slot. Every step takes those whose
+    next rows are of like length. The jobs must agree on `top_layers`, `padding` and whether their rows have reference
+    log-probabilities.
     """
-    prefix = Prefix(model) if courses[0].recipe.top_layers else None
-    slots = _Slots(model, courses, min(limits.adapters, len(courses)))
-    waiting = list(enumerate(courses))[::-1]
+    slots = _Slots(model, states, min(limits.adapters, len(states)))
+    waiting = list(enumerate(states))[::-1]
     while waiting or slots.taken:
         while waiting and slots.free:
             slots.fill(*waiting.pop())
         taken = list(slots.taken)
         chosen = [taken[i] for i in choose([slots.taken[slot] for slot in taken], limits.tokens)]
-        losses = slots.step(chosen, prefix)
+        losses = slots.step(chosen)
         on_step(len(chosen), sum(losses) / len(losses))
         for slot in chosen:
-            if not slots.taken[slot].left:
+            if not slots.taken[slot].steps_left:
                 yield slots.empty(slot)
 
 
@@ -74,136 +76,107 @@ class _Slots:
     all layers and for the largest rank, and what a job does not use stays zero.
     """
 
-    def __init__(self, model: PreTrainedModel, courses: Sequence[TrainingState], count: int) -> None:
+    def __init__(self, model: PreTrainedModel, states: Sequence[TrainingState], count: int) -> None:
         self.model = model
-        self.layouts = {recipe: layout(model, [recipe]) for recipe in {course.recipe for course in courses}}
-        self.layout = layout(model, list(self.layouts))
+        self.layouts = {recipe: adapter_layout(model, [recipe]) for recipe in {state.recipe for state in states}}
+        self.layout = adapter_layout(model, list(self.layouts))
         shape, dtype = (4, count, self.layout.size), adapter_dtype(model)
         self.weights, self.gradients, self.means, self.squares = torch.zeros(shape, dtype=dtype, device=model.device)
-        self.views, self.slopes = self.layout.views(self.weights), self.layout.views(self.gradients)
-        self.below = _below(model, courses, count)
-        self.bounds = Regularizer(self.layout, self.weights) if any(is_bound(course) for course in courses) else None
+        self.weight_views, self.gradient_views = self.layout.views(self.weights), self.layout.views(self.gradients)
         self.steps = [torch.zeros((), device=model.device) for _ in range(count)]
+        parents = [state.frozen_parent for state in states if state.frozen_parent]
+        self.parents = _FrozenParents(model, parents, count) if parents else None
+        self.regularizer = Regularizer(self.layout, self.weights) if any(map(is_regularized, states)) else None
+        self.lower_half = LowerHalfCache(model) if states[0].recipe.top_layers else None
         self.indices = [0] * count
         self.free = list(range(count))[::-1]
         self.taken: dict[int, TrainingState] = {}
 
-    def fill(self, index: int, course: TrainingState) -> None:
+    def fill(self, index: int, state: TrainingState) -> None:
         """Begin with a new adapter in a free slot."""
         slot = self.free.pop()
-        self.weights[slot] = self.layout.initial(self.layouts[course.recipe], course.seed)
-        if self.below:
-            self.below.put(slot, course)
-        if self.bounds:
-            self.bounds.begin(slot, course)
-        for state in (self.means[slot], self.squares[slot], self.steps[slot]):
-            state.zero_()
-        self.taken[slot], self.indices[slot] = course, index
+        self.weights[slot] = self.layout.initial(self.layouts[state.recipe], state.seed)
+        if self.parents:
+            self.parents.put(slot, state.frozen_parent)
+        if self.regularizer:
+            self.regularizer.start(slot, state)
+        for optimizer_state in (self.means[slot], self.squares[slot], self.steps[slot]):
+            optimizer_state.zero_()
+        self.taken[slot], self.indices[slot] = state, index
 
     def empty(self, slot: int) -> tuple[int, TrainingResult]:
-        """Take the result out of a slot: (index of the course, what became of it)."""
-        course, adapter = self.taken.pop(slot), None
+        """Take the result out of a slot: (index of the job, what became of it)."""
+        state, adapter = self.taken.pop(slot), None
         self.free.append(slot)
-        if not course.failed and bool(self.weights[slot].isfinite().all()):
-            weights = self.layout.take(self.weights[slot], self.layouts[course.recipe])
-            importance = self.bounds.importance(slot, course, self.layouts[course.recipe]) if self.bounds else None
-            adapter = Adapter(weights, course.recipe.rank, course.recipe.alpha, importance)
-        return self.indices[slot], TrainingResult(adapter, course.loss, course.tokens)
+        if not state.failed and bool(self.weights[slot].isfinite().all()):
+            layout = self.layouts[state.recipe]
+            importance = self.regularizer.importance(slot, state, layout) if self.regularizer else None
+            weights = self.layout.take(self.weights[slot], layout)
+            adapter = Adapter(weights, state.recipe.rank, state.recipe.alpha, importance)
+        return self.indices[slot], TrainingResult(adapter, state.loss, state.tokens)
 
-    def step(self, chosen: Sequence[int], prefix: Prefix | None) -> list[float]:
-        """One optimizer step for the adapters in these slots; the loss of each."""
-        courses = [self.taken[slot] for slot in chosen]
-        batch = lay_out([course.next for course in courses], self.model)
-        losses: list[float] = self._backward(chosen, courses, batch, prefix).tolist()
-        gradients = self.gradients[: len(chosen)]
-        if self.bounds:
-            self.bounds.pull(chosen, courses, gradients)
+    def step(self, slots: Sequence[int]) -> list[float]:
+        """One optimizer step for the K adapters in these slots; the loss of each."""
+        states = [self.taken[slot] for slot in slots]
+        losses: list[float] = self._backward(slots, states).tolist()
+        gradients = self.gradients[: len(slots)]  # [K, size]
+        if self.regularizer:
+            self.regularizer.add_penalty(slots, states, gradients)
+        # Each adapter's gradient is clipped by its own norm, as torch.nn.utils.clip_grad_norm_ would.
         norms = gradients.norm(dim=1)
-        clips = norms.new_tensor([course.recipe.clip or float("inf") for course in courses])
+        clips = norms.new_tensor([state.recipe.clip or float("inf") for state in states])
         gradients *= (clips / (norms + 1e-6)).clamp(max=1.0)[:, None]
-        sound = norms.isfinite().tolist()
-        for k, (slot, course) in enumerate(zip(chosen, courses, strict=True)):
-            is_sound = sound[k] and math.isfinite(losses[k])
-            if is_sound:
-                self._update(slot, gradients[k], course)
-                if self.bounds:
-                    self.bounds.push_out(slot)
-            course.advance(losses[k], is_sound)
+        norm_is_finite = norms.isfinite().tolist()
+        for k, (slot, state) in enumerate(zip(slots, states, strict=True)):
+            is_finite = norm_is_finite[k] and math.isfinite(losses[k])
+            if is_finite:
+                weights, means, squares = [self.weights[slot]], [self.means[slot]], [self.squares[slot]]
+                lr, decay = state.learning_rate, state.recipe.weight_decay
+                _adamw(weights, [gradients[k]], means, squares, [], [self.steps[slot]], lr=lr, weight_decay=decay)
+                if self.regularizer:
+                    self.regularizer.project_out(slot)
+            state.advance(losses[k], is_finite)
         return losses
 
-    def _backward(
-        self, chosen: Sequence[int], courses: Sequence[TrainingState], batch: PackedBatch, prefix: Prefix | None
-    ) -> Tensor:
-        """Leave the gradients of the chosen adapters in the first rows of `gradients`; returns their losses."""
-        rows = torch.tensor(chosen, device=self.model.device)
-        used = {target.name for course in courses for target in self.layouts[course.recipe].targets}
+    def _backward(self, slots: Sequence[int], states: Sequence[TrainingState]) -> Tensor:
+        """Put the gradients of these adapters into the first K rows of `gradients`; returns their losses [K]."""
+        batch = pack_rows([state.next_rows for state in states], self.model)
+        rows = torch.tensor(slots, device=self.model.device)
+        used = {target.name for state in states for target in self.layouts[state.recipe].targets}
         leaves = {
             name: (a.index_select(0, rows).requires_grad_(), b.index_select(0, rows).requires_grad_())
-            for name, (a, b) in self.views.items()
+            for name, (a, b) in self.weight_views.items()
             if name in used
         }
-        scales = self.weights.new_tensor([course.recipe.alpha / course.recipe.rank for course in courses])
-        dropout = _dropout(courses, batch) if any(course.recipe.dropout for course in courses) else None
-        below = self.below.worn(rows) if self.below else nullcontext()
-        with below, attached(self.model, leaves, scales, dropout), prefix.skipped(batch) if prefix else nullcontext():
+        scales = self.weights.new_tensor([state.recipe.alpha / state.recipe.rank for state in states])
+        dropout = _dropout(states, batch) if any(state.recipe.dropout for state in states) else None
+        parents = self.parents.attached(rows) if self.parents else nullcontext()
+        lower_half = self.lower_half.skipped(batch) if self.lower_half else nullcontext()
+        with parents, attached(self.model, leaves, scales, dropout), lower_half:
             losses, found = gradients(self.model, [weight for pair in leaves.values() for weight in pair], batch)
-        into = [slope for name, pair in self.slopes.items() for slope in pair if name in used]
-        if len(used) < len(self.slopes):
-            self.gradients[: len(chosen)] = 0
-        for slope, gradient in zip(into, found, strict=True):
-            slope[: len(chosen)] = 0 if gradient is None else gradient
+        if len(used) < len(self.gradient_views):
+            self.gradients[: len(slots)] = 0
+        views = [view for name, pair in self.gradient_views.items() if name in used for view in pair]
+        for view, gradient in zip(views, found, strict=True):
+            view[: len(slots)] = 0 if gradient is None else gradient
         return losses
 
-    def _update(self, slot: int, gradient: Tensor, course: TrainingState) -> None:
-        adamw(
-            [self.weights[slot]],
-            [gradient],
-            [self.means[slot]],
-            [self.squares[slot]],
-            [],
-            [self.steps[slot]],
-            fused=True,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=course.rate,
-            weight_decay=course.recipe.weight_decay,
-            eps=1e-8,
-            maximize=False,
-        )
 
+class _FrozenParents:
+    """The attached parents of the adapters in training: row k of `weights` [slots, size] is that of slot k."""
 
-class _Below:
-    """The frozen adapters that stand below those in training: row k of `weights` [slots, size] is that of slot k."""
+    def __init__(self, model: PreTrainedModel, parents: Sequence[Adapter], count: int) -> None:
+        names = {name for parent in parents for name in parent.weights}
+        targets = tuple(target for target in find_targets(model) if target.name in names)
+        self.model, self.layout = model, Layout(targets, max(parent.rank for parent in parents))
+        self.weights = torch.zeros(count, self.layout.size, dtype=adapter_dtype(model), device=model.device)
 
-    def __init__(self, model: PreTrainedModel, layout: Layout, count: int) -> None:
-        self.model, self.layout = model, layout
-        self.weights = torch.zeros(count, layout.size, dtype=adapter_dtype(model), device=model.device)
+    def put(self, slot: int, parent: Adapter | None) -> None:
+        self.layout.put(self.weights[slot], with_scale(parent) if parent else {})
 
-    def put(self, slot: int, course: TrainingState) -> None:
-        below = None if course.goes_on else course.below
-        self.layout.put(self.weights[slot], scaled(below) if below else {})
-
-    def worn(self, rows: Tensor) -> AbstractContextManager[None]:
-        """Within this block the model wears those of these slots."""
+    def attached(self, rows: Tensor) -> AbstractContextManager[None]:
+        """Within this block those of these slots are attached to the model."""
         return attached(self.model, self.layout.views(self.weights[rows]), self.weights.new_ones(len(rows)))
-
-
-def _below(model: PreTrainedModel, courses: Sequence[TrainingState], count: int) -> _Below | None:
-    """Room for the largest; None if no course stands on one."""
-    found = [course.below for course in courses if course.below and not course.goes_on]
-    if not found:
-        return None
-    names = {name for adapter in found for name in adapter.weights}
-    targets = tuple(target for target in find_targets(model) if target.name in names)
-    return _Below(model, Layout(targets, max(adapter.rank for adapter in found)), count)
-
-
-def layout(model: PreTrainedModel, recipes: Sequence[Recipe]) -> Layout:
-    """Room for adapters of all these recipes: all their layers, in the model's order, and the largest rank."""
-    found = {target for recipe in recipes for target in find_targets(model, recipe.targets, recipe.top_layers)}
-    order = {name: index for index, (name, _) in enumerate(model.named_modules())}
-    return Layout(tuple(sorted(found, key=lambda t: order[t.name])), max(recipe.rank for recipe in recipes))
 
 
 def gradients(
@@ -211,45 +184,55 @@ def gradients(
 ) -> tuple[Tensor, tuple[Tensor | None, ...]]:
     """(loss of each job [K], gradients of the leaves); a job's loss is a mean over its target tokens.
 
-    The gradient of log p by the logits is one-hot minus softmax; it enters the backward pass as it is, times how much
-    each token's log p is wanted: its weight, or what the anchored objective makes of it. Soft targets take the place of
-    the one-hot.
+    The gradient by the logits is known in closed form and enters the backward pass as it is: autograd through the loss
+    would keep a second array as large as the logits.
     """
-    scored, count = batch.weights != 0, len(batch.spans)
-    logits = logits_at(model, batch, scored)
+    mask = batch.weights != 0  # [K * R, T]
+    logits = logits_at(model, batch, mask)
     with torch.no_grad():
-        log_p = logits.to(adapter_dtype(model)).log_softmax(dim=-1)
-        following, owners = batch.ids.roll(-1, dims=1)[scored][:, None], batch.owners[scored]
-        tokens = torch.bincount(owners, minlength=count).clamp(min=1)
-        wanted, own = batch.weights[scored].to(log_p.dtype), log_p.gather(1, following)[:, 0]
-        each = -wanted * own
-        if batch.anchors is not None:
-            each, wanted = anchored(own, wanted, batch.anchors[:, scored])
-        targets = soft_targets(batch, scored)
-        if targets:
-            each = torch.where(targets.used, wanted * targets.losses(log_p), each)
-        losses = log_p.new_zeros(count).index_add(0, owners, each / tokens[owners])
-        hard = torch.full_like(following, -1, dtype=log_p.dtype)
-        if targets:
-            hard = hard.masked_fill_(targets.used[:, None], 0)
-        slope = log_p.exp_().scatter_add_(1, following, hard)
-        if targets:
-            targets.subtract(slope)
-        slope *= (wanted / tokens[owners])[:, None]
-    return losses, torch.autograd.grad(logits, leaves, slope.to(logits.dtype), allow_unused=True)
+        losses, grad_logits = _loss_and_grad(logits.to(adapter_dtype(model)).log_softmax(dim=-1), batch, mask)
+    return losses, torch.autograd.grad(logits, leaves, grad_logits.to(logits.dtype), allow_unused=True)
 
 
-def _dropout(courses: Sequence[TrainingState], batch: PackedBatch) -> Dropout:
-    """Each job drops by random numbers of its own, drawn for its tokens in its own order, whoever trains beside it."""
-    generators = [torch.Generator().manual_seed((course.seed * 1_000_003 + course.done) % 2**63) for course in courses]
+def _loss_and_grad(log_p: Tensor, batch: PackedBatch, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """From the log-probabilities at N positions [N, vocabulary], which the second result overwrites: the loss of each
+    job [K], and its gradient by the logits [N, vocabulary].
+
+    The gradient of -log p is softmax minus one-hot, or minus the teacher's probabilities. Each token's is scaled by
+    how much its log p is wanted: its weight, or what GRPO's loss makes of it.
+    """
+    following, owners = batch.ids.roll(-1, dims=1)[mask][:, None], batch.owners[mask]  # [N, 1], [N]
+    tokens = torch.bincount(owners, minlength=len(batch.spans)).clamp(min=1)  # [K]
+    token_weight, own = batch.weights[mask].to(log_p.dtype), log_p.gather(1, following)[:, 0]  # [N]
+    token_loss = -token_weight * own
+    if batch.reference_logprobs is not None:
+        token_loss, token_weight = grpo_loss(own, token_weight, batch.reference_logprobs[mask])
+    soft = soft_targets(batch, mask)
+    if soft:
+        token_loss = torch.where(soft.used, token_weight * soft.losses(log_p), token_loss)
+    losses = log_p.new_zeros(len(batch.spans)).index_add(0, owners, token_loss / tokens[owners])
+
+    minus_one_hot = torch.full_like(following, -1, dtype=log_p.dtype)
+    if soft:
+        minus_one_hot = minus_one_hot.masked_fill_(soft.used[:, None], 0)
+    grad_logits = log_p.exp_().scatter_add_(1, following, minus_one_hot)  # in place, for it is large
+    if soft:
+        soft.write_grad(grad_logits)
+    grad_logits *= (token_weight / tokens[owners])[:, None]
+    return losses, grad_logits
+
+
+def _dropout(states: Sequence[TrainingState], batch: PackedBatch) -> Dropout:
+    """Each job has random numbers of its own, drawn for its tokens in its own order, whatever else is in the batch."""
+    generators = [torch.Generator().manual_seed((state.seed * 1_000_003 + state.done) % 2**63) for state in states]
 
     def drop(x: Tensor) -> Tensor:
         keep = torch.ones_like(x)
-        for k, (course, generator) in enumerate(zip(courses, generators, strict=True)):
-            share = 1 - course.recipe.dropout
-            for start, row in batch.spans[k] if course.recipe.dropout else []:
-                drawn = torch.rand(len(row.ids), x.shape[2], generator=generator, dtype=torch.float64)
-                keep[k, start : start + len(row.ids)] = ((drawn < share) / share).to(x)
+        for k, (state, generator) in enumerate(zip(states, generators, strict=True)):
+            share = 1 - state.recipe.dropout
+            for span in batch.spans[k] if state.recipe.dropout else []:
+                drawn = torch.rand(len(span.row.ids), x.shape[2], generator=generator, dtype=torch.float64)
+                keep[k, span.tokens] = ((drawn < share) / share).to(x)
         return x * keep
 
     return drop

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from selfedit.engines.local.batch import PackedBatch, lay_out
+from selfedit.engines.local.batch import PackedBatch, pack_rows
 from selfedit.engines.local.lora import upper_half
 from selfedit.engines.local.text import TokenRow
 from selfedit.errors import InputError
 
 
-class Prefix:
+class LowerHalfCache:
     """Hidden states [tokens, width] that enter the upper half, by row. Not covered: layers of different kinds."""
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -27,52 +27,43 @@ class Prefix:
         self.model = model
         self.name, self.first = upper_half(model)
         self.layers: Any = model.get_submodule(self.name)
-        self._known: dict[tuple[tuple[int, ...], int], Tensor] = {}
+        self._cached: dict[tuple[tuple[int, ...], int], Tensor] = {}
 
     @contextmanager
     def skipped(self, batch: PackedBatch) -> Iterator[None]:
-        """Within this block the model runs its upper half only, on what the lower half makes of this batch."""
+        """Within this block the model runs its upper half only, on the lower half's output for this batch."""
         hidden = self._hidden(batch)
 
         def enter(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             return (hidden, *inputs[1:])
 
-        handle = self.layers[self.first].register_forward_pre_hook(enter)
-        try:
-            with self._only(self.layers[self.first :]):
-                yield
-        finally:
-            handle.remove()
+        with self.layers[self.first].register_forward_pre_hook(enter), self._only(self.layers[self.first :]):
+            yield
 
     def _hidden(self, batch: PackedBatch) -> Tensor:
-        rows = {_key(row): row for spans in batch.spans for _, row in spans}
-        self._learn([row for key, row in rows.items() if key not in self._known])
-        width = next(iter(self._known.values())).shape[1]
+        rows = {_key(span.row): span.row for spans in batch.spans for span in spans}
+        self._compute([row for key, row in rows.items() if key not in self._cached])
+        width = next(iter(self._cached.values())).shape[1]
         hidden = torch.zeros(len(batch.spans), batch.ids.numel() // len(batch.spans), width)
         hidden = hidden.to(self.model.device, self.model.dtype)
         for k, spans in enumerate(batch.spans):
-            for start, row in spans:
-                hidden[k, start : start + len(row.ids)] = self._known[_key(row)]
+            for span in spans:
+                hidden[k, span.tokens] = self._cached[_key(span.row)]
         return hidden.view(*batch.ids.shape, width)
 
     @torch.no_grad()
-    def _learn(self, rows: Sequence[TokenRow]) -> None:
+    def _compute(self, rows: Sequence[TokenRow]) -> None:
         if not rows:
             return
-        batch, found = lay_out([[row] for row in rows], self.model), list[Tensor]()
+        batch, found = pack_rows([[row] for row in rows], self.model), list[Tensor]()
 
         def leave(layer: nn.Module, inputs: Any, output: Tensor | tuple[Tensor, ...]) -> None:
             found.append(output if isinstance(output, Tensor) else output[0])
 
-        handle = self.layers[self.first - 1].register_forward_hook(leave)
-        try:
-            with self._only(self.layers[: self.first]):
-                self.model.base_model(
-                    input_ids=batch.ids, attention_mask=batch.seen, position_ids=batch.positions, use_cache=False
-                )
-        finally:
-            handle.remove()
-        self._known |= {_key(row): found[0][k, : len(row.ids)].clone() for k, row in enumerate(rows)}
+        inputs = {"input_ids": batch.ids, "attention_mask": batch.attention_mask, "position_ids": batch.positions}
+        with self.layers[self.first - 1].register_forward_hook(leave), self._only(self.layers[: self.first]):
+            self.model.base_model(**inputs, use_cache=False)
+        self._cached |= {_key(row): found[0][k, : len(row.ids)].clone() for k, row in enumerate(rows)}
 
     @contextmanager
     def _only(self, layers: nn.ModuleList) -> Iterator[None]:

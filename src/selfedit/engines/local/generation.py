@@ -1,0 +1,103 @@
+"""What sampling and search share: a batch of texts that grow by a token a step, with a key-value cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+
+from selfedit.engines.local.lora import Adapter, attached, head_only_at, stack
+from selfedit.engines.local.position_ids import PositionIds
+
+
+class GenerationBatch(ExitStack):
+    """Texts in generation: the tokens to read next [rows, tokens], and keys and values of those that were read.
+
+    `adapters`, one for each group of as many rows, are attached until the batch is closed; or there are none.
+    `capacity` is for how many new tokens the cache has room at first.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, prompts: Sequence[list[int]], adapters: Sequence[Adapter], capacity: int
+    ) -> None:
+        super().__init__()
+        self.model, self.position_ids = model, PositionIds(model)
+        longest = max(len(ids) for ids in prompts)
+        padding = [longest - len(ids) for ids in prompts]  # on the left
+        self.ids = torch.tensor([[0] * pad + ids for pad, ids in zip(padding, prompts, strict=True)])
+        self.mask = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in padding])
+        self.ids, self.mask = self.ids.to(model.device), self.mask.to(model.device)
+        self.positions = self.position_ids.of(self.ids, self.mask)
+        self.cache = make_cache(model, longest + capacity)
+        self._attach(adapters)
+
+    def _attach(self, adapters: Sequence[Adapter]) -> None:
+        """In place of those that were attached."""
+        self.close()
+        self.adapters = adapters
+        if adapters:
+            self.enter_context(attached(self.model, *stack(adapters)))
+
+    def logits(self) -> Tensor:
+        """Of the next token [rows, vocabulary]."""
+        inputs = {"input_ids": self.ids, "attention_mask": self.mask, "position_ids": self.positions}
+        with head_only_at(self.model, None):
+            logits: Tensor = self.model(**inputs, past_key_values=self.cache, use_cache=True).logits
+        return logits
+
+    def append(self, tokens: Tensor) -> None:
+        """The next token of every row [rows]."""
+        self.ids = tokens[:, None]
+        self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
+        self.positions = self.position_ids.after(self.positions[:, -1:], self.ids)
+
+    def select(self, rows: Sequence[int], groups: Sequence[int]) -> None:
+        """Go on with these rows, which may repeat, and with the adapters of these groups."""
+        indices = torch.tensor(rows, device=self.ids.device)
+        self.cache.batch_select_indices(indices)
+        self.ids, self.mask, self.positions = self.ids[indices], self.mask[indices], self.positions[indices]
+        if len(groups) < len(self.adapters):
+            self._attach([self.adapters[group] for group in groups])
+
+
+def make_cache(model: PreTrainedModel, capacity: int) -> DynamicCache:
+    """With room for `capacity` tokens at first. Layers with a sliding window keep transformers' own cache."""
+    cache = DynamicCache(config=model.config)
+    cache.layers = [_PreallocatedLayer(capacity) if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    return cache
+
+
+class _PreallocatedLayer(DynamicLayer):
+    """Keys and values [rows, heads, capacity, width] written in place; transformers copies its own for every token."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.capacity, self.used = capacity, 0
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self.all_keys, self.all_values = key_states[:, :, :0], value_states[:, :, :0]
+        new = slice(self.used, self.used + key_states.shape[2])
+        if new.stop > self.all_keys.shape[2]:
+            self.capacity = max(2 * self.used, new.stop, self.capacity)
+            self.all_keys, self.all_values = self._enlarged(self.all_keys), self._enlarged(self.all_values)
+        self.all_keys[:, :, new], self.all_values[:, :, new] = key_states, value_states
+        self.used = new.stop
+        self.keys, self.values = self.all_keys[:, :, : self.used], self.all_values[:, :, : self.used]
+        return self.keys, self.values
+
+    def _enlarged(self, states: Tensor) -> Tensor:
+        rows, heads, _, width = states.shape
+        enlarged = states.new_empty(rows, heads, self.capacity, width)
+        enlarged[:, :, : self.used] = states[:, :, : self.used]
+        return enlarged
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        super().batch_select_indices(indices)
+        self.all_keys, self.all_values = self.all_keys[indices], self.all_values[indices]

@@ -1,0 +1,107 @@
+"""The updates that a local engine holds in memory: attached to the model, or merged into its weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from safetensors import SafetensorError
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from selfedit.engines.local import files
+from selfedit.engines.local.chain import AdapterChain, concatenate, extend_chain, scale_chain
+from selfedit.engines.local.lora import Adapter, FullWeights, find_targets
+from selfedit.engines.local.merging import MergedWeights, merged_weights
+from selfedit.errors import EngineError, InputError
+from selfedit.types import BASE, Job, Update
+
+
+class AdapterRegistry:
+    """`chains` are attached to the model while used, many at a time; `loaded` updates are merged, one at a time.
+
+    An adapter that was trained here becomes a chain, one that was loaded only if it is one of many. Full weights are
+    always merged.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+        self.model, self.tokenizer, self.name = model, tokenizer, name
+        self.chains: dict[str, AdapterChain] = {}
+        self.loaded: dict[str, Adapter | FullWeights] = {}
+        self._merged = MergedWeights(model)
+
+    def add(self, update: Update, weights: Adapter | FullWeights, job: Job) -> None:
+        """An update that this job trained."""
+        if isinstance(weights, FullWeights):
+            self.loaded[update.id] = weights
+        else:
+            parent = self.chains.get(job.parent.id)
+            self.chains[update.id] = extend_chain(update, weights, parent, replace=bool(job.ewc))
+
+    def merge(self, update_id: str) -> None:
+        """Make this update, with its parents, part of the model's weights, in place of the one that was."""
+        if update_id in self.chains:
+            self._merged.merge(update_id, self.whole(self.chains[update_id].update))
+        elif update_id == BASE.id or update_id in self.loaded:
+            self._merged.merge(update_id, self.loaded.get(update_id))
+        else:
+            raise EngineError(f"update {update_id} is not known here; it was released, or never trained or loaded")
+
+    def whole(self, update: Update) -> Adapter | FullWeights:
+        """What turns the base into this update, its parents included."""
+        if update.id not in self.chains:
+            return self.loaded[update.id]
+        chain = self.chains[update.id]
+        merged = self.loaded.get(chain.merged_id)
+        if isinstance(merged, FullWeights):
+            return merged_weights(self.model, merged, chain.combined)
+        return concatenate([merged, chain.combined] if merged else [chain.combined])
+
+    def save(self, update: Update, folder: Path) -> None:
+        """As one PEFT adapter of the base with its parents; as a model directory if any of them has full weights."""
+        try:
+            files.write_update(folder, update, self.whole(update), self.model, self.tokenizer, self.name)
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"cannot write the adapter to {folder}: {error}; free some space, then resume") from error
+
+    def load(self, folder: Path, one_of_many: bool = False) -> Update:
+        """Read an adapter, or full weights, of this model. Raises InputError if it is for another."""
+        weights, card = files.read_weights(folder)
+        if wrong := self.misfits(weights):
+            raise InputError(f"{folder} was trained for another model: {wrong[0]} does not fit {self.name}")
+        known = {field: card[field] for field in ("parent", "tokens", "loss") if field in card}
+        update = Update(card.get("id", folder.name), **known)
+        self.release([update])
+        if isinstance(weights, Adapter):
+            device = self.model.device
+            on_device = {name: (a.to(device), b.to(device)) for name, (a, b) in weights.weights.items()}
+            weights = replace(weights, weights=on_device)
+        if one_of_many and isinstance(weights, Adapter):
+            self.chains[update.id] = AdapterChain(update, weights, None, weights, BASE.id)
+        else:
+            self.loaded[update.id] = weights
+        return update
+
+    def misfits(self, weights: Adapter | FullWeights) -> list[str]:
+        """The names of weights that this model has no place for, or misses."""
+        if isinstance(weights, FullWeights):
+            own = {name: weight.shape for name, weight in self.model.named_parameters()}
+            given = {name: weight.shape for name, weight in weights.weights.items()}
+            return [name for name in own | given if own.get(name) != given.get(name)]
+        shapes = {target.name: (target.inputs, target.outputs) for target in find_targets(self.model)}
+        return [name for name, (a, b) in weights.weights.items() if shapes.get(name) != (a.shape[1], b.shape[0])]
+
+    def scale(self, update: Update, factor: float) -> Update:
+        """The update with what it adds to its parent times `factor`."""
+        chain = self.chains.get(update.id)
+        if chain is None:
+            raise EngineError(f"update {update.id} was not trained here, or has all weights: it cannot be scaled")
+        name = hashlib.sha256(f"{update.id} times {factor!r}".encode()).hexdigest()[:16]
+        self.chains[name] = scale_chain(chain, name, factor)
+        return self.chains[name].update
+
+    def release(self, updates: Sequence[Update]) -> None:
+        for update in updates:
+            self.chains.pop(update.id, None)
+            self.loaded.pop(update.id, None)
