@@ -202,6 +202,24 @@ class Run:
         self.close()
 
 
+def list_runs(folder: Path) -> list[dict[str, Any]]:
+    """Every run in a folder: its path, command, model, trials and state. A damaged one must not hide the others."""
+    rows = []
+    for path in sorted(saved.parent for saved in folder.glob("*/config.json")):
+        try:
+            with Run.open(path) as run:
+                config, trials = run.config, sum(len(batch.trials) for batch in run.batches())
+            state = "finished" if (path / "report.html").exists() else "can be resumed"
+        except InputError as error:
+            config, trials, state = {}, 0, "of another version" if "is a run of selfedit" in str(error) else "damaged"
+        model = config.get("model")
+        name = model.get("name") if isinstance(model, dict) else None
+        rows.append(
+            {"run": str(path), "command": config.get("command"), "model": name, "trials": trials, "state": state}
+        )
+    return rows
+
+
 def _metrics(batches: list[StoredBatch]) -> dict[str, Any]:
     trials = [trial for batch in batches for trial in batch.trials]
     rewards = [trial.reward for trial in trials if trial.reward is not None]

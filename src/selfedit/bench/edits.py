@@ -9,12 +9,12 @@ from math import gcd
 from pathlib import Path
 from typing import Any
 
-from selfedit.config import ModelConfig, WritingConfig
+from selfedit.config import ModelConfig
 from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.domains.knowledge.reader import read_tasks
 from selfedit.errors import BadEdit, InputError
 from selfedit.protocols import Domain
-from selfedit.types import BASE, Example, Request, Task
+from selfedit.types import BASE, Example, Request, SamplingParams, Task
 from selfedit.worlds.almanac import world
 
 PER_PASSAGE, QUESTIONS = 5, 5
@@ -37,14 +37,14 @@ class BenchEdit:
         return [prompt for question in self.task.questions for prompt in self.domain.exam(self.task, question)]
 
 
-def sample_edits(count: int, writing: WritingConfig) -> list[BenchEdit]:
+def sample_edits(count: int, sampling: SamplingParams) -> list[BenchEdit]:
     """`count` edits that the embedded model writes on the almanac's `develop` passages, always on the CPU."""
     from selfedit.engines.local.engine import LocalEngine
 
     engine = LocalEngine.from_config(ModelConfig(device="cpu", dtype="float32"))
     passages = world.tasks("develop", count // PER_PASSAGE + 4)  # a few more: some notes are empty and make no edit
     tasks = [task for task in passages for _ in range(PER_PASSAGE)]
-    how = (writing.temperature, writing.top_p, writing.max_new_tokens)
+    how = (sampling.temperature, sampling.top_p, sampling.max_new_tokens)
     texts = engine.sample([Request(BASE, DOMAIN.prompt(task), seed, *how) for seed, task in enumerate(tasks)])
     written = zip(tasks, texts, strict=True)
     edits = [edit for task, text in written if isinstance(text, str) for edit in _edits(task, [text])]

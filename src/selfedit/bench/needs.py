@@ -43,7 +43,7 @@ def needs(shape: Shape, config: Config) -> dict[str, str]:
     weights = weight_bytes(model, quantized)
     held = f"{weights / 1e9:,.1f} GB of weights in {'4 bits' if quantized else 'bfloat16'}"
     named = {"model": f"{config.model.name} ({count} parameters)"}
-    if config.inner.recipe().method == "lora":
+    if config.inner.method == "lora":
         return named | _side_by_side(shape, model, config, weights, held)
     return named | {
         "trainable per job": f"all {count} parameters",
@@ -53,21 +53,23 @@ def needs(shape: Shape, config: Config) -> dict[str, str]:
 
 
 def _side_by_side(shape: Shape, model: PreTrainedModel, config: Config, weights: float, held: str) -> dict[str, str]:
-    from selfedit.engines.local.memory import BACKWARD, COPIES, GPU_TOKENS, SHARE, shared_out
-    from selfedit.engines.local.state import Limits
-    from selfedit.engines.local.training import layout
+    from selfedit.engines.local.lora import adapter_layout
+    from selfedit.engines.local.memory import BACKWARD, COPIES, GPU_TOKENS, SHARE, split_memory
+    from selfedit.engines.local.state import MemoryLimits
 
-    recipe = config.inner.recipe()
-    room, token = layout(model, [recipe]), token_bytes_of(shape, recipe)
-    adapter = 4.0 * COPIES * room.size  # in float32
+    recipe = config.inner
+    layout, token = adapter_layout(model, [recipe]), token_bytes_of(shape, recipe)
+    adapter = 4.0 * COPIES * layout.size  # in float32
     together = []
     for gpu in GPUS:
-        limits = shared_out(SHARE * (gpu * 1e9 - weights), adapter, BACKWARD * token, Limits(config.wave, GPU_TOKENS))
+        limits = split_memory(
+            SHARE * (gpu * 1e9 - weights), adapter, BACKWARD * token, MemoryLimits(config.max_adapters, GPU_TOKENS)
+        )
         fits = limits.adapters > 0 and limits.tokens > 0
         what = f"up to {limits.adapters} adapters, {limits.tokens} tokens in a step" if fits else "too little"
         together.append(f"with {gpu} GB of GPU memory {what}")
     return {
-        "trainable per adapter": room.summary,
+        "trainable per adapter": layout.summary,
         "memory": f"{held}, {adapter / 1e6:,.1f} MB per adapter in training, {token / 1e6:,.2f} MB per token of a step",
         "together": "; ".join(together),
     }
@@ -98,12 +100,12 @@ def token_bytes_of(shape: Shape, recipe: Recipe) -> float:
 def _measured(shape: Shape, layers: int, recipe: Recipe) -> float:
     import torch
 
+    from selfedit.engines.local.lora import adapter_layout
     from selfedit.engines.local.memory import token_bytes
-    from selfedit.engines.local.training import layout
 
     narrower = gcd(shape.sizes["num_attention_heads"], shape.sizes["num_key_value_heads"])
     sizes = {name: shape.sizes[name] // narrower for name in WIDTHS}
     few = {**shape.sizes, **sizes, "num_hidden_layers": layers, "vocab_size": VOCABULARY}
     model, _ = load_shape(replace(shape, sizes=few), torch.device("meta"))
     model.to_empty(device="cpu")  # its numbers do not matter
-    return narrower * (token_bytes(model, layout(model, [recipe])) - LOGITS * VOCABULARY)
+    return narrower * (token_bytes(model, adapter_layout(model, [recipe])) - LOGITS * VOCABULARY)

@@ -24,7 +24,7 @@ class ShapePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class BenchOptions:
     """What was asked for; None and () leave the shape's default. `edits`: a file in SEAL's released layout."""
 
     device: str = "auto"

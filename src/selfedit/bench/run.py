@@ -13,7 +13,7 @@ from selfedit.bench.baselines import BASELINES
 from selfedit.bench.clock import peak_memory, reset_peak
 from selfedit.bench.edits import BenchEdit, read_edits, sample_edits, spread
 from selfedit.bench.flops import matmul_rate
-from selfedit.bench.plan import Options, ShapePlan
+from selfedit.bench.plan import BenchOptions, ShapePlan
 from selfedit.bench.profile import profiled
 from selfedit.bench.record import EditRecord, grade, summarise
 from selfedit.bench.setting import Arm, Setting, engine_arm, make_engine
@@ -31,7 +31,7 @@ PROFILED = 32
 """Most adapters in the call that is profiled, on three documents each: a longer profile takes minutes to add up."""
 
 
-def run(names: Sequence[str], options: Options, progress: Progress = silent) -> dict[str, Any]:
+def run(names: Sequence[str], options: BenchOptions, progress: Progress = silent) -> dict[str, Any]:
     """Measure these shapes, by name. Raises InputError.
 
     The result is plain data: `machine`, and what `measure` says about each shape.
@@ -49,9 +49,9 @@ def run(names: Sequence[str], options: Options, progress: Progress = silent) -> 
     return {"machine": {**machine.describe(device, dtype), "matmul_gflops": matmul}, **results}
 
 
-def _edits(options: Options, plans: Sequence[ShapePlan], config: Config) -> list[BenchEdit]:
+def _edits(options: BenchOptions, plans: Sequence[ShapePlan], config: Config) -> list[BenchEdit]:
     needed = max(max(*plan.adapters, plan.baseline_edits, plan.seal_edits) for plan in plans)
-    edits = read_edits(options.edits) if options.edits else sample_edits(needed, config.outer.writing)
+    edits = read_edits(options.edits) if options.edits else sample_edits(needed, config.outer.sampling)
     if len(edits) < needed:
         raise InputError(f"{options.edits} holds {len(edits)} edits and {needed} are asked for; lower --adapters")
     return edits[:needed]
@@ -67,7 +67,7 @@ def _run_shape(
     model, tokenizer = load_shape(shape, device)
     named("loading", 1, 1, "")
     processes = usual_processes(ModelConfig(device=device.type)) if shape.taught else 1
-    setting = Setting(model, tokenizer, config.inner.recipe(), config.exam.max_new_tokens, processes)
+    setting = Setting(model, tokenizer, config.inner, config.exam.max_new_tokens, processes)
     return measure(setting, plan, edits, shape.taught, named)
 
 

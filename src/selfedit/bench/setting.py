@@ -15,9 +15,8 @@ from selfedit.bench.edits import BenchEdit
 from selfedit.bench.flops import training_flops
 from selfedit.config import ModelConfig
 from selfedit.engines.local.engine import LocalEngine
-from selfedit.engines.local.lora import Layout
+from selfedit.engines.local.lora import Layout, adapter_layout
 from selfedit.engines.local.text import Text
-from selfedit.engines.local.training import layout
 from selfedit.engines.start import start_pool
 from selfedit.errors import EngineError
 from selfedit.protocols import Engine
@@ -47,7 +46,7 @@ class Setting:
 
     @cached_property
     def layout(self) -> Layout:
-        return layout(self.model, [self.recipe])
+        return adapter_layout(self.model, [self.recipe])
 
     def rows(self, edit: BenchEdit) -> list[list[int]]:
         """The token ids of an edit's training rows, each ending in the end-of-text token."""
@@ -84,7 +83,7 @@ def make_engine(setting: Setting, adapters: int, processes: int = 1) -> Engine:
 
 
 def engine_arm(engine: Engine) -> Arm:
-    """All edits of a call in one wave."""
+    """All edits of a call in one batch."""
 
     def run(setting: Setting, edits: Sequence[BenchEdit]) -> ArmRun:
         with timed(setting.device) as train:

@@ -1,10 +1,11 @@
-"""The result as rows of text, for the terminal and for a page."""
+"""The result as tables of text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
+
+from selfedit.results import TextTable
 
 LABELS = {
     "seal": "SEAL's recipe",
@@ -13,26 +14,17 @@ LABELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """A table: its title, the heads of its columns (the first holds names, the others numbers), and its cells."""
-
-    title: str
-    columns: tuple[str, ...]
-    cells: Sequence[tuple[str, ...]]
-
-
 def label(arm: str) -> str:
     """label("engine_8") -> "engine, 8"; label("engine_8_in_2") -> "engine, 8 in 2 processes"."""
     return LABELS.get(arm) or arm.replace("_in_", " in ").replace("_", ", ") + (" processes" if "_in_" in arm else "")
 
 
-def tables(shape: str, result: Mapping[str, Any]) -> list[Rows]:
+def tables(shape: str, result: Mapping[str, Any]) -> list[TextTable]:
     """Arms, growth and profile of one shape."""
     return [_arms(shape, result), _growth(result), _profile(result)]
 
 
-def _arms(shape: str, result: Mapping[str, Any]) -> Rows:
+def _arms(shape: str, result: Mapping[str, Any]) -> TextTable:
     seconds = ("train\n(s)", "answer\n(s)", "together\n(s)", "lowest to\nhighest")
     columns = ("arm", "edits", *seconds, "edits\n/s", "times", "right")
     shares = result["accuracy"].get("share", {})
@@ -50,10 +42,10 @@ def _arms(shape: str, result: Mapping[str, Any]) -> Rows:
                 f"{100 * shares[name]:.1f} %" if name in shares else "-",
             )
         )
-    return Rows(f"{shape}: medians per edit", columns, cells)
+    return TextTable(f"{shape}: medians per edit", columns, cells)
 
 
-def _growth(result: Mapping[str, Any]) -> Rows:
+def _growth(result: Mapping[str, Any]) -> TextTable:
     engine = {name: arm for name, arm in result["arms"].items() if name.startswith("engine_")}
     cells = [
         (
@@ -67,17 +59,17 @@ def _growth(result: Mapping[str, Any]) -> Rows:
     ]
     speed = ("together\n(s per edit)", "GFLOP/s\nin training", "of the\nmachine")
     columns = ("adapters in one call", *speed, "memory\n(MB)")
-    return Rows("Growth", columns, cells)
+    return TextTable("Growth", columns, cells)
 
 
-def _profile(result: Mapping[str, Any]) -> Rows:
+def _profile(result: Mapping[str, Any]) -> TextTable:
     profile = result["profile"]
     cells = [
         (kind, f"{seconds:.3f}", f"{100 * profile['share'][kind]:.1f} %")
         for kind, seconds in profile["seconds"].items()
     ]
     title = f"Where training time goes ({profile['adapters']} adapters, three documents each, under the profiler)"
-    return Rows(title, ("kind of work", "seconds", "share"), cells)
+    return TextTable(title, ("kind of work", "seconds", "share"), cells)
 
 
 def remarks(result: Mapping[str, Any]) -> list[str]:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from selfedit.bench.plan import Options
+from selfedit.bench.plan import BenchOptions
 from selfedit.bench.shapes import SHAPES, shape_named
-from selfedit.bench.table import Rows, remarks, tables
+from selfedit.bench.table import remarks, tables
 from selfedit.cli import screen
-from selfedit.cli.common import Json, print_json
+from selfedit.cli.options import Json
+from selfedit.cli.running import print_json
 from selfedit.engines.start import quieten
 
 Names = Annotated[list[str] | None, typer.Option("--shape", help=f"which model: {', '.join(SHAPES)}; can be repeated")]
@@ -54,7 +54,9 @@ def bench(
     Example: selfedit bench --device cuda --shape qwen2.5-7b --adapters 8 --adapters 32 --rank 32 --epochs 10
     """
     chosen = names or ["embedded"]
-    options = Options(device, tuple(adapters or ()), baseline_edits, seal_edits, rank, epochs, learning_rate, edits)
+    options = BenchOptions(
+        device, tuple(adapters or ()), baseline_edits, seal_edits, rank, epochs, learning_rate, edits
+    )
     result = measure(chosen, options)
     if json:
         return print_json(result)
@@ -62,7 +64,7 @@ def bench(
         _show(name, result[shape_named(name).key])
 
 
-def measure(names: list[str], options: Options) -> dict[str, Any]:
+def measure(names: list[str], options: BenchOptions) -> dict[str, Any]:
     """Run the benchmark with progress bars."""
     quieten()
     from selfedit.bench.run import run
@@ -72,14 +74,7 @@ def measure(names: list[str], options: Options) -> dict[str, Any]:
 
 
 def _show(name: str, result: dict[str, Any]) -> None:
-    for rows in tables(name, result):
-        screen.out.print(_table(rows))
+    for table in tables(name, result):
+        screen.print_table(table)
     for remark in remarks(result):
         screen.out.print(remark, soft_wrap=True)
-
-
-def _table(rows: Rows) -> Table:
-    table = screen.narrow_table(rows.title, *rows.columns)
-    for cells in rows.cells:
-        table.add_row(*cells)
-    return table

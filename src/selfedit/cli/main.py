@@ -13,7 +13,7 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from selfedit import __version__
-from selfedit.cli import adapt, bench, continual, experiments, reproduce, runs, screen, setup, updates
+from selfedit.cli import adapt, bench, continual, reproduce, runs, screen, setup, train, updates
 from selfedit.errors import SelfEditError
 
 app = typer.Typer(
@@ -23,16 +23,16 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="A language model teaches itself new documents, and learns to teach itself better.",
 )
-app.command("demo")(experiments.demo)
+app.command("demo")(train.demo)
 app.command("adapt")(adapt.adapt)
 app.command("continual")(continual.continual)
 app.command("rollback")(continual.rollback)
 app.command("forget")(continual.forget)
-app.command("train")(experiments.train)
+app.command("train")(train.train)
 app.command("eval")(updates.evaluate)
 app.command("ask")(updates.ask)
 app.add_typer(runs.app, name="runs")
-app.command("resume")(experiments.resume)
+app.command("resume")(train.resume)
 app.command("reproduce")(reproduce.reproduce)
 app.command("init")(setup.init)
 app.command("doctor")(setup.doctor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from selfedit.types import Failure, Score
+from selfedit.results import Summary, TextTable
 
 out = Console(highlight=False, markup=False, emoji=False)
 """Results. With --json nothing but the JSON goes here."""
@@ -21,18 +21,11 @@ out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 """Everything else: progress, remarks, errors."""
 
-LABELS = {
-    "base": "Base model, closed book",
-    "passage_only": "Trained on the passage only",
-    "own_edits": "Trained on its own notes",
-    "teacher_edits": "Trained on a teacher's notes",
-    "after_rl": "… after reinforcement",
-    "in_context": "Passage in the prompt",
-    "before": "Before, closed book",
-    "after": "After, closed book",
-}
 ENGINE_WORK = ("training", "writing")
 """What engines report: parts of a stage, shown below it while they run."""
+
+_MARKS = {"✓": "green", "✗": "red", "?": "yellow"}
+_VERDICTS = {"equal": "green", "DIFFERS": "bold red"}
 
 
 class _Rate(ProgressColumn):
@@ -42,7 +35,10 @@ class _Rate(ProgressColumn):
 
 
 class Bars:
-    """A `Progress` (protocols.py) drawn with rich. Stages stay on the screen, the engine's work comes and goes."""
+    """A `Progress` (protocols.py) drawn with rich. Stages stay on the screen, the engine's work comes and goes.
+
+    A stage that begins again is another run's: it takes the row of the last.
+    """
 
     def __init__(self, bars: Progress) -> None:
         self.bars, self.rows = bars, dict[str, Any]()
@@ -59,13 +55,11 @@ class Bars:
         if what not in self.rows:
             label = f"  {what}" if what in ENGINE_WORK else what
             self.rows[what] = self.bars.add_task(label, total=total, note=note)
+        elif not done:
+            self.bars.reset(self.rows[what], total=total)
         self.bars.update(self.rows[what], completed=done, total=total, note=note)
         if done >= total:
             self.end({what} & set(ENGINE_WORK))
-
-    def forget(self) -> None:
-        """Take every row off the screen: another run begins, with stages of the same names."""
-        self.end(list(self.rows))
 
     def end(self, names: Collection[str] = ENGINE_WORK) -> None:
         """Take these rows off the screen."""
@@ -89,60 +83,33 @@ def bars() -> Iterator[Bars]:
         drawn.end()
 
 
-def section(title: str, text: str) -> None:
-    out.print()
-    out.print(f"{title}:", style="bold")
-    out.print(text)
+def show(summary: Summary) -> None:
+    """The worked example, the tables, and what else should be told."""
+    for title, text in summary.sections:
+        out.print()
+        out.print(f"{title}:", style="bold")
+        out.print(text)
+    for table in summary.tables:
+        print_table(table)
+    for remark in summary.remarks:
+        out.print(remark, soft_wrap=True)
 
 
-def gain(interval: Mapping[str, float]) -> str:
-    # Adding 0.0 turns a rounded -0.0 into 0.0.
-    mean, low, high = (f"{round(100 * interval[key], 1) + 0.0:+.1f}" for key in ("mean", "low", "high"))
-    return f"Gain of reinforcement: {mean} points (95 % interval {low} to {high}, paired by passage)"
+def print_table(table: TextTable) -> None:
+    """Numbers without lines between them, so that they fit a terminal of 80 columns; sentences with lines."""
+    title = f"\n{table.title}"
+    if table.is_text:
+        drawn = Table(title=title, title_justify="left", show_lines=True)
+    else:
+        drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for index, name in enumerate(table.columns):
+        drawn.add_column(name, justify="right" if index and not table.is_text else "left", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*map(_cell, row))
+    out.print(drawn)
+    if table.caption:
+        out.print(table.caption, soft_wrap=True)
 
 
-def percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def narrow_table(title: str, first: str, *columns: str) -> Table:
-    """A table of numbers without lines between them, so that it fits a terminal of 80 columns."""
-    table = Table(title=f"\n{title}", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(first)
-    for name in columns:
-        table.add_column(name, justify="right")
-    return table
-
-
-def score_table(summary: Mapping[str, Any], title: str) -> Table:
-    """The conditions, `n` passages each, with 95 % intervals. Entries that are none (a gain, seconds) are left out."""
-    table = narrow_table(
-        title, "condition", "correct", "interval\n(95 %)", "blank", "n", "trained\ntokens", "time\n(s)"
-    )
-    for name, row in summary.items():
-        if isinstance(row, Mapping) and "n" in row:
-            known = row["n"] > 1  # one passage says nothing about the spread
-            interval = f"{100 * row['low']:.1f} to {100 * row['high']:.1f}" if known else "-"
-            cells = (percent(row["mean"]), interval, percent(row["blank"]), str(row["n"]), f"{row.get('tokens', 0):,}")
-            seconds = f"{row['seconds']:.0f}" if "seconds" in row else ""
-            table.add_row(LABELS.get(name, name), *cells, seconds)
-    return table
-
-
-def answer_table(questions: Sequence[Any], before: Score | None, after: Score | None, title: str) -> Table:
-    """Each question with its gold answer and what the model said before and after."""
-    table = Table(title=title, title_justify="left", show_lines=True)
-    for name in ("question", "expected", "before", "after"):
-        table.add_column(name, overflow="fold")
-    for index, question in enumerate(questions):
-        table.add_row(question.text, question.target, _cell(before, index), _cell(after, index))
-    return table
-
-
-def _cell(score: Score | None, index: int) -> Text:
-    if score is None:
-        return Text("")
-    answer, grade = score.answers[index], score.grades[index]
-    if isinstance(answer, Failure) or isinstance(grade, Failure):
-        return Text("not graded", style="yellow")
-    return Text(answer or "(blank)", style="green" if grade > 0.5 else "red")
+def _cell(text: str) -> Text:
+    return Text(text, style=_MARKS.get(text[:1]) or _VERDICTS.get(text) or "")

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from selfedit.bench.needs import needs, shape_of
 from selfedit.cli import screen
-from selfedit.cli.common import Json, Model, Set, make_config, make_engine, print_json
-from selfedit.config import Config
-from selfedit.config.toml import to_toml
-from selfedit.domains.knowledge.domain import build_documents
-from selfedit.domains.knowledge.reader import read_documents
-from selfedit.errors import InputError, ModelAbsent, Refused
-from selfedit.protocols import silent
-from selfedit.store import write_whole
-from selfedit.types import BASE, Example, Job, Task, Update
-from selfedit.workflows.endpoints import reached, used
-from selfedit.worlds.almanac import world
-
-if TYPE_CHECKING:
-    from selfedit.engines.local.engine import LocalEngine
-
-NOTES = "It is here.\nIt is this."
-"""Stand-in notes for the estimate: what the policy will write is not known before it has."""
+from selfedit.cli.options import Json, Model, Set, config_from
+from selfedit.cli.running import print_json
+from selfedit.errors import InputError, Refused
+from selfedit.workflows.configure import commented
+from selfedit.workflows.data import example_tasks
+from selfedit.workflows.doctor import doctor as diagnose
+from selfedit.workflows.documents import documents_with_questions
 
 
 def init(
     path: Annotated[Path, typer.Argument(help="where to write it", metavar="CONFIG.toml")] = Path("selfedit.toml"),
     model: Model = None,
+    overrides: Set = None,
 ) -> None:
     """Write a commented config with every key.
 
@@ -40,9 +29,9 @@ def init(
     """
     if path.exists():
         raise Refused(f"{path} exists already; choose another name or remove it")
-    text = to_toml(make_config(model, []))
+    text = commented(config_from(model, overrides))
     try:
-        write_whole(path, text)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from None
     screen.out.print(f"{path} written. Set data.train and data.eval in it, then: selfedit train {path}", soft_wrap=True)
@@ -63,62 +52,15 @@ def doctor(
 
     Example: selfedit doctor handbook.md --model path/to/model
     """
-    config = make_config(model, overrides)
-    tasks = read_documents(documents) if documents else world.tasks("practice", 3, config.seed)
-    answering = {role: reached(config, role) for role in used(config)}
-    try:
-        engine = make_engine(config, silent)
-    except ModelAbsent as error:
-        return _print_facts({**from_sizes(config, error), **answering}, json)
-    _print_facts({**engine.describe(config.inner.recipe()), **estimate(engine, config, tasks[0]), **answering}, json)
-    if not json:
-        for document in _three_documents(tasks):
-            screen.out.print(shown(engine, Example("", document)))
-
-
-def _print_facts(facts: dict[str, Any], json: bool) -> None:
+    config = config_from(model, overrides)
+    found = diagnose(config, documents_with_questions(documents) if documents else example_tasks(config))
     if json:
-        return print_json(facts)
-    for name, value in facts.items():
+        return print_json(found.facts)
+    for name, value in found.facts.items():
         screen.out.print(f"{name:<22} {value}", soft_wrap=True)
-
-
-def from_sizes(config: Config, absent: ModelAbsent) -> dict[str, Any]:
-    """What a model would need that is not here. Raises `absent` again where its sizes are unknown."""
-    shape = shape_of(config.model.name)
-    if not shape:
-        raise absent
-    return {
-        **needs(shape, config),
-        "estimate": "all this is an estimate from the model's sizes; nothing was loaded, and no time was measured",
-        "weights": f"not here: {absent}",
-    }
-
-
-def estimate(engine: LocalEngine, config: Config, task: Task) -> dict[str, Any]:
-    """Seconds per self-edit, measured: one adapter trained for one epoch on a stand-in edit of this task."""
-    recipe = config.inner.model_copy(update={"epochs": 1}).recipe()
-    documents = build_documents(task.title, task.context, NOTES)
-    job = Job(BASE, tuple(Example("", text) for text in documents), recipe, seed=0)
-    engine.release([done for done in engine.train([job]) if isinstance(done, Update)])  # the first call also imports
-    began = time.monotonic()
-    engine.train([job])
-    seconds = (time.monotonic() - began) * config.inner.epochs
-    together = "" if recipe.method == "full" else f" trained alone; less in a wave of {config.wave}"
-    return {"seconds per edit": f"about {seconds:.2f}{together}"}
-
-
-def _three_documents(tasks: list[Task]) -> list[str]:
-    documents = [text for task in tasks for text in build_documents(task.title, task.context, NOTES)]
-    return documents[:3]
-
-
-def shown(engine: LocalEngine, example: Example) -> Text:
-    """The tokens of a training document, those the loss falls on underlined, a bar between tokens."""
-    text = Text("\n")
-    for row in engine.text.rows(example):
-        for position, token in enumerate(row.ids):
-            piece = str(engine.text.tokenizer.decode([token])).replace("\n", "⏎")
-            text.append(piece, style="underline green" if position >= max(row.start, 1) else "dim")
+    for row in found.rows:
+        text = Text("\n")
+        for piece, is_learned in row:
+            text.append(piece.replace("\n", "⏎"), style="underline green" if is_learned else "dim")
             text.append("│", style="dim")
-    return text
+        screen.out.print(text)

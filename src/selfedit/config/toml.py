@@ -39,8 +39,8 @@ def _is_table(value: object) -> bool:
 def _rows(table: Any) -> Iterator[tuple[str, Any, str]]:
     """(key, value, what it is): a section keeps that in its fields, a noun in the `Annotated` of its own."""
     if isinstance(table, BaseModel):
-        for name, field in type(table).model_fields.items():
-            yield name, getattr(table, name), field.description or ""
+        for name, declared in type(table).model_fields.items():
+            yield name, getattr(table, name), declared.description or ""
         return
     hints: Mapping[str, Any] = get_type_hints(type(table), include_extras=True)
     for field in fields(table):

@@ -5,34 +5,15 @@ No wording for the web and no drawing here; the template and `plots` take these 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from statistics import fmean
+from typing import Literal
 
+from selfedit.results import Row, Table, Words
 from selfedit.statistics import Interval, Reliability, mean_interval
 from selfedit.store import StoredBatch, reward_reliability
-from selfedit.types import Failure, Score, Task, Trial
-
-LABELS = {
-    "base": "Base model, closed book",
-    "passage_only": "Trained on the passage only",
-    "own_edits": "Trained on its own notes",
-    "teacher_edits": "Trained on a teacher's notes",
-    "after_rl": "Trained on its own notes, after reinforcement",
-    "in_context": "In context (passage in the prompt)",
-    "before": "Before, closed book",
-    "after": "After learning from its own notes",
-}
-"""The conditions people compare, in the order in which they are shown."""
-
-GRID_LABELS = {
-    "in_context": "Demonstrations in the prompt",
-    "before_rl": "Trained by its own plans",
-    "after_rl": "Trained by its own plans, after reinforcement",
-    "by_hand": "Trained by a plan made by hand",
-    "oracle": "Best plan made by hand, in hindsight",
-}
-"""The same for tasks of grids, where a self-edit is a plan."""
+from selfedit.types import Failure, Observation, Score, Task, Trial, Update
 
 METHOD = {"own_edits", "before_rl", "after_rl", "after"}
 """The conditions that learn from the model's own notes; the others are there to compare with."""
@@ -40,26 +21,17 @@ METHOD = {"own_edits", "before_rl", "after_rl", "after"}
 EDITS_SHOWN = 300
 """Self-edits per stage that the report prints, so that a stage adds about 1 MB at most."""
 
-_FIELDS = {"mean", "low", "high", "n"}
-
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One row of the score table. `mean`, `low`, `high` and `blank` are shares of 1; `n` counts passages or tasks."""
+    """One row of the score table, with its label."""
 
-    key: str
+    row: Row
     label: str
-    mean: float
-    low: float
-    high: float
-    n: int
-    blank: float | None
-    tokens: int | None
-    seconds: float | None
 
     @property
     def is_method(self) -> bool:
-        return self.key in METHOD
+        return self.row.key in METHOD
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +55,14 @@ class QuestionRow:
 
 @dataclass(frozen=True, slots=True)
 class ShownEdit:
-    """A trial and its questions."""
+    """What was tried or observed, and its questions. An observation has no text, update or reward."""
 
-    trial: Trial
+    text: str
+    update: Update | None
+    reward: float | None
+    failure: Failure | None
+    before: Score | None
+    after: Score | None
     rows: list[QuestionRow]
 
 
@@ -99,7 +76,7 @@ class ShownTask:
 
     @property
     def best(self) -> float | None:
-        return max(_rewards(edit.trial for edit in self.edits), default=None)
+        return max((edit.reward for edit in self.edits if edit.reward is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,83 +114,75 @@ class Stage:
         return sum(len(passage.edits) for passage in self.passages)
 
 
-def conditions(summary: Mapping[str, Any], labels: Mapping[str, str] = LABELS) -> list[Condition]:
-    """The rows of the score table: the known conditions in their order, then any others that have a score's fields."""
-    known = [key for key in labels if _has(summary.get(key), _FIELDS)]
-    others = [key for key, value in summary.items() if key not in labels and _has(value, {*_FIELDS, "blank"})]
-    return [_condition(labels.get(key, key), key, summary[key]) for key in (*known, *others)]
+def conditions(scores: Table, words: Words) -> list[Condition]:
+    """The rows of the score table: those that the domain has words for in their order, then any others."""
+    known = [scores[key] for key in words.conditions if key in scores]
+    others = [row for row in scores if row.key not in words.conditions]
+    return [Condition(row, words.conditions.get(row.key, row.key)) for row in (*known, *others)]
 
 
-def _has(value: object, fields: set[str]) -> bool:
-    """Whether it is a score: a difference between two has no blank answers, a mean over streams no count."""
-    return isinstance(value, Mapping) and value.keys() >= fields
-
-
-def _condition(label: str, key: str, value: Mapping[str, Any]) -> Condition:
-    measured = {name: value[name] for name in _FIELDS}
-    blank, tokens, seconds = (value.get(name) for name in ("blank", "tokens", "seconds"))
-    return Condition(key, label, **measured, blank=blank, tokens=tokens, seconds=seconds)
-
-
-def stages(waves: Sequence[StoredBatch], tasks: Mapping[str, Task], labels: Mapping[str, str] = LABELS) -> list[Stage]:
-    """One Stage per stage of the run, in the order in which each began."""
+def stages(batches: Sequence[StoredBatch], tasks: Mapping[str, Task], words: Words) -> list[Stage]:
+    """One Stage per stage of the run that has trials or observations, in the order in which each began."""
     by_name: dict[str, list[StoredBatch]] = {}
-    for wave in waves:
-        by_name.setdefault(wave.stage, []).append(wave)
-    known = _read_passages(waves) | {task.id: (task.title, task.context) for task in tasks.values()}
-    return [_stage(name, _label(name, labels), members, known, tasks) for name, members in by_name.items()]
+    for batch in batches:
+        if not batch.items or isinstance(batch.items[0], Trial | Observation):
+            by_name.setdefault(batch.stage, []).append(batch)
+    known = _read_passages(batches) | {task.id: (task.title, task.context) for task in tasks.values()}
+    return [_stage(name, _label(name, words), members, known, tasks) for name, members in by_name.items()]
 
 
-def _label(stage: str, labels: Mapping[str, str]) -> str:
+def _label(stage: str, words: Words) -> str:
     if stage.startswith("round-"):
         return f"Round {stage.removeprefix('round-')}"
     condition = stage.removeprefix("exam/")
-    return f"Exam: {labels.get(condition, condition)}" if condition != stage else stage.capitalize()
+    return f"Exam: {words.conditions.get(condition, condition)}" if condition != stage else stage.capitalize()
 
 
 def _stage(
-    name: str, label: str, waves: list[StoredBatch], known: Mapping[str, tuple[str, str]], tasks: Mapping[str, Task]
+    name: str,
+    label: str,
+    batches: list[StoredBatch],
+    known: Mapping[str, tuple[str, str]],
+    tasks: Mapping[str, Task],
 ) -> Stage:
-    groups: dict[str, list[Trial]] = {}
-    for wave in waves:
-        for trial in wave.trials:
-            groups.setdefault(trial.edit.task_id, []).append(trial)
-    trials = [trial for group in groups.values() for trial in group]
-    rewards = [rewarded for group in groups.values() if (rewarded := _rewards(group))]
-    scores = [trial.after.value for trial in trials if trial.after and trial.after.value is not None]
-    updates = [trial.update for trial in trials if trial.update]
-    blames = [trial.failure.blame for trial in trials if trial.failure]
+    trials = [trial for batch in batches for trial in batch.trials]
+    groups: dict[str, list[ShownEdit]] = {}
+    for item in (item for batch in batches for item in batch.items):
+        task_id = item.edit.task_id if isinstance(item, Trial) else item.task_id
+        groups.setdefault(task_id, []).append(_shown(item, tasks.get(task_id)))
+    edits = [edit for group in groups.values() for edit in group]
+    rewards = [own for group in groups.values() if (own := [e.reward for e in group if e.reward is not None])]
+    scores = [edit.after.value for edit in edits if edit.after and edit.after.value is not None]
+    updates = [edit.update for edit in edits if edit.update]
+    blames = [edit.failure.blame for edit in edits if edit.failure]
     return Stage(
         name=name,
         label=label,
         tasks=len(groups),
-        trials=len(trials),
-        reward=mean_interval([_mean(group) for group in rewards]) if rewards else None,
-        best=_mean([max(group) for group in rewards]) if rewards else None,
-        score=_mean(scores) if scores else None,
+        trials=len(edits),
+        reward=mean_interval([fmean(group) for group in rewards]) if rewards else None,
+        best=fmean([max(group) for group in rewards]) if rewards else None,
+        score=fmean(scores) if scores else None,
         reliability=reward_reliability(trials),
         policy_failures=blames.count("policy"),
         system_failures=blames.count("system"),
         adapters=len(updates),
         tokens=sum(update.tokens for update in updates),
-        seconds=sum(wave.seconds for wave in waves),
-        passages=[
-            _passage(known.get(task_id, (task_id, "")), group, tasks.get(task_id)) for task_id, group in _first(groups)
-        ],
+        seconds=sum(batch.seconds for batch in batches),
+        passages=[ShownTask(*known.get(task_id, (task_id, "")), edits=group) for task_id, group in _first(groups)],
     )
 
 
-def _rewards(trials: Iterable[Trial]) -> list[float]:
-    return [trial.reward for trial in trials if trial.reward is not None]
+def _shown(item: Trial | Observation, task: Task | None) -> ShownEdit:
+    if isinstance(item, Observation):
+        return ShownEdit("", None, None, None, None, item.score, _rows(None, item.score, task))
+    rows = _rows(item.before, item.after, task)
+    return ShownEdit(item.edit.text, item.update, item.reward, item.failure, item.before, item.after, rows)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _first(groups: Mapping[str, list[Trial]]) -> list[tuple[str, list[Trial]]]:
+def _first(groups: Mapping[str, list[ShownEdit]]) -> list[tuple[str, list[ShownEdit]]]:
     """Whole groups, up to EDITS_SHOWN self-edits, but one group at least."""
-    shown: list[tuple[str, list[Trial]]] = []
+    shown: list[tuple[str, list[ShownEdit]]] = []
     room = EDITS_SHOWN
     for task_id, group in groups.items():
         if shown and len(group) > room:
@@ -223,13 +192,13 @@ def _first(groups: Mapping[str, list[Trial]]) -> list[tuple[str, list[Trial]]]:
     return shown
 
 
-def _read_passages(waves: Sequence[StoredBatch]) -> dict[str, tuple[str, str]]:
+def _read_passages(batches: Sequence[StoredBatch]) -> dict[str, tuple[str, str]]:
     """Title and passage of each task, from whichever of its trials tells most: the passage is the last document.
 
     Not covered: a domain whose last example is no plain document; what the policy was shown stands in for it there.
     """
     found: dict[str, tuple[str, str]] = {}
-    for trial in (trial for wave in waves for trial in wave.trials):
+    for trial in (trial for batch in batches for trial in batch.trials):
         edit = trial.edit
         last = edit.examples[-1] if edit.examples else None
         if last and not last.prompt:
@@ -240,22 +209,13 @@ def _read_passages(waves: Sequence[StoredBatch]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _passage(known: tuple[str, str], trials: Sequence[Trial], task: Task | None) -> ShownTask:
-    return ShownTask(*known, edits=[ShownEdit(trial, _rows(trial, task)) for trial in trials])
-
-
-def _rows(trial: Trial, task: Task | None) -> list[QuestionRow]:
-    before, after = _answers(trial.before), _answers(trial.after)
+def _rows(before: Score | None, after: Score | None, task: Task | None) -> list[QuestionRow]:
+    both = [[_answer(*pair) for pair in zip(s.answers, s.grades, strict=True)] if s else [] for s in (before, after)]
     questions = [(question.text, question.target) for question in task.questions] if task else []
-    count = max(len(before), len(after))
+    count = max(map(len, both))
     questions += [(f"Question {number + 1}", "") for number in range(len(questions), count)]
-    before += [None] * (count - len(before))
-    after += [None] * (count - len(after))
-    return [QuestionRow(*questions[index], before[index], after[index]) for index in range(count)]
-
-
-def _answers(score: Score | None) -> list[Answer | None]:
-    return [_answer(*pair) for pair in zip(score.answers, score.grades, strict=True)] if score else []
+    filled = [own + [None] * (count - len(own)) for own in both]
+    return [QuestionRow(*questions[index], filled[0][index], filled[1][index]) for index in range(count)]
 
 
 def _answer(answer: str | Failure, grade: float | Failure) -> Answer:

@@ -12,58 +12,38 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from selfedit.domains.arc import pictures as grids
+from selfedit.domains import DOMAINS, DomainType
+from selfedit.plugins import lookup
 from selfedit.report import plots
-from selfedit.report.contents import GRID_LABELS, LABELS, Condition, Stage, conditions, stages
-from selfedit.rewards.measured import REWARDS
+from selfedit.report.contents import Condition, Stage, conditions, stages
+from selfedit.results import Summary, Words, stream_table
+from selfedit.rewards import REWARDS
 from selfedit.store import Run, read_json
-from selfedit.types import Task
 
 _THIN, _MINUS = "\N{NARROW NO-BREAK SPACE}", "\N{MINUS SIGN}"
 
 
-WORDS = {
-    "title": "Questions answered correctly",
-    "bars": "Each bar is the share of questions answered correctly, averaged over passages.",
-    "asked": "All conditions are asked the same questions, without the passage.",
-    "correct": "Correct",
-    "task": "passage",
-    "edits": "sets of notes",
-    "tasks_and_edits": "Passages and notes",
-}
-GRID_WORDS = {
-    "title": "Tasks solved in two attempts",
-    "bars": "Each bar is the share of trials that solved their task, averaged over tasks.",
-    "asked": "All conditions see the demonstrations in the prompt; what differs is what was trained on them before.",
-    "correct": "Solved",
-    "task": "task",
-    "edits": "plans",
-    "tasks_and_edits": "Tasks and plans",
-}
-"""What the report calls things, in runs on documents and in runs on grids."""
-
-
-def write_report(run: Run, summary: Mapping[str, Any], tasks: Mapping[str, Task] = {}) -> Path:
+def write_report(run: Run, summary: Summary) -> Path:
     """Write `report.html` into the run's directory, over the one that is there, and return its path.
 
-    `summary` is the run's score table (see `contents.Condition`); what it lacks is left out. `tasks`, by id, add the
-    questions and the expected answers, which trials do not hold. Equal arguments give equal bytes: no date, no path.
+    What the summary lacks is left out. Its tasks add the questions and the expected answers, which trials do not hold.
+    Equal arguments give equal bytes: no date, no path.
 
     Not covered: all trials are read into memory at once, and of a long stage only the first self-edits are printed.
     """
-    domain = _setting(run.config, "domain")
-    labels, words = (GRID_LABELS, GRID_WORDS) if domain == "arc" else (LABELS, WORDS)
-    parts, rows = stages(run.waves(), tasks, labels), conditions(summary, labels)
+    domain = lookup(DOMAINS, _setting(run.config, "domain", "name") or "knowledge", "domain.name")
+    words, tasks = domain.words, {task.id: task for task in summary.tasks}
+    parts, rows = stages(run.batches(), tasks, words), conditions(summary.scores, words)
     rounds = [stage for stage in parts if stage.is_round]
     page = _template(domain).render(
         words=words,
-        headline=_headline(rows, parts, summary),
+        headline=_headline(rows, parts, summary, words),
         facts=_facts(run.config, summary, parts),
         conditions=rows,
         scores=Markup(plots.draw_scores(rows)) if rows else "",
-        gain=summary.get("rl_gain"),
+        gain=summary.scores.gains.get("rl_gain"),
         rounds=rounds,
-        rewards=Markup(plots.draw_rewards(rounds, words["task"])) if any(stage.reward for stage in rounds) else "",
+        rewards=Markup(plots.draw_rewards(rounds, words.task)) if any(stage.reward for stage in rounds) else "",
         reward=_reward(run.config),
         stages=parts,
         stream=_stream(run, summary),
@@ -73,30 +53,21 @@ def write_report(run: Run, summary: Mapping[str, Any], tasks: Mapping[str, Task]
     return run.path / "report.html"
 
 
-def _stream(run: Run, summary: Mapping[str, Any]) -> dict[str, Any]:
+def _stream(run: Run, summary: Summary) -> dict[str, Any]:
     """What a stream of edits adds: its plots and its table; empty for other runs."""
-    path = run.path / "matrix.json"
-    if "curve" not in summary or not path.exists():
+    path, stream = run.path / "matrix.json", summary.stream
+    if not stream or not stream.curve or not path.exists() or not stream.costs:
         return {}
-    curve = summary["curve"]
-    rows = [("Before the first edit", summary["before"]), ("Just edited", summary["just_edited"])]
-    rows += [("After the last edit", summary["after"])]
-    rows += [
-        (f"Kept after {counted(int(edits), 'edit')}, of just edited", share)
-        for edits, share in summary["retention"].items()
-    ]
-    rows += [(f"Change on control tasks: {group}", change) for group, change in summary["control"].items()]
-    rows += [("Neutral text, bits per token against the start", summary["bits"])] if "bits" in summary else []
-    rows += [("Questions sent to their document", summary["routing"])] if "routing" in summary else []
+    before = stream.before.mean if stream.before else 0.0
+    curve: Any = stream.curve
     return {
         "matrix": Markup(plots.draw_matrix(read_json(path)["mean_over_sequences"])),
-        "curve": Markup(
-            plots.draw_curve(curve["edits"], curve["seen"], curve["just_edited"], summary["before"]["mean"])
-        ),
-        "rows": rows,
-        "kl": summary.get("kl"),
-        "steps": _steps(summary["by_step"]),
-        **{key: summary[key] for key in ("streams", "keepers", "remarks", "bytes", "seconds", "memory")},
+        "curve": Markup(plots.draw_curve(curve["edits"], curve["seen"], curve["just_edited"], before)),
+        "table": stream_table(stream),
+        "steps": _steps(stream.costs.by_step),
+        "streams": stream.streams,
+        "remarks": stream.remarks,
+        "costs": stream.costs,
     }
 
 
@@ -106,53 +77,51 @@ def _steps(by_step: Mapping[str, Sequence[float]]) -> list[tuple[int, float, flo
     return rows if len(rows) <= 10 else [row for row in rows if row[0] & (row[0] - 1) == 0 or row is rows[-1]]
 
 
-def _template(domain: str) -> Any:
-    """`drawn` in it makes pictures of grids and plans; other domains' texts stay as they are."""
+def _template(domain: DomainType) -> Any:
+    """`drawn` in it makes of a text what its domain shows for it."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     shown: dict[str, Any] = {form.__name__: form for form in (percent, signed, points, number, duration, counted)}
-    environment.filters |= shown | {"drawn": grids.picture if domain == "arc" else str}
+    environment.filters |= shown | {"drawn": domain.show}
     environment.globals |= shown
     return environment.from_string(resources.files(__package__).joinpath("report.html.jinja").read_text("utf-8"))
 
 
-def _stream_headline(summary: Mapping[str, Any]) -> Markup:
-    """How much of what was learned is still there in the end."""
-    sentence = "Right after its edit <b>{}</b> of a document's questions are answered; after {} edits <b>{}</b> of all."
-    just, after = percent(summary["just_edited"]["mean"], 0), percent(summary["after"]["mean"], 0)
-    return Markup(sentence).format(just, summary["tasks"], after)
-
-
-def _headline(rows: Sequence[Condition], parts: Sequence[Stage], summary: Mapping[str, Any]) -> Markup:
-    """The one sentence to take away: how much is answered closed book, after and before."""
-    found = {row.key: Markup("<b>{}</b>").format(percent(row.mean, 0)) for row in rows}
-    learned = found.get("own_edits") or found.get("after")
-    before = found.get("base") or found.get("before")
-    if not learned and "curve" in summary:
-        return _stream_headline(summary)
+def _headline(rows: Sequence[Condition], parts: Sequence[Stage], summary: Summary, words: Words) -> Markup:
+    """The one sentence to take away: how much is answered after learning and before, or what is kept of a stream."""
+    found = {one.row.key: Markup("<b>{}</b>").format(percent(one.row.mean, 0)) for one in rows}
+    learned, before = found.get("own_edits") or found.get("after"), found.get("base") or found.get("before")
+    stream = summary.stream
+    if stream and stream.just_edited and stream.after:
+        sentence = (
+            "Right after its edit <b>{}</b> of a document's questions are answered; after {} edits <b>{}</b> of all."
+        )
+        just, after = percent(stream.just_edited.mean, 0), percent(stream.after.mean, 0)
+        return Markup(sentence).format(just, stream.tasks, after)
     if {"in_context", "before_rl", "after_rl"} <= found.keys():
         sentence = (
             "Trained by its own plans the model solves {before_rl} of tasks, and {after_rl} once reinforcement has "
+            "changed how it plans; {in_context} without training."
         )
-        return Markup(sentence + "changed how it plans; {in_context} without training.").format(**found)
+        return Markup(sentence).format(**found)
     if not learned:
         return _plain_headline(rows, parts)
-    claims = [Markup("{} of questions after learning from its own notes").format(learned)]
+    claims = [Markup("{} of questions after learning from its own {}").format(learned, words.edits)]
     if "after_rl" in found:
         claims.append(Markup("{} once reinforcement has changed how it writes them").format(found["after_rl"]))
-    sentence = Markup("Without the passage in front of it, the model answers ") + Markup(", and ").join(claims)
-    return sentence + (Markup("; {} before.").format(before) if before else Markup("."))
+    sentence = Markup("Without the {} in front of it, the model answers ").format(words.task)
+    return sentence + Markup(", and ").join(claims) + (Markup("; {} before.").format(before) if before else Markup("."))
 
 
 def _plain_headline(rows: Sequence[Condition], parts: Sequence[Stage]) -> Markup:
     if rows:
-        return Markup("{}: <b>{}</b> of questions answered.").format(rows[0].label, percent(rows[0].mean, 0))
+        return Markup("{}: <b>{}</b> of questions answered.").format(rows[0].label, percent(rows[0].row.mean, 0))
     trials = sum(stage.trials for stage in parts)
     if trials:
         return Markup("<b>{}</b> tried; no score table was written.").format(counted(trials, "self-edit"))
     return Markup("Nothing has been tried in this run yet.")
 
 
-def _facts(config: Mapping[str, Any], summary: Mapping[str, Any], parts: Sequence[Stage]) -> list[tuple[str, str]]:
+def _facts(config: Mapping[str, Any], summary: Summary, parts: Sequence[Stage]) -> list[tuple[str, str]]:
     """What the run is, as pairs of a name and a value; what is not known is left out."""
     facts = [
         ("Model", _setting(config, "model", "name")),
@@ -160,7 +129,7 @@ def _facts(config: Mapping[str, Any], summary: Mapping[str, Any], parts: Sequenc
         ("Practised on", _setting(config, "data", "train") if any(stage.is_round for stage in parts) else ""),
         ("Examined on", _setting(config, "data", "eval") if any(stage.is_exam for stage in parts) else ""),
         ("Seed", _setting(config, "seed")),
-        ("Time", duration(summary["seconds"]) if "seconds" in summary else ""),
+        ("Time", duration(summary.scores.seconds) if summary.scores.seconds is not None else ""),
     ]
     return [(name, value) for name, value in facts if value]
 

@@ -60,13 +60,14 @@ def draw_scores(conditions: Sequence[Condition]) -> str:
     """A bar per condition with its 95 % interval, name and value above it; the axis reaches as far as the intervals."""
     with _figure(height=34.0 * len(conditions) + 26) as figure:
         axes = figure.add_axes((0.005, 26 / figure.bbox.height, 0.99, 1 - 26 / figure.bbox.height))
-        left = min(0.0, *(row.low for row in conditions))
-        right = max(1.0, *(row.high for row in conditions))
-        for place, row in enumerate(conditions):
+        left = min(0.0, *(one.row.low for one in conditions))
+        right = max(1.0, *(one.row.high for one in conditions))
+        for place, one in enumerate(conditions):
+            row, is_method = one.row, one.is_method
             axes.barh(place, 1.0, height=0.34, color=TRACK)
-            axes.barh(place, row.mean, height=0.34, color=ACCENT if row.is_method else NEUTRAL)
+            axes.barh(place, row.mean, height=0.34, color=ACCENT if is_method else NEUTRAL)
             axes.plot([row.low, row.high], [place, place], color=INK, linewidth=1.4, solid_capstyle="butt")
-            axes.text(left, place - 0.25, row.label, weight="bold" if row.is_method else "normal")
+            axes.text(left, place - 0.25, one.label, weight="bold" if is_method else "normal")
             axes.text(right, place - 0.25, _percent(row.mean), ha="right", weight="bold")
         axes.set(xlim=(left, right), ylim=(len(conditions) - 0.6, -0.75), yticks=[])
         _scale(axes)

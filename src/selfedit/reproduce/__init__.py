@@ -38,9 +38,7 @@ TABLES: Mapping[str, Reproduction] = {
     "released": Reproduction(_of_data(released.released), released.tables),
     "grader": Reproduction(_of_data(grader.grader), grader.tables),
     "proxy": Reproduction(_of_data(proxy.proxy), proxy.tables),
-    **dict.fromkeys(
-        ("single-passage", "cpt", "prompts", "rewards", "credit"), Reproduction(arms.arms, arms.tables)
-    ),
+    **dict.fromkeys(("single-passage", "cpt", "prompts", "rewards", "credit"), Reproduction(arms.arms, arms.tables)),
     "self-questions": Reproduction(self_questions.self_questions, self_questions.tables),
     "arc": Reproduction(arc.arc, arc.tables),
     "continual": Reproduction(continual.continual, continual.tables),

@@ -9,9 +9,9 @@ from selfedit.domains import DOMAINS
 from selfedit.loops.evaluate import across_seeds
 from selfedit.reproduce.options import Options
 from selfedit.results import Table, TextTable, gain_sentence, score_table
-from selfedit.workflows import start
 from selfedit.workflows.data import read_data
 from selfedit.workflows.engine import open_engine
+from selfedit.workflows.runs import start
 from selfedit.workflows.train import Experiment, run_experiment, summary_of
 
 SEEDS, PASSAGES, ROUNDS, PER_ROUND = 3, 200, 3, 100

@@ -23,16 +23,16 @@ from selfedit.loops.inner import run_inner
 from selfedit.loops.outer import Outer, parse_edit, propose, run_outer
 from selfedit.protocols import Engine, Progress, silent
 from selfedit.reproduce.options import Options
-from selfedit.results import Row, Summary, Table, TextTable, gain_sentence, interval, percent
+from selfedit.results import Summary, Table, TextTable, gain_sentence, interval, percent
 from selfedit.rewards.measured import solved
 from selfedit.seeds import derive_seed
 from selfedit.statistics import Interval, mean_interval, paired_interval
 from selfedit.store import Run
 from selfedit.types import BASE, Task, Trial, Update
-from selfedit.workflows import start
 from selfedit.workflows.build import make_examiner, make_outer
 from selfedit.workflows.data import read_data
 from selfedit.workflows.engine import open_engine
+from selfedit.workflows.runs import start
 
 PLANS = 5
 """Plans that a policy writes for every task (docs/seal.md 3.2)."""
@@ -100,8 +100,8 @@ def fitting(tasks: Sequence[Task], config: Config) -> list[Task]:
     kept = [task for task in tasks if fits(task, options)]
     if not kept:
         raise InputError(
-            f"none of the {len(tasks)} tasks fits the model: it is shown grids with sides up to {options.max_side}, and "
-            f"{options.max_tokens} cells and row ends in all (--set domain.max_side and domain.max_tokens)"
+            f"none of the {len(tasks)} tasks fits the model: it is shown grids with sides up to {options.max_side}, "
+            f"and {options.max_tokens} cells and row ends in all (--set domain.max_side and domain.max_tokens)"
         )
     return kept
 

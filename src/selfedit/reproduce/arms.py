@@ -1,4 +1,4 @@
-"""Published tables whose arms differ in a few config keys: every plan in `recipes/`, each arm run with several seeds."""
+"""Published tables whose arms differ in a few config keys: a plan in `recipes/`, each arm run with several seeds."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from selfedit.reproduce.teacher import write_teacher
 from selfedit.results import TextTable, interval, percent, signed_points
 from selfedit.statistics import Interval
 from selfedit.types import Trial
-from selfedit.workflows import start
 from selfedit.workflows.data import MAX_WORLD_TASKS, read_data
 from selfedit.workflows.engine import open_engine
+from selfedit.workflows.runs import start
 from selfedit.workflows.train import Experiment, run_experiment
 from selfedit.workflows.updates import update_folder
 
@@ -102,6 +102,6 @@ def tables(summary: Mapping[str, Any]) -> list[TextTable]:
             means = ", ".join("-" if s["mean_reward"] is None else f"{s['mean_reward']:.2f}" for s in stages)
             reliable = ", ".join(f"{name} {row['icc']:.2f}" for name, row in stages[0]["reliability"].items())
             of_rounds.append((arm, means, reliable))
-        columns = ("arm", "mean reward, round by round", "reliability\n(ICC)")
-        made.append(TextTable("Rounds of the outer loop", columns, of_rounds))
+        heads = ("arm", "mean reward, round by round", "reliability\n(ICC)")
+        made.append(TextTable("Rounds of the outer loop", heads, of_rounds))
     return made

@@ -17,8 +17,8 @@ from selfedit.reproduce.options import Options, slug
 from selfedit.reproduce.plan import FOLDER
 from selfedit.results import StreamCosts, StreamSummary, TextTable
 from selfedit.statistics import paired_interval
-from selfedit.workflows import start
 from selfedit.workflows.engine import open_engine
+from selfedit.workflows.runs import start
 from selfedit.workflows.stream import almanac_streams, observed_in, run_continual
 
 

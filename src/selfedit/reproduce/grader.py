@@ -17,8 +17,8 @@ from selfedit.errors import InputError
 from selfedit.files import read_text
 from selfedit.graders import GRADERS
 from selfedit.reproduce.ranking import rank_correlation
-from selfedit.types import Failure, Question
 from selfedit.results import TextTable, percent
+from selfedit.types import Failure, Question
 
 HELD_OUT = 5
 """One passage in so many, by a hash of its text, was not looked at when `calibrated` was fitted."""

@@ -15,11 +15,11 @@ from selfedit.formats.record import read_record
 from selfedit.formats.results import QueryResults
 from selfedit.reproduce.grader import is_held_out
 from selfedit.reproduce.ranking import rank_correlation
+from selfedit.results import TextTable, percent
 from selfedit.rewards.proxies.features import features
 from selfedit.rewards.proxies.learned import Learned, documents_of
 from selfedit.statistics import reliability
 from selfedit.types import SelfEdit, Task
-from selfedit.results import TextTable, percent
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -12,12 +12,12 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from selfedit.domains.knowledge.domain import build_documents
+from selfedit.domains.knowledge.documents import build_documents
 from selfedit.formats.results import Article, ContinualSummary, Matrix, QueryResults, TriedCompletion, Verdict
 from selfedit.reproduce import expected
 from selfedit.reproduce.release import Release
-from selfedit.rewards.credit import rest_em
 from selfedit.results import TextTable
+from selfedit.rewards.credit import rest_em
 
 RANKINGS = {
     "train/rank_iter0": "sft_best1of5_iter0",
@@ -65,7 +65,7 @@ def released(data: Path) -> dict[str, Any]:
 
 
 def selections(release: Release) -> Iterator[Check]:
-    """Our ReST-EM imitates the rows that SEAL's did, in its order (docs/seal.md 1.2): how many there, here, and equal."""
+    """Our ReST-EM imitates the rows that SEAL's did, in its order (docs/seal.md 1.2): there, here, equal."""
     for ranking, imitated in RANKINGS.items():
         theirs = [(row.prompt, row.completion) for row in release.imitated(imitated)]
         ours = [(article.prompt, _winner(article).text) for article in release.results(ranking).articles]

@@ -18,10 +18,10 @@ from selfedit.results import TextTable
 from selfedit.statistics import mean_interval, required_mean, spearman
 from selfedit.store import Run
 from selfedit.types import BASE, Score, Task, Trial, Value
-from selfedit.workflows import start
 from selfedit.workflows.build import make_examiner, make_outer
 from selfedit.workflows.data import read_data
 from selfedit.workflows.engine import open_engine, refuse_too_long
+from selfedit.workflows.runs import start
 from selfedit.workflows.train import own_questions, practice_prompts
 
 Rankings = dict[str, dict[str, list[float]]]
@@ -42,7 +42,9 @@ def self_questions(options: Options) -> dict[str, Any]:
     return {**summary, "ranking": summarise_ranking(rankings)}
 
 
-def rank_edits(run: Run, config: Config, tasks: Sequence[Task], engine: Engine, progress: Progress = silent) -> Rankings:
+def rank_edits(
+    run: Run, config: Config, tasks: Sequence[Task], engine: Engine, progress: Progress = silent
+) -> Rankings:
     """Try a group of edits for every passage, and examine each by both kinds of questions.
 
     Returns lists with one value per passage: the rank correlation of its edits by the written and by the given
@@ -52,9 +54,7 @@ def rank_edits(run: Run, config: Config, tasks: Sequence[Task], engine: Engine, 
     examiner, outer = make_examiner(config, engine), make_outer(config)
     examiner = replace(examiner, measurements={"likelihood": MEASUREMENTS["likelihood"](tasks)})
     domain = examiner.domain
-    refuse_too_long(
-        tasks, engine, lambda task: [domain.question_prompt(task), *practice_prompts(task, domain, config)]
-    )
+    refuse_too_long(tasks, engine, lambda task: [domain.question_prompt(task), *practice_prompts(task, domain, config)])
     first, second = own_questions(run, tasks, examiner, outer, progress)
     written = {task.id: task.questions for task in first}
     for task in second:

@@ -148,4 +148,6 @@ def _summary(
             "nothing was examined."
         )
     remarks.append(f"Try: selfedit ask {run.path} 'a question'")
-    return Summary(adaptation.table, None, sections, tables, remarks, [*documents, *passages], {"adapter": run.updates / ADAPTER})
+    return Summary(
+        adaptation.table, None, sections, tables, remarks, [*documents, *passages], {"adapter": run.updates / ADAPTER}
+    )

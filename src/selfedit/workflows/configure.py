@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selfedit.config import Config, config_tree, load_config, merge, read_toml, resolve, validated
+from selfedit.config import Config, config_tree, merge, resolve, validated
+from selfedit.config.toml import to_toml
 from selfedit.domains import DOMAINS, DomainType
 from selfedit.engines import embedded
 from selfedit.plugins import lookup
@@ -57,4 +58,6 @@ def config_of(run: Run) -> Config:
     return resolve(tree, str(run.path / "config.json"))
 
 
-__all__ = ["config_of", "domain_type", "load_config", "make_config", "read_toml"]
+def commented(config: Config) -> str:
+    """The config as TOML, every key with a line on what it is: what `selfedit init` writes."""
+    return to_toml(config, validated(domain_type(config).Options, config.domain.options, "the config", "domain"))

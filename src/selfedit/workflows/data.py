@@ -66,6 +66,12 @@ def _of_world(config: Config, name: str, split: str, count: int, seed: int = 0) 
     return world.tasks(split, count, seed)
 
 
+def example_tasks(config: Config, count: int = 3) -> list[Task]:
+    """Practice tasks of the first world that the domain has."""
+    world = next(world for world in WORLDS.values() if world.domain == config.domain.name)
+    return world.tasks("practice", count, config.seed)
+
+
 def read_file(config: Config, path: Path) -> list[Task]:
     """The tasks in a file, or a folder, of the config's domain."""
     kind = domain_type(config)

@@ -1,0 +1,41 @@
+"""The options that several commands have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from selfedit.config import Config
+from selfedit.workflows.configure import make_config
+
+Model = Annotated[
+    str | None, typer.Option("--model", "-m", help="a model directory, a hub id, or an embedded one: almanac, mosaic")
+]
+Set = Annotated[list[str] | None, typer.Option("--set", help="override a config key: --set inner.epochs=5")]
+Memory = Annotated[str | None, typer.Option("--memory", help="most memory to take: 8GB; left out: what is free")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="the run's folder; left out: runs/COMMAND-N")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="the whole run with an engine that has no model: seconds, and made-up numbers")
+]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")]
+Questions = Annotated[Path | None, typer.Option("--questions", "-q", help="JSON list of {question, answer}")]
+RunFolder = Annotated[Path, typer.Argument(help="the run's folder", metavar="RUN")]
+
+
+def config_from(
+    model: str | None,
+    overrides: Sequence[str] | None,
+    path: Path | None = None,
+    memory: str | None = None,
+    dry_run: bool = False,
+    **keys: object,
+) -> Config:
+    """The config that a command's options make. `keys` are config keys with `__` for a dot; None is left out."""
+    named: dict[str, object] = {"model.memory": memory, "model.engine": "fake" if dry_run else None}
+    named |= {key.replace("__", "."): value for key, value in keys.items()}
+    chosen = [f"{key}={json.dumps(value)}" for key, value in named.items() if value is not None]
+    return make_config(model, [*chosen, *(overrides or [])], path)

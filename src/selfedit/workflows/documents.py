@@ -1,0 +1,15 @@
+"""The documents that people name, with the questions they have about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from selfedit.domains.knowledge.reader import add_questions, read_documents
+from selfedit.types import Task
+
+
+def documents_with_questions(paths: Sequence[Path], questions: Path | None = None) -> list[Task]:
+    """One task per document. Raises InputError."""
+    documents = read_documents(paths)
+    return add_questions(documents, questions) if questions else documents

@@ -1,0 +1,59 @@
+"""Runs: started, and carried out by the workflow of their kind.
+
+    WORKFLOWS[run.kind](run, config, engine, progress) -> Summary
+
+A run knows its kind. `start` makes one, `carry_out` does what it has not done yet, however far it had got.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from selfedit.config import Config
+from selfedit.continual.methods import check_methods
+from selfedit.errors import InputError
+from selfedit.protocols import Engine, Progress, silent
+from selfedit.results import Summary
+from selfedit.store import Run
+from selfedit.types import Task
+from selfedit.workflows.adapt import adapt
+from selfedit.workflows.build import check_names
+from selfedit.workflows.configure import config_of
+from selfedit.workflows.data import tasks_of, tasks_text
+from selfedit.workflows.engine import open_engine
+from selfedit.workflows.stream import is_parallel, stream
+from selfedit.workflows.train import train
+
+Workflow = Callable[[Run, Config, Engine, Progress], Summary]
+
+WORKFLOWS: dict[str, Workflow] = {"train": train, "adapt": adapt, "stream": stream}
+
+
+def start(kind: str, path: Path, config: Config, tasks: Mapping[str, Sequence[Task]], command: str = "") -> Run:
+    """A run that holds all it needs to be resumed: its config, and the tasks themselves in `tasks.json`.
+
+    Raises InputError for a name in the config that stands for nothing, before there is a folder.
+    """
+    check_names(config)
+    if kind == "stream":
+        check_methods(config.continual)
+    text = tasks_text(tasks)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    header = {"kind": kind, "command": command or kind, "tasks": digest}
+    run = Run.create(path, {**header, **config.model_dump(mode="json")})
+    if not (run.path / "tasks.json").exists():
+        run.write_text("tasks.json", text)
+    return run
+
+
+def carry_out(run: Run, progress: Progress = silent) -> Summary:
+    """Do what the run has not done yet. Ends with what an unbroken run would have."""
+    if run.kind not in WORKFLOWS:
+        raise InputError(f"{run.path} is a run of kind {run.kind!r}; it can be {', '.join(WORKFLOWS)}")
+    config, tasks = config_of(run), tasks_of(run)
+    everything = [task for of_group in tasks.values() for task in of_group]
+    parallel = run.kind == "train" or is_parallel(tasks)
+    with open_engine(config, progress, everything, parallel) as engine:
+        return WORKFLOWS[run.kind](run, config, engine, progress)
