@@ -3,64 +3,34 @@
 import ast
 import subprocess
 import sys
+from collections import defaultdict
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1] / "src" / "selfedit"
-LAYERS = [
+FLOORS = [
     {"types", "errors"},
-    {"protocols", "config", "prompts", "grid_prompts", "files", "embedded", "toml"},
-    {
-        "credit",
-        "reward",
-        "store",
-        "inner",
-        "statistics",
-        "domains",
-        "engines",
-        "graders",
-        "proxies",
-        "formats",
-        "almanac",
-        "mosaic",
-        "pretraining",
-        "asking",
-    },
-    {"outer", "evaluate", "questions", "endpoints", "continual", "audit"},
-    {"experiment", "streaming", "teach", "bench", "reproduce"},
-    {"report", "server", "cli"},
+    {"protocols", "seeds", "statistics", "files", "plugins"},
+    {"config", "results", "ratings"},
+    {"store", "domains", "graders", "rewards", "engines"},
+    {"loops", "worlds", "formats", "report"},
+    {"continual"},
+    {"workflows"},
+    {"reproduce"},
+    {"bench"},
+    {"cli", "api", "server"},
 ]
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-WITHIN_A_LAYER = {
-    ("inner", "reward"),
-    ("evaluate", "outer"),
-    ("questions", "outer"),
-    ("continual", "outer"),
-    ("continual", "questions"),
-    ("store", "statistics"),
-    ("teach", "experiment"),
-    ("streaming", "experiment"),
-    ("reproduce", "experiment"),
-    ("cli", "report"),
-    ("graders", "asking"),
-    ("proxies", "asking"),
-    ("formats", "domains"),
-    ("embedded", "config"),
-    ("toml", "config"),
-    ("almanac", "pretraining"),
-    ("mosaic", "pretraining"),
-    ("mosaic", "engines"),
-    ("continual", "outer"),
-    ("continual", "questions"),
-    ("streaming", "experiment"),
-    ("reproduce", "streaming"),
-}
-"""(who, whom): the only imports between modules of one layer."""
+"""From the ground up. A module imports only from floors below its own: there are no exceptions."""
 
-PLUGINS = {"domains", "engines", "graders", "proxies", "almanac"}
-LOOPS = {"inner", "outer", "evaluate", "questions", "continual", "experiment", "streaming", "teach"}
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+SHARED = {"types", "errors", "protocols", "seeds", "config", "results"}
+"""Nouns, seams and plain values, which every floor above may use."""
+
+KNOWN_TO_THE_SCREEN = SHARED | {"store", "report", "workflows", "reproduce", "bench"}
+"""What commands, and a server, may know: nothing of loops, domains or engines."""
+
 HEAVY = {"torch", "transformers", "peft", "matplotlib", "scipy", "sklearn", "httpx2"}
 
 PATHS = sorted(ROOT.rglob("*.py"))
@@ -100,16 +70,22 @@ def test_imports_point_down(path):
     here = top(module_name(path))
     for name in imported(ast.parse(path.read_text())):
         there = top(name)
-        if there not in ("", here) and (here, there) not in WITHIN_A_LAYER:
-            assert LEVEL[there] < LEVEL[here], f"{here} imports {there}"
+        if there not in ("", here):
+            assert FLOOR[there] < FLOOR[here], f"{here} imports {there}"
 
 
 @each_module
-def test_plugins_import_neither_each_other_nor_a_loop(path):
+def test_commands_know_workflows_and_no_loops(path):
+    if top(module_name(path)) in ("cli", "server"):
+        known = {top(name) for name in imported(ast.parse(path.read_text()))} - {"", "cli", "server"}
+        assert known <= KNOWN_TO_THE_SCREEN
+
+
+@each_module
+def test_only_workflows_and_what_stands_on_them_know_the_continual_loop(path):
     here = top(module_name(path))
-    if here in PLUGINS:
-        wrong = ((PLUGINS - {here}) | LOOPS) & {top(name) for name in imported(ast.parse(path.read_text()))}
-        assert not wrong, f"{here} imports {', '.join(wrong)}"
+    if "continual" in {top(name) for name in imported(ast.parse(path.read_text()))}:
+        assert here == "continual" or FLOOR[here] >= FLOOR["workflows"]
 
 
 @each_module
@@ -119,8 +95,17 @@ def test_imports_are_absolute(path):
 
 
 def test_no_module_imports_itself_through_others():
-    graph = {module_name(path): set(imported(ast.parse(path.read_text()))) for path in PATHS}
-    assert len(list(TopologicalSorter(graph).static_order())) >= len(PATHS)  # raises CycleError, which names the cycle
+    graph = {module_name(path): set(imported(ast.parse(path.read_text()))) for path in MODULES}
+    assert len(list(TopologicalSorter(graph).static_order())) >= len(MODULES)  # raises CycleError, naming the cycle
+
+
+def test_every_class_name_has_one_home():
+    homes = defaultdict(set)
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                homes[node.name].add(module_name(path))
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
 
 
 @each_module
@@ -135,17 +120,26 @@ def test_functions_are_under_60_lines(path):
             assert node.end_lineno - node.lineno + 1 < 60, f"{node.name} is too long"
 
 
-@pytest.mark.parametrize("modules", ["selfedit", "selfedit.outer, selfedit.store, selfedit.config, selfedit.domains"])
+@pytest.mark.parametrize(
+    "modules",
+    ["selfedit", "selfedit.loops.outer, selfedit.store, selfedit.config, selfedit.domains", "selfedit.workflows.runs"],
+)
 def test_the_core_loads_no_heavy_library(modules):
     code = f"import sys, {modules}; print(sorted({HEAVY} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
     assert result.stdout.strip() == "[]"
 
 
-def test_every_module_has_its_layer():
-    assert {top(module_name(path)) for path in MODULES} <= LEVEL.keys()
+def test_importing_the_package_loads_nothing_but_itself():
+    code = "import sys, selfedit; print([name for name in sys.modules if name.startswith('selfedit.')])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert result.stdout.strip() == "[]"
+
+
+def test_every_module_has_its_floor():
+    assert {top(module_name(path)) for path in MODULES} <= FLOOR.keys()
 
 
 def test_imports_are_found_however_they_are_written():
-    source = "import selfedit.outer\ndef f():\n    from selfedit import prompts\n    from selfedit.types import Task"
-    assert list(imported(ast.parse(source))) == ["selfedit.outer", "selfedit.prompts", "selfedit.types"]
+    source = "import selfedit.loops.outer\ndef f():\n    from selfedit.domains.knowledge import prompts"
+    assert list(imported(ast.parse(source))) == ["selfedit.loops.outer", "selfedit.domains.knowledge.prompts"]

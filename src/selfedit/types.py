@@ -229,8 +229,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How a text is sampled; at temperature 0 the likeliest token is taken. SEAL's values (docs/seal.md 1.2) but for the
-    length, which is this project's. The one declaration of these keys: the config's `outer.sampling` is such a value.
+    """How a text is sampled; at temperature 0 the likeliest token is taken. SEAL's values (docs/seal.md 1.2) but for
+    the length, which is this project's. This is their one declaration: the config's `outer.sampling` is such a value.
     """
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
@@ -253,9 +253,9 @@ class LikelihoodRequest:
 class Job:
     """Train one adapter, starting from `parent`.
 
-    Two ways to hold it to an attached parent: `orthogonal` keeps the rows of A orthogonal to the parent's (O-LoRA, arXiv
-    2310.14152). `ewc` goes on training the parent's adapter instead of a new one, and holds its parameters by so much
-    times their importance, which the adapter carries along (online EWC, arXiv 1612.00796); 0 is off.
+    Two ways to hold it to an attached parent: `orthogonal` keeps the rows of A orthogonal to the parent's (O-LoRA,
+    arXiv 2310.14152). `ewc` goes on training the parent's adapter instead of a new one, and holds its parameters by so
+    much times their importance, which the adapter carries along (online EWC, arXiv 1612.00796); 0 is off.
     """
 
     parent: Update
@@ -283,7 +283,7 @@ class StreamStep:
 
 @dataclass(frozen=True, slots=True)
 class PendingStep:
-    """The next step of a stream before it is trained: the model the stream began from, its steps so far, and the job."""
+    """A stream's next step before it is trained: the model the stream began from, its steps so far, and the job."""
 
     stream: int
     start: Update

@@ -12,7 +12,7 @@ from selfedit.cli.running import finish, start_and_finish
 from selfedit.errors import InputError
 from selfedit.store import Run
 from selfedit.workflows.documents import documents_with_questions
-from selfedit.workflows.stream import add_documents
+from selfedit.workflows.history import add_documents
 from selfedit.workflows.updates import update_folder
 
 

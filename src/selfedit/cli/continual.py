@@ -13,9 +13,9 @@ from selfedit.cli.running import finish, start_and_finish
 from selfedit.store import Run
 from selfedit.workflows.configure import config_of
 from selfedit.workflows.documents import documents_with_questions
+from selfedit.workflows.history import forget as forget_document
+from selfedit.workflows.history import rollback as roll_back
 from selfedit.workflows.stream import almanac_streams, document_tasks
-from selfedit.workflows.stream import forget as forget_document
-from selfedit.workflows.stream import rollback as roll_back
 from selfedit.workflows.updates import update_folder
 
 

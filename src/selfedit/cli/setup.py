@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from selfedit.bench.doctor import doctor as diagnose
 from selfedit.cli import screen
 from selfedit.cli.options import Json, Model, Set, config_from
 from selfedit.cli.running import print_json
 from selfedit.errors import InputError, Refused
 from selfedit.workflows.configure import commented
 from selfedit.workflows.data import example_tasks
-from selfedit.workflows.doctor import doctor as diagnose
 from selfedit.workflows.documents import documents_with_questions
 
 

@@ -11,7 +11,7 @@ from selfedit.loops.evaluate import paired_gain, summarise
 from selfedit.loops.examine import Examiner
 from selfedit.loops.inner import apply_reward, score_before_and_after, train_one
 from selfedit.loops.outer import Outer, propose, run_outer
-from selfedit.protocols import Engine, Progress, silent
+from selfedit.protocols import Domain, Engine, Progress, silent
 from selfedit.results import Summary, Table, TextTable, answer_table, score_table
 from selfedit.seeds import derive_seed
 from selfedit.store import Run
@@ -83,10 +83,7 @@ def teach(
     examiner, outer, folder = make_examiner(config, engine, folder=run.path), make_outer(config), run.updates / ADAPTER
     notes = write_notes(run, passages, policy, examiner, outer, progress)
     if not folder.exists():
-        # Each document of every note once, by the recipe of the last; the passages themselves are always learned.
-        learned = [*notes, *(Trial(examiner.domain.without_edit(task)) for task in passages)]
-        examples = tuple(dict.fromkeys(example for trial in learned for example in trial.edit.examples))
-        job = Job(policy, examples, learned[-1].edit.recipe, derive_seed(outer.seed, "adapter"))
+        job = adapter_job(notes, passages, examiner.domain, policy, outer.seed)
         engine.save(train_one(engine, job, "the adapter could not be trained"), folder)
     update = engine.load(folder)
     exams = run.remember("exam", 0, partial(_sit_exam, documents, policy, update, examiner, outer), Trial)
@@ -98,6 +95,13 @@ def teach(
     run.write_json("summary.json", table.to_json())
     run.write_metrics()
     return Adaptation(update, notes, exams, table)
+
+
+def adapter_job(notes: Sequence[Trial], passages: Sequence[Task], domain: Domain, parent: Update, seed: int) -> Job:
+    """One adapter that learns each document of every note once, and always the passages, by the last one's recipe."""
+    learned = [*notes, *(Trial(domain.without_edit(task)) for task in passages)]
+    examples = tuple(dict.fromkeys(example for trial in learned for example in trial.edit.examples))
+    return Job(parent, examples, learned[-1].edit.recipe, derive_seed(seed, "adapter"))
 
 
 def write_notes(

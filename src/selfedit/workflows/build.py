@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selfedit.config import Config, validated
+from selfedit.engines import ENGINES
 from selfedit.errors import InputError
 from selfedit.graders import GRADERS
 from selfedit.loops.evaluate import ExamPlan
@@ -97,6 +98,7 @@ def check_names(config: Config) -> None:
     an engine starts, and before a folder is made.
     """
     make_domain(config)
+    lookup(ENGINES, config.model.engine, "model.engine")
     lookup({**GRADERS, "judge": None}, config.exam.grader, "exam.grader")
     lookup(CREDITS, config.outer.credit, "outer.credit")
     _reward(config)

@@ -12,7 +12,7 @@ from selfedit.loops.evaluate import summarise
 from selfedit.loops.examine import Asked, Exam, answer, score
 from selfedit.protocols import Engine
 from selfedit.results import Summary, Table, score_table
-from selfedit.types import Failure, Question, Score, SelfEdit, Task, Trial
+from selfedit.types import Failure, Question, Score, SelfEdit, Task, Trial, Update
 from selfedit.workflows.build import make_examiner
 from selfedit.workflows.configure import domain_type
 from selfedit.workflows.data import read_file
@@ -43,10 +43,16 @@ def evaluate(config: Config, engine: Engine, update: Path | None, data: Path, ti
 
 
 def ask(config: Config, engine: Engine, update: Path | None, question: str, topic: str = "") -> str:
-    """One question, closed book. `topic` is the title of the document it is about."""
-    loaded, examiner = load_update(engine, update), make_examiner(config, engine)
-    asked = Asked(Exam(loaded, Task("", topic, "")), Question(question, ""))
-    (said,) = answer(examiner, [asked])
+    """One question to the update in a folder, or to the base model."""
+    return ask_update(config, engine, load_update(engine, update), question, topic)
+
+
+def ask_update(config: Config, engine: Engine, update: Update, question: str, topic: str = "") -> str:
+    """The answer to one question, closed book. `topic` is the title of the document it is about. Raises InputError
+    where the model cannot answer, such as a question that is longer than its context.
+    """
+    asked = Asked(Exam(update, Task("", topic, "")), Question(question, ""))
+    (said,) = answer(make_examiner(config, engine), [asked])
     if isinstance(said, Failure):
         raise InputError(said.message)
     return said

@@ -23,7 +23,8 @@ from selfedit.workflows.build import check_names
 from selfedit.workflows.configure import config_of
 from selfedit.workflows.data import tasks_of, tasks_text
 from selfedit.workflows.engine import open_engine
-from selfedit.workflows.stream import is_parallel, stream
+from selfedit.workflows.history import is_parallel
+from selfedit.workflows.stream import stream
 from selfedit.workflows.train import train
 
 Workflow = Callable[[Run, Config, Engine, Progress], Summary]

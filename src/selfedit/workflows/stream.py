@@ -1,9 +1,4 @@
-"""Streams of documents from end to end: learning one after another, adding to what was learned, and taking it back.
-
-A run of documents keeps three files of its own: `stream.json`, its documents in order, what it was started with and
-what came later; `stream-questions.json`, the questions that the model wrote about documents that came without; and
-`forgotten.json`, titles and questions of the documents that it had to forget: a control group.
-"""
+"""Streams of tasks from end to end: many side by side, or the documents of one, one after another."""
 
 from __future__ import annotations
 
@@ -12,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from selfedit.config import Config
 from selfedit.continual.evaluate import READING, EvalPlan
@@ -34,15 +28,22 @@ from selfedit.workflows.adapt import ADAPTER
 from selfedit.workflows.build import make_domain, make_examiner
 from selfedit.workflows.data import Tasks, read_neutral, stored_tasks, tasks_of
 from selfedit.workflows.engine import load_update, splitter
+from selfedit.workflows.history import (
+    FIRST,
+    FORGOTTEN,
+    LEARNING,
+    STREAM,
+    documents_of,
+    heal,
+    is_parallel,
+    write_questions,
+    written_questions,
+)
 from selfedit.worlds.almanac import world
 from selfedit.worlds.almanac.documents import known_entries
 
-STREAM = "stream-"
-"""What the streams are called among a run's tasks; the other groups are control tasks, and NEUTRAL texts."""
-
-NEUTRAL, FIRST, SECOND = "neutral", f"{STREAM}00", f"{STREAM}01"
-
-DOCUMENTS, QUESTIONS, FORGOTTEN = "stream.json", "stream-questions.json", "forgotten.json"
+NEUTRAL = "neutral"
+"""Among a run's tasks: texts that are about none of them. The other groups are streams and control tasks."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,6 @@ def almanac_streams(config: Config, split: world.Split = "exam") -> Tasks:
 
 def _neutral(texts: Sequence[str], count: int) -> list[Task]:
     return [Task(f"{NEUTRAL}-{number}", "", text) for number, text in enumerate(texts[:count])]
-
-
-def is_parallel(tasks: Mapping[str, Sequence[Task]]) -> bool:
-    """Whether there are several streams, which train many adapters at a time."""
-    return SECOND in tasks
 
 
 # Learning it
@@ -214,17 +210,6 @@ def with_questions(
     return asked, {name: reward.questions for name, (reward, _) in known.items()}
 
 
-def written_questions(run: Run) -> dict[str, tuple[Task, Task]]:
-    """By document: the half for methods, and the half for exams."""
-    path = run.path / QUESTIONS
-    halves = stored_tasks(path) if path.exists() else []
-    return {first.id: (first, second) for first, second in zip(halves[::2], halves[1::2], strict=True)}
-
-
-def write_questions(run: Run, known: Mapping[str, tuple[Task, Task]]) -> None:
-    write_tasks(run, QUESTIONS, [replace(half, context="") for halves in known.values() for half in halves])
-
-
 def learned_by_adapt(run: Run, config: Config, documents: Sequence[Task], engine: Engine, split: Split) -> StreamStart:
     """What `adapt` left in the run: its adapter, and a step for each of the documents that it holds."""
     notes: dict[str, list[Trial]] = {}
@@ -240,125 +225,6 @@ def learned_by_adapt(run: Run, config: Config, documents: Sequence[Task], engine
         edit = SelfEdit(document.id, "", text, tuple(dict.fromkeys(whole.edit.examples)), whole.edit.recipe)
         steps.append(StreamStep(replace(document, questions=()), Trial(edit)))
     return StreamStart(engine.load(run.updates / ADAPTER), tuple(steps))
-
-
-# Its documents, and taking them back
-
-
-def documents_of(run: Run) -> list[Task]:
-    """The documents of the run, in order. Raises InputError for a run of many streams, or of another command."""
-    if (run.path / DOCUMENTS).exists():
-        return stored_tasks(run.path / DOCUMENTS)
-    tasks = tasks_of(run)
-    if "documents" in tasks:
-        return tasks["documents"]
-    if FIRST not in tasks or is_parallel(tasks):
-        raise InputError(
-            f"{run.path} is no stream of documents: name a run of `adapt`, or of `continual` with documents"
-        )
-    return tasks[FIRST]
-
-
-def write_tasks(run: Run, name: str, tasks: Sequence[Task]) -> None:
-    run.write_json(name, [_plain(task) for task in tasks])
-
-
-def _plain(task: Task) -> dict[str, Any]:
-    questions = [{"text": question.text, "target": question.target} for question in task.questions]
-    return {"id": task.id, "title": task.title, "context": task.context, "questions": questions}
-
-
-def add_documents(run: Run, added: Sequence[Task]) -> None:
-    """The next documents of a run of `adapt` or of a stream, which it is from now on."""
-    documents = documents_of(run)
-    taken = {document.id for document in documents}
-    for document in added:
-        name, number = document.id, 2
-        while name in taken:
-            name, number = f"{document.id}-{number}", number + 1
-        taken.add(name)
-        documents.append(replace(document, id=name))
-    write_tasks(run, DOCUMENTS, documents)
-    run.become("stream")
-
-
-def rollback(run: Run, step: int) -> list[Task]:
-    """Take a run back to what it was after so many documents; those that were taken back. It is not run yet."""
-    documents, min_step = documents_of(run), len(tasks_of(run).get("documents", []))
-    if not min_step <= step < len(documents):
-        raise InputError(
-            f"{run.path} has learned {len(documents)} documents: STEP can be {min_step} to {len(documents) - 1}"
-        )
-    write_tasks(run, DOCUMENTS, documents[:step])
-    run.become("stream")
-    cut_from(run, step)
-    return documents[step:]
-
-
-def forget(run: Run, config: Config, document: str) -> list[Task]:
-    """Take a document, by its title or id, out of a run; what is kept of it. It is not run yet.
-
-    What is kept are the questions about it, to see that they are not answered any more, and nothing else.
-    """
-    documents, tasks = documents_of(run), tasks_of(run)
-    adapted = {task.id for task in tasks.get("documents", [])}
-    places = [place for place, task in enumerate(documents) if document in (task.title, task.id)]
-    if not places:
-        raise InputError(f"{run.path} has no document {document!r}; it has {', '.join(t.title for t in documents)}")
-    if documents[places[0]].id in adapted:
-        raise InputError(f"{document!r} was learned by adapt in one go with others; adapt them again without it")
-    if len(places) == len(documents):
-        raise InputError(f"{document!r} is all that {run.path} has learned; remove the folder instead")
-    gone = [_questions_only(run, documents[place]) for place in places]
-    path, names = run.path / FORGOTTEN, {task.id for task in gone}
-    write_tasks(run, FORGOTTEN, [*(stored_tasks(path) if path.exists() else []), *gone])
-    write_questions(run, {name: halves for name, halves in written_questions(run).items() if name not in names})
-    kept = {group: [_plain(t) for t in of_group if t.id not in names] for group, of_group in tasks.items()}
-    run.write_json("tasks.json", kept)
-    write_tasks(run, DOCUMENTS, [task for place, task in enumerate(documents) if place not in places])
-    run.become("stream")
-    for place in reversed(places):
-        _forget_step(run, config, place)
-    return gone
-
-
-def _questions_only(run: Run, document: Task) -> Task:
-    _, exam = written_questions(run).get(document.id, (document, document))
-    return replace(document, context="", questions=document.questions or exam.questions)
-
-
-LEARNING, OBSERVING = ("write", "ask", "learn"), ("seen", "neutral")
-"""Stages with a batch per step: what led to the models, and what was seen of them (`control/…` too)."""
-
-
-def heal(run: Run, streams: Sequence[Sequence[Task]]) -> None:
-    """Cut off what the store holds from the first step on that learned another document than stands there now.
-
-    So the list of documents alone says what a run is: one that is taken out is forgotten by going on without it.
-    """
-    for number, trials in sorted(run.by_stage().get("learn", {}).items()):
-        now = [tasks[number].id for tasks in streams if number < len(tasks)]
-        if [trial.edit.task_id for trial in trials] != now:
-            return cut_from(run, number)
-
-
-def cut_from(run: Run, step: int) -> None:
-    """Forget all steps from this one on."""
-    run.cut([*LEARNING, "before"], step)
-    _cut_observations(run, step)
-
-
-def _forget_step(run: Run, config: Config, step: int) -> None:
-    """Forget one step. Adapters of a bank have never seen each other: the others stay. Else all later steps go too."""
-    run.cut(["before"], step)
-    run.cut(LEARNING, step, step if config.continual.methods == ("bank",) else None)
-    _cut_observations(run, step)
-
-
-def _cut_observations(run: Run, step: int) -> None:
-    """Forget what was seen of the models from this step on, and of what had been forgotten before."""
-    run.cut([*OBSERVING, *(stage for stage in run.by_stage() if stage.startswith("control/"))], step)
-    run.cut(["before/forgotten", "control/forgotten"], 0)
 
 
 # What came of it

@@ -68,7 +68,7 @@ class WideTraining(_Training):
     early_stop: float = Field(ge=0)
 
 
-class Evaluation(_Strict):
+class ViewChoice(_Strict):
     views: int = Field(ge=1, le=1000)
 
 
@@ -77,7 +77,7 @@ class WidePlan(_Strict):
 
     data_generation: WideDataGeneration
     training: WideTraining
-    evaluation: Evaluation
+    evaluation: ViewChoice
 
     @property
     def copies(self) -> int:

@@ -66,7 +66,7 @@ class Forest:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class TreeModel:
     """A boosted forest gives log-odds, an averaged one chances. The log-odds of their mean chance, times `slope` plus
     `shift`, are those with which the judge says yes.
     """
@@ -91,7 +91,7 @@ class Model:
 
 
 @cache
-def _model() -> Model:
+def _model() -> TreeModel:
     from safetensors import safe_open
 
     with safe_open(PARAMETERS, framework="numpy") as file:
@@ -99,4 +99,4 @@ def _model() -> Model:
         more = json.loads(file.metadata()["parameters"])
     parts = ("first", "feature", "limit", "left", "right", "value")
     boosted, averaged = (Forest(*(arrays[f"{name}.{part}"] for part in parts)) for name in ("boosted", "averaged"))
-    return Model(boosted, averaged, **more)
+    return TreeModel(boosted, averaged, **more)

@@ -19,7 +19,7 @@ from selfedit.graders.calibrated.alike import (
     weight,
 )
 from selfedit.graders.calibrated.place import NEGATIONS, place
-from selfedit.graders.calibrated.reading import Words, claim, read, sentences
+from selfedit.graders.calibrated.reading import WordList, claim, read, sentences
 
 ASKED = ("who", "when", "where", "how many", "how much", "how", "why", "which", "what")
 VERBS = frozenset("is are was were do does did can has have had will would".split())
@@ -53,7 +53,7 @@ def _named(question: str, gold: str, answer: str, rarity: Rarity) -> dict[str, f
     }
 
 
-def _match(q: Words, g: Words, a: Words, gold: str, text: str, rarity: Rarity) -> dict[str, float]:
+def _match(q: WordList, g: WordList, a: WordList, gold: str, text: str, rarity: Rarity) -> dict[str, float]:
     have = set(a.stems)
     new = [stem for stem in g.content if stem not in q.stems]
     lacking = [rarity.get(stem, UNKNOWN) for stem in new if stem not in have]
@@ -98,7 +98,7 @@ def _match(q: Words, g: Words, a: Words, gold: str, text: str, rarity: Rarity) -
     }
 
 
-def _gold(q: Words, g: Words, gold: str) -> dict[str, float]:
+def _gold(q: WordList, g: WordList, gold: str) -> dict[str, float]:
     return {
         "gold is a number": float(len(g.plain) == len(g.numbers) > 0),
         "gold capital": float(gold[:1].isupper()),
@@ -111,7 +111,14 @@ def _gold(q: Words, g: Words, gold: str) -> dict[str, float]:
 
 
 def _shape(
-    question: str, q: Words, g: Words, whole: Words, head: Words, gold: str, answer: str, split: Sequence[str]
+    question: str,
+    q: WordList,
+    g: WordList,
+    whole: WordList,
+    head: WordList,
+    gold: str,
+    answer: str,
+    split: Sequence[str],
 ) -> dict[str, float]:
     lowered, said, first = question.lower(), claim(answer), split[0] if split else ""
     kinds = [kind in lowered for kind in ASKED]
@@ -132,7 +139,7 @@ def _shape(
     }
 
 
-def _negations(words: Words) -> int:
+def _negations(words: WordList) -> int:
     return sum(word in NEGATIONS for word in words.plain)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfedit.graders.calibrated.alike import UNKNOWN, Rarity, closest, off_by, share, squeezed, weight
-from selfedit.graders.calibrated.reading import STOP, Words, amounts, periods
+from selfedit.graders.calibrated.reading import STOP, WordList, amounts, periods
 
 NEGATIONS = frozenset(
     "no not never none neither nor without cannot nothing nobody didn doesn isn wasn aren don".split()
@@ -35,7 +35,9 @@ _QUALIFIERS = {
 }
 
 
-def place(q: Words, g: Words, a: Words, question: str, gold: str, text: str, rarity: Rarity) -> dict[str, float]:
+def place(
+    q: WordList, g: WordList, a: WordList, question: str, gold: str, text: str, rarity: Rarity
+) -> dict[str, float]:
     """`a` holds the words of `text`, the answer or its first sentence."""
     new = [stem for stem in g.content if stem not in q.stems] or list(g.content)
     return {
@@ -49,7 +51,7 @@ def place(q: Words, g: Words, a: Words, question: str, gold: str, text: str, rar
     }
 
 
-def _around(q: Words, g: Words, a: Words, new: Sequence[str], rarity: Rarity) -> dict[str, float]:
+def _around(q: WordList, g: WordList, a: WordList, new: Sequence[str], rarity: Rarity) -> dict[str, float]:
     wanted, asked = set(new), set(q.content) - set(g.stems)
     hits = [place for place, stem in enumerate(a.stems) if stem in wanted]
     others = [place for place, stem in enumerate(a.stems) if stem in asked]
@@ -71,7 +73,7 @@ def _sort(word: str) -> float:
     return float(next((n for n, words in enumerate(sorts, start=1) if word in words), 6 - word[0].isdigit()))
 
 
-def _asked(q: Words, g: Words, a: Words, rarity: Rarity) -> dict[str, float]:
+def _asked(q: WordList, g: WordList, a: WordList, rarity: Rarity) -> dict[str, float]:
     asked = [stem for stem in q.content if stem not in g.stems]
     return {
         "asked said": share(asked, a.stems, rarity),
@@ -81,7 +83,7 @@ def _asked(q: Words, g: Words, a: Words, rarity: Rarity) -> dict[str, float]:
     }
 
 
-def _qualified(q: Words, g: Words, a: Words) -> dict[str, float]:
+def _qualified(q: WordList, g: WordList, a: WordList) -> dict[str, float]:
     gold, said, asked = ({n for n, kind in _QUALIFIERS.items() if not kind.isdisjoint(w.plain)} for w in (g, a, q))
     return {
         "qualifiers missing": float(len(gold - said)),
@@ -98,7 +100,7 @@ def _amounts(question: str, gold: str, text: str) -> dict[str, float]:
     }
 
 
-def _times(q: Words, g: Words, a: Words) -> dict[str, float]:
+def _times(q: WordList, g: WordList, a: WordList) -> dict[str, float]:
     wanted, said = periods(g), periods(a) - periods(q)
     inside = [any(w[0] <= s[0] and s[1] <= w[1] for s in said) for w in wanted]
     touching = [any(w[0] <= s[1] and s[0] <= w[1] for s in said) for w in wanted]
@@ -110,7 +112,7 @@ def _times(q: Words, g: Words, a: Words) -> dict[str, float]:
     }
 
 
-def _missing(q: Words, g: Words, a: Words, new: Sequence[str], rarity: Rarity) -> dict[str, float]:
+def _missing(q: WordList, g: WordList, a: WordList, new: Sequence[str], rarity: Rarity) -> dict[str, float]:
     missing = [stem for stem in new if stem not in a.stems]
     written = [word[0] for word, stem in zip(g.raw, g.stems, strict=True) if stem in missing]
     extra = [stem for stem in a.content if stem not in q.stems and stem not in g.stems]

@@ -68,7 +68,7 @@ _YEAR = re.compile(r"\b(\d{3,4})( s)?\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class WordList:
     """A text as a reader sees it: words in lower case without accents, what they mean, numbers as digits."""
 
     raw: tuple[str, ...]
@@ -81,7 +81,7 @@ class Words:
 
 
 @lru_cache(maxsize=4096)
-def read(text: str) -> Words:
+def read(text: str) -> WordList:
     letters = unicodedata.normalize("NFKD", text.replace("%", " percent ").replace("\u2019", "'"))
     letters = "".join(c for c in letters if not unicodedata.combining(c)).replace("'s ", " ")
     letters = _COMPOUND.sub(_compound, letters)
@@ -95,7 +95,7 @@ def read(text: str) -> Words:
         s for w, p, s in zip(raw[1:], plain[1:], stems[1:], strict=True) if w[0].isupper() and p not in STOP
     )
     content = tuple(stem for stem, word in zip(stems, plain, strict=True) if word not in STOP)
-    return Words(raw, plain, stems, numbers, names, content or stems)
+    return WordList(raw, plain, stems, numbers, names, content or stems)
 
 
 def _compound(found: re.Match[str]) -> str:
@@ -155,7 +155,7 @@ def amounts(text: str) -> frozenset[float]:
 
 
 @lru_cache(maxsize=4096)
-def periods(words: Words) -> frozenset[tuple[int, int]]:
+def periods(words: WordList) -> frozenset[tuple[int, int]]:
     """The times in a text as (first year, last year): the 1640s are (1640, 1649), the 17th century (1601, 1700)."""
     text = " ".join(words.plain)
     centuries = {(100 * int(number) - 99, 100 * int(number)) for number in _CENTURY.findall(text)}
