@@ -9,16 +9,16 @@ from contextlib import closing
 import pytest
 
 SMALL = [
-    *("--set", "wave=4", "--set", "outer.rounds=2", "--set", "outer.passages_per_round=4"),
+    *("--set", "max_adapters=4", "--set", "outer.rounds=2", "--set", "outer.tasks_per_round=4"),
     *(
         "--set",
-        "outer.edits_per_passage=2",
+        "outer.edits_per_task=2",
         "--set",
-        "outer.probe=0",
+        "outer.repeat_check=0",
         "--set",
-        "outer.writing.max_new_tokens=40",
+        "outer.sampling.max_new_tokens=40",
         "--set",
-        "data.eval_passages=6",
+        "data.max_eval_tasks=6",
     ),
 ]
 DEMO = ["demo", "--output", "run", *SMALL]
@@ -27,12 +27,12 @@ DEMO = ["demo", "--output", "run", *SMALL]
 def contents(run):
     """Everything a run ends with but the seconds that it took: trials, adapters, summary."""
     with closing(sqlite3.connect(run / "trials.sqlite")) as database:
-        trials = database.execute("select * from trials order by stage, wave, position").fetchall()
-        waves = database.execute("select stage, wave from waves order by stage, wave").fetchall()
+        trials = database.execute("select * from items order by stage, step, position").fetchall()
+        batches = database.execute("select stage, step from batches order by stage, step").fetchall()
     adapters = {str(f.relative_to(run)): f.read_bytes() for f in sorted((run / "updates").rglob("*")) if f.is_file()}
     summary = json.loads((run / "summary.json").read_text())
     scores = {key: {**row, "seconds": None} for key, row in summary.items() if isinstance(row, dict)}
-    return trials, waves, adapters, scores
+    return trials, batches, adapters, scores
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,8 @@ def whole(forks, tmp_path_factory):
 
 
 def test_the_run_is_worth_killing(whole):
-    trials, waves, adapters, _ = contents(whole[0])
-    assert len(waves) == 2 * 2 + 5 * 2 and len(trials) == 2 * 8 + 5 * 6
+    trials, batches, adapters, _ = contents(whole[0])
+    assert len(batches) == 2 * 2 + 5 * 2 and len(trials) == 2 * 8 + 5 * 6
     assert {name.split("/")[1] for name in adapters} == {"round-0", "round-1"}
 
 
@@ -76,10 +76,10 @@ def test_a_run_killed_at_a_turning_point_ends_as_one_that_was_not(forks, whole, 
     assert contents(tmp_path / "run") == contents(whole[0])
 
 
-def test_waves_that_were_stored_before_the_kill_are_not_tried_again(forks, whole, tmp_path):
+def test_batches_that_were_stored_before_the_kill_are_not_tried_again(forks, whole, tmp_path):
     def seconds():
         with closing(sqlite3.connect(tmp_path / "run" / "trials.sqlite")) as database:
-            return database.execute("select seconds from waves where stage = 'round-0' order by wave").fetchall()
+            return database.execute("select seconds from batches where stage = 'round-0' order by step").fetchall()
 
     killed = forks(tmp_path, *DEMO, signal=signal.SIGKILL, once=str(tmp_path / "run" / "updates" / "round-0"))
     assert killed["code"] == -signal.SIGKILL
@@ -90,7 +90,7 @@ def test_waves_that_were_stored_before_the_kill_are_not_tried_again(forks, whole
 
 
 def test_a_run_in_two_processes_that_was_killed_ends_as_one_that_was_not(forks, tmp_path):
-    demo = [*DEMO, *("--set", "model.processes=2", "--set", "outer.rounds=1", "--set", "data.eval_passages=2")]
+    demo = [*DEMO, *("--set", "model.processes=2", "--set", "outer.rounds=1", "--set", "data.max_eval_tasks=2")]
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
     whole = forks(tmp_path / "whole", *demo)
@@ -115,14 +115,14 @@ STREAM = [
         "continual.tasks=3",
     ),
     *("--set", "continual.control=2", "--set", "continual.neutral_texts=2", "--set", "model.processes=1"),
-    *("--set", "outer.writing.max_new_tokens=40", "--set", "inner.epochs=1"),
+    *("--set", "outer.sampling.max_new_tokens=40", "--set", "inner.epochs=1"),
 ]
 
 
 def matrix_of(run):
     """Everything a run of streams ends with but seconds and memory."""
     with closing(sqlite3.connect(run / "trials.sqlite")) as database:
-        trials = database.execute("select * from trials order by stage, wave, position").fetchall()
+        trials = database.execute("select * from items order by stage, step, position").fetchall()
     adapters = {str(f.relative_to(run)): f.read_bytes() for f in sorted((run / "updates").rglob("*")) if f.is_file()}
     summary = json.loads((run / "summary.json").read_text())
     scores = {

@@ -1,4 +1,5 @@
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -8,20 +9,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfedit import __version__
 from selfedit.errors import InputError, Refused
-from selfedit.store import Run, dump, parse
-from selfedit.types import BASE, Example, Failure, Recipe, Score, SelfEdit, Trial, Update
+from selfedit.store import NOUNS, Run, dump, list_runs, parse
+from selfedit.types import (
+    BASE,
+    Continuation,
+    DraftedQuestions,
+    Drift,
+    Example,
+    Failure,
+    Likelihood,
+    Observation,
+    Question,
+    Recipe,
+    Score,
+    SelfEdit,
+    Trial,
+    Update,
+)
 
 FLOATS = st.floats(allow_nan=False)
 FAILURES = st.builds(Failure, st.sampled_from(["policy", "system"]), st.text())
 EXAMPLES = st.builds(Example, st.text(), st.text(), FLOATS)
-RECIPES = st.builds(Recipe, st.integers(), FLOATS, st.integers(), FLOATS, st.integers(), st.lists(st.text()).map(tuple))
+WHOLE, POSITIVE = st.integers(1, 2**40), st.floats(1e-9, 1e9)
+RECIPES = st.builds(Recipe, WHOLE, POSITIVE, WHOLE, POSITIVE, WHOLE, st.lists(st.text()).map(tuple))
 EDITS = st.builds(SelfEdit, st.text(), st.text(), st.text(), st.lists(EXAMPLES, max_size=3).map(tuple), RECIPES)
 UPDATES = st.builds(Update, st.text(), st.none() | st.text(), st.integers(), st.none() | FLOATS)
+VALUES = st.lists(FLOATS | FAILURES, max_size=3).map(tuple)
 SCORES = st.builds(
     Score,
     st.lists(st.text() | FAILURES, max_size=3).map(tuple),
-    st.lists(FLOATS | FAILURES, max_size=3).map(tuple),
+    VALUES,
+    st.dictionaries(st.sampled_from(["likelihood", "control", "retention"]), VALUES),
 )
 TRIALS = st.builds(
     Trial,
@@ -32,6 +52,16 @@ TRIALS = st.builds(
     st.none() | FLOATS,
     st.none() | FAILURES,
 )
+LIKELIHOODS = st.lists(st.builds(Likelihood, FLOATS, WHOLE) | FAILURES, max_size=3).map(tuple)
+QUESTIONS = st.lists(st.builds(Question, st.text(), st.text()), max_size=3).map(tuple)
+STORED = {
+    "Trial": TRIALS,
+    "Observation": st.builds(Observation, st.integers(0, 99), st.integers(0, 99), st.text(), SCORES),
+    "DraftedQuestions": st.builds(DraftedQuestions, st.text(), QUESTIONS),
+    "Continuation": st.builds(Continuation, st.text(), st.text()),
+    "Drift": st.builds(Drift, st.integers(0, 99), LIKELIHOODS, LIKELIHOODS),
+}
+BROKEN = Failure("system", "the judge is down")
 CONFIG = {"seed": 1, "inner": {"rank": 32, "targets": ["q_proj"]}, "outer": {"recipe": {"epochs": 2}}}
 
 
@@ -58,29 +88,49 @@ def reopened(run):
 # One row
 
 
-@given(TRIALS)
-def test_a_trial_survives_the_round_trip(trial):
-    assert parse(dump(trial)) == trial
+def test_every_noun_that_is_stored_is_tested_here():
+    assert STORED.keys() == NOUNS.keys()
 
 
-@given(TRIALS)
-def test_a_stored_trial_is_one_line(trial):
-    assert len(dump(trial).splitlines()) == 1
+@pytest.mark.parametrize("noun", NOUNS)
+@given(data=st.data())
+def test_a_noun_survives_the_round_trip(noun, data):
+    item = data.draw(STORED[noun])
+    found = parse(dump(item), NOUNS[noun])
+    assert found == item and type(found) is NOUNS[noun]
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+@given(data=st.data())
+def test_a_stored_noun_is_one_line(noun, data):
+    assert len(dump(data.draw(STORED[noun])).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        Trial(SelfEdit("t", "p"), failure=Failure("policy", "the notes are empty")),
+        Observation(1, 2, "t", Score(("a", BROKEN), (1.0, BROKEN), {"retention": (0.5, BROKEN)})),
+        Drift(1, (Likelihood(-3.5, 2), BROKEN), (BROKEN,)),
+    ],
+)
+def test_a_failure_is_still_one_when_it_is_read_again(item):
+    assert parse(dump(item), type(item)) == item
 
 
 # Opening
 
 
 def test_a_run_goes_on_under_the_config_that_started_it(run):
-    run.remember("round-0", 0, lambda: [trial()])
+    run.remember("round-0", 0, lambda: [trial()], Trial)
     run.close()
     with Run.create(run.path, CONFIG) as again:
-        assert again.remember("round-0", 0, never) == [trial()]
+        assert again.remember("round-0", 0, never, Trial) == [trial()]
 
 
 def test_another_config_is_refused_and_the_keys_that_differ_are_named(run):
-    other = {**CONFIG, "seed": 2, "outer": {"recipe": {"epochs": 3}}, "wave": 8}
-    with pytest.raises(Refused, match=r"it differs in outer\.recipe\.epochs, seed, wave;"):
+    other = {**CONFIG, "seed": 2, "outer": {"recipe": {"epochs": 3}}, "max_adapters": 8}
+    with pytest.raises(Refused, match=r"it differs in max_adapters, outer\.recipe\.epochs, seed;"):
         Run.create(run.path, other)
 
 
@@ -91,9 +141,9 @@ def test_a_config_is_compared_as_it_is_stored(tmp_path):
 
 
 def test_the_config_on_disk_is_the_one_given(run):
-    assert json.loads((run.path / "config.json").read_text()) == CONFIG
+    assert json.loads((run.path / "config.json").read_text()) == {"version": __version__, **CONFIG}
     with Run.open(run.path) as opened:
-        assert opened.config == CONFIG
+        assert opened.config == {"version": __version__, **CONFIG}
 
 
 def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(tmp_path):
@@ -133,9 +183,9 @@ def test_only_one_process_at_a_time_goes_on_with_a_run(run, begin):
 
 
 def test_a_run_that_another_process_works_on_can_be_looked_at(run):
-    run.remember("round-0", 0, lambda: [trial()])
+    run.remember("round-0", 0, lambda: [trial()], Trial)
     with Run.open(run.path) as looking:
-        assert [wave.trials for wave in looking.waves()] == [[trial()]]
+        assert [batch.trials for batch in looking.batches()] == [[trial()]]
 
 
 def test_the_lock_of_a_killed_process_is_gone_with_it(tmp_path):
@@ -149,14 +199,62 @@ def test_a_run_that_was_killed_as_it_began_can_be_begun_again(tmp_path, left):
     (tmp_path / left).write_text('{"se')
     Run.create(tmp_path, CONFIG).close()
     with Run.open(tmp_path) as opened:
-        assert opened.config == CONFIG
+        assert opened.config == {"version": __version__, **CONFIG}
+
+
+# Kind and version
+
+
+def test_a_run_that_becomes_one_of_another_kind_keeps_everything_else(tmp_path):
+    header = {"kind": "adapt", "command": "adapt", "tasks": "a digest"}
+    with Run.create(tmp_path / "run", {**header, **CONFIG}) as run:
+        run.remember("notes", 0, lambda: [trial()], Trial)
+        before = json.loads((run.path / "config.json").read_text())
+        run.become("stream")
+        assert run.kind == "stream" and run.config == {**before, "kind": "stream"}
+    with Run.resume(tmp_path / "run") as again:
+        assert json.loads((again.path / "config.json").read_text()) == {**before, "kind": "stream"}
+        assert before == {"version": __version__, **header, **CONFIG}
+        assert again.kind == "stream" and again.remember("notes", 0, never, Trial) == [trial()]
+
+
+def test_a_run_that_is_of_that_kind_already_is_not_written_again(tmp_path, monkeypatch):
+    with Run.create(tmp_path / "run", {"kind": "stream", **CONFIG}) as run:
+        monkeypatch.setattr(run, "write_text", never)
+        run.become("stream")
+        assert run.kind == "stream"
+
+
+BEGIN = [lambda path: Run.create(path, CONFIG), Run.open, Run.resume]
+
+
+@pytest.mark.parametrize("version", ["0.1.3", "0.3.0", "1.2.0", None])
+@pytest.mark.parametrize("begin", BEGIN)
+def test_a_run_of_another_version_is_refused_and_the_version_named(run, version, begin):
+    run.close()
+    made_by = {} if version is None else {"version": version}
+    (run.path / "config.json").write_text(json.dumps({**CONFIG, **made_by}))
+    sentence = f"is a run of selfedit {version or '0.1'}, and this is {__version__}: open it with that version"
+    with pytest.raises(InputError, match=re.escape(sentence)) as error:
+        begin(run.path)
+    assert "\n" not in str(error.value)
+    assert [row["state"] for row in list_runs(run.path.parent)] == ["of another version"]
+
+
+@pytest.mark.parametrize("begin", BEGIN)
+def test_a_run_of_a_version_with_other_corrections_goes_on(run, begin, monkeypatch):
+    run.remember("round-0", 0, lambda: [trial()], Trial)
+    run.close()
+    monkeypatch.setattr("selfedit.store.__version__", f"{__version__.rpartition('.')[0]}.99")
+    with begin(run.path) as again:
+        assert [batch.trials for batch in again.batches()] == [[trial()]]
 
 
 # Damage
 
 
 @pytest.mark.parametrize("content", [b'{"seed": 1', b"[1]", b"\xff\xfe", b""])
-@pytest.mark.parametrize("begin", [lambda path: Run.create(path, CONFIG), Run.open, Run.resume])
+@pytest.mark.parametrize("begin", BEGIN)
 def test_a_damaged_config_is_an_error_that_names_the_file(run, content, begin):
     run.close()
     (run.path / "config.json").write_bytes(content)
@@ -174,80 +272,80 @@ def test_a_damaged_database_is_an_error_that_names_the_file(run):
 
 
 def test_damage_within_the_database_is_an_error_too(run):
-    run.remember("round-0", 0, lambda: [trial("x" * 100_000)])
+    run.remember("round-0", 0, lambda: [trial("x" * 100_000)], Trial)
     run.close()
     database = run.path / "trials.sqlite"
     whole = database.read_bytes()
     database.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
     with Run.open(run.path) as opened, pytest.raises(InputError, match="is damaged"):
-        opened.waves()
+        opened.batches()
 
 
-# Waves
+# Batches
 
 
-def test_a_wave_is_computed_once(run):
+def test_a_batch_is_computed_once(run):
     calls = []
     for _ in range(3):
-        run.remember("round-0", 0, lambda: calls.append(1) or [trial(reward=0.5)])
+        run.remember("round-0", 0, lambda: calls.append(1) or [trial(reward=0.5)], Trial)
     assert calls == [1]
 
 
-def test_a_wave_is_remembered_by_the_next_process_in_its_order(run):
+def test_a_batch_is_remembered_by_the_next_process_in_its_order(run):
     trials = [trial(name, reward=number / 7) for number, name in enumerate(["b", "a", "c"])]
-    assert run.remember("round-0", 0, lambda: trials) == trials
+    assert run.remember("round-0", 0, lambda: trials, Trial) == trials
     with reopened(run) as again:
-        assert again.remember("round-0", 0, never) == trials
+        assert again.remember("round-0", 0, never, Trial) == trials
 
 
-def test_a_wave_without_trials_is_remembered_too(run):
-    run.remember("round-0", 0, lambda: [])
-    assert run.remember("round-0", 0, never) == []
+def test_a_batch_without_trials_is_remembered_too(run):
+    run.remember("round-0", 0, lambda: [], Trial)
+    assert run.remember("round-0", 0, never, Trial) == []
 
 
-def test_waves_and_stages_are_kept_apart(run):
+def test_batches_and_stages_are_kept_apart(run):
     for stage in ("round-0", "round-1"):
-        for wave in range(2):
-            run.remember(stage, wave, lambda stage=stage, wave=wave: [trial(f"{stage}/{wave}")])
-    found = [(wave.stage, wave.number, [t.edit.task_id for t in wave.trials]) for wave in run.waves()]
-    assert found == [(f"round-{r}", w, [f"round-{r}/{w}"]) for r in range(2) for w in range(2)]
+        for step in range(2):
+            run.remember(stage, step, lambda stage=stage, step=step: [trial(f"{stage}/{step}")], Trial)
+    found = [(batch.stage, batch.step, [t.edit.task_id for t in batch.trials]) for batch in run.batches()]
+    assert found == [(f"round-{r}", s, [f"round-{r}/{s}"]) for r in range(2) for s in range(2)]
 
 
-def test_a_wave_that_was_not_finished_leaves_nothing(run):
+def test_a_batch_that_was_not_finished_leaves_nothing(run):
     def interrupted():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run.remember("round-0", 0, interrupted)
+        run.remember("round-0", 0, interrupted, Trial)
     with reopened(run) as again:
-        assert again.waves() == []
-        assert again.remember("round-0", 0, lambda: [trial()]) == [trial()]
+        assert again.batches() == []
+        assert again.remember("round-0", 0, lambda: [trial()], Trial) == [trial()]
 
 
-def test_a_wave_whose_second_row_cannot_be_stored_leaves_nothing(run):
+def test_a_batch_whose_second_row_cannot_be_stored_leaves_nothing(run):
     with pytest.raises(sqlite3.Error):
-        run.remember("round-0", 0, lambda: [trial(), trial(reward=["no number"])])
+        run.remember("round-0", 0, lambda: [trial(), trial(reward=["no number"])], Trial)
     with reopened(run) as again:
-        assert again.waves() == []
-        assert again.remember("round-0", 0, lambda: [trial()]) == [trial()]
+        assert again.batches() == []
+        assert again.remember("round-0", 0, lambda: [trial()], Trial) == [trial()]
 
 
 def test_a_full_disk_is_an_error_in_one_sentence_and_what_was_stored_stays(run):
-    run.remember("round-0", 0, lambda: [trial()])
+    run.remember("round-0", 0, lambda: [trial()], Trial)
     (pages,) = run._database.execute("pragma page_count").fetchone()
     run._database.execute(f"pragma max_page_count = {pages}")
     with pytest.raises(InputError, match="disk is full; free some space") as error:
-        run.remember("round-0", 1, lambda: [trial("x" * 100_000)])
+        run.remember("round-0", 1, lambda: [trial("x" * 100_000)], Trial)
     assert "\n" not in str(error.value)
     with reopened(run) as again:
-        assert [wave.number for wave in again.waves()] == [0]
+        assert [batch.step for batch in again.batches()] == [0]
 
 
-def test_a_wave_knows_how_long_it_took(run, monkeypatch):
+def test_a_batch_knows_how_long_it_took(run, monkeypatch):
     clock = iter([100.0, 102.5])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
-    run.remember("round-0", 0, lambda: [trial()])
-    assert [wave.seconds for wave in run.waves()] == [2.5]
+    run.remember("round-0", 0, lambda: [trial()], Trial)
+    assert [batch.seconds for batch in run.batches()] == [2.5]
 
 
 def test_others_can_read_while_a_run_writes(run):
@@ -257,9 +355,53 @@ def test_others_can_read_while_a_run_writes(run):
 
 def test_a_run_is_closed_at_the_end_of_its_with(tmp_path):
     with Run.create(tmp_path / "run", CONFIG) as run:
-        run.remember("round-0", 0, lambda: [trial()])
+        run.remember("round-0", 0, lambda: [trial()], Trial)
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-        run.waves()
+        run.batches()
+
+
+ITEMS = [
+    Observation(1, 2, "apollo", Score(("1969", BROKEN), (1.0, BROKEN), {"retention": (0.5,)})),
+    DraftedQuestions("torvik", (Question("Which river?", "Selx"),)),
+    Drift(1, (Likelihood(-3.5, 2), BROKEN), (Likelihood(-0.25, 1),)),
+]
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: type(item).__name__)
+def test_other_nouns_are_remembered_as_what_they_are(run, item):
+    run.remember("stage", 3, lambda: [item, item], type(item))
+    run.remember("round-0", 0, lambda: [trial()], Trial)
+    with reopened(run) as again:
+        assert again.remember("stage", 3, never, type(item)) == [item, item]
+        assert again.by_stage() == {"stage": {3: [item, item]}, "round-0": {0: [trial()]}}
+        assert [batch.trials for batch in again.batches()] == [[], [trial()]]
+
+
+def test_the_database_says_what_an_item_is_and_which_task_it_is_about(run):
+    for step, item in enumerate(ITEMS):
+        run.remember("stage", step, lambda item=item: [item], type(item))
+    run.remember("stage", 3, lambda: [trial(reward=0.5, failure=BROKEN)], Trial)
+    with closing(sqlite3.connect(run.path / "trials.sqlite")) as other:
+        rows = other.execute("select step, position, noun, task_id, reward, failure from items order by step")
+        assert rows.fetchall() == [
+            (0, 0, "Observation", "apollo", None, None),
+            (1, 0, "DraftedQuestions", "torvik", None, None),
+            (2, 0, "Drift", None, None, None),
+            (3, 0, "Trial", "apollo", 0.5, "the judge is down"),
+        ]
+
+
+def test_steps_that_are_cut_are_gone_and_later_ones_move_up(run):
+    for stage in ("learn", "seen"):
+        for step in range(4):
+            run.remember(stage, step, lambda name=f"{stage}/{step}": [trial(name)], Trial)
+    run.cut(["learn"], 1, 1)
+    run.cut(["seen"], 2)
+    ids = {stage: {n: [t.edit.task_id for t in ts] for n, ts in of.items()} for stage, of in run.by_stage().items()}
+    assert ids == {
+        "learn": {0: ["learn/0"], 1: ["learn/2"], 2: ["learn/3"]},
+        "seen": {0: ["seen/0"], 1: ["seen/1"]},
+    }
 
 
 # Files beside the trials
@@ -267,9 +409,9 @@ def test_a_run_is_closed_at_the_end_of_its_with(tmp_path):
 
 def test_metrics_have_one_line_per_stage(run):
     policy, system = Failure("policy", "the notes are empty"), Failure("system", "the judge is down")
-    run.remember("round-0", 0, lambda: [trial(reward=0.5, tokens=10), trial(reward=-1.0, failure=policy)])
-    run.remember("round-0", 1, lambda: [trial(reward=0.2, tokens=5), trial(failure=system)])
-    run.remember("round-1", 0, lambda: [trial(failure=system)])
+    run.remember("round-0", 0, lambda: [trial(reward=0.5, tokens=10), trial(reward=-1.0, failure=policy)], Trial)
+    run.remember("round-0", 1, lambda: [trial(reward=0.2, tokens=5), trial(failure=system)], Trial)
+    run.remember("round-1", 0, lambda: [trial(failure=system)], Trial)
     run.write_metrics()
     first, second = map(json.loads, (run.path / "metrics.jsonl").read_text().splitlines())
     assert first.pop("mean_reward") == pytest.approx(-0.1)
@@ -309,4 +451,4 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(run, monkeypatch):
 
 
 def test_the_base_update_round_trips_to_itself():
-    assert parse(dump(Trial(SelfEdit("t", "p"), update=BASE))).update == BASE
+    assert parse(dump(Trial(SelfEdit("t", "p"), update=BASE)), Trial).update == BASE

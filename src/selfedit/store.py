@@ -281,7 +281,8 @@ def read_json(path: Path) -> Any:
 
 def _refuse_other_config(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     was, now = dict(_leaves(old)), dict(_leaves(new))
-    changed = sorted(key for key in was.keys() | now.keys() if was.get(key) != now.get(key))
+    keys = (was.keys() | now.keys()) - {"version"}  # `_read_config` has let it through
+    changed = sorted(key for key in keys if was.get(key) != now.get(key))
     if changed:
         raise Refused(
             f"{path} was started with another config; it differs in {', '.join(changed)}; "

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from selfedit.bench.edits import read_edits, sample_edits, spread
-from selfedit.config import WritingConfig
 from selfedit.errors import InputError
+from selfedit.types import SamplingParams
 
 RECORD = {
     "title": "Torvik",
@@ -49,7 +49,7 @@ def test_what_is_wrong_with_a_file_is_said(file, changes, problem):
 
 
 def test_sampled_edits_are_the_embedded_models_and_have_five_questions():
-    edits = sample_edits(3, WritingConfig(max_new_tokens=8))
+    edits = sample_edits(3, SamplingParams(max_new_tokens=8))
     assert len(edits) == 3 and all(len(edit.prompts) == 5 and len(edit.examples) > 1 for edit in edits)
 
 

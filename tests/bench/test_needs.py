@@ -8,8 +8,8 @@ import torch
 from selfedit.bench.needs import FOUR_BITS, needs, shape_of, token_bytes_of, weight_bytes
 from selfedit.bench.shapes import SHAPES, Shape, load_shape
 from selfedit.config import load_config
+from selfedit.engines.local.lora import adapter_layout
 from selfedit.engines.local.memory import token_bytes
-from selfedit.engines.local.training import layout
 from selfedit.types import Recipe
 
 SIZES = SHAPES["qwen2.5-0.5b"].sizes | {"hidden_size": 448, "intermediate_size": 640, "vocab_size": 4096}
@@ -38,7 +38,7 @@ def test_the_memory_of_a_token_is_that_of_the_whole_model():
     model, _ = load_shape(SMALL, torch.device("meta"))
     model.to_empty(device="cpu")
     recipe = Recipe(rank=2)
-    assert token_bytes_of(SMALL, recipe) == pytest.approx(token_bytes(model, layout(model, [recipe])), rel=0.02)
+    assert token_bytes_of(SMALL, recipe) == pytest.approx(token_bytes(model, adapter_layout(model, [recipe])), rel=0.02)
 
 
 def test_weights_in_four_bits_are_those_of_the_layers_but_not_of_the_head():
@@ -49,9 +49,9 @@ def test_weights_in_four_bits_are_those_of_the_layers_but_not_of_the_head():
     assert 2 * rest < weight_bytes(model, quantized=True) < 2 * rest + (size - 2 * rest) * (FOUR_BITS + 0.02) / 1.9
 
 
-def test_more_memory_takes_more_adapters_up_to_the_wave():
+def test_more_memory_takes_more_adapters_up_to_the_limit():
     wide = replace(SMALL, sizes=SMALL.sizes | {"num_hidden_layers": 2, "hidden_size": 3584, "intermediate_size": 18944})
-    found = needs(wide, config("inner.rank=256", "wave=60"))["together"].split("; ")
+    found = needs(wide, config("inner.rank=256", "max_adapters=60"))["together"].split("; ")
     counts = [int(part.split(" adapters")[0].rpartition(" ")[2]) for part in found]
     assert len(found) == 4 and found[0].startswith("with 24 GB of GPU memory up to ")
     assert counts == sorted(counts) and counts[0] < counts[-1] == 60

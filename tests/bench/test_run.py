@@ -37,8 +37,8 @@ def test_every_arm_runs_and_every_number_is_finite(result):
     assert result["profile"]["seconds"]["base products"] > 0 and result["profile"]["seconds"]["adapter products"] > 0
 
     arms, growth, profile = tables("tiny", result)
-    assert [row[0] for row in arms.cells][-1] == "engine, 2" and len(growth.cells) == 2
-    assert all(len(row) == len(rows.columns) for rows in (arms, growth, profile) for row in rows.cells)
+    assert [row[0] for row in arms.rows][-1] == "engine, 2" and len(growth.rows) == 2
+    assert all(len(row) == len(table.columns) for table in (arms, growth, profile) for row in table.rows)
     assert len(remarks(result)) == 3
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from selfedit.bench.plan import Options, ShapePlan
+from selfedit.bench.plan import BenchOptions, ShapePlan
 from selfedit.bench.profile import REST, kind_of
 from selfedit.bench.shapes import CONTEXT, SHAPES, Shape, load_shape, shape_named
 from selfedit.engines.local.text import context_length
@@ -30,15 +30,21 @@ def test_an_unknown_shape_is_named():
 
 
 def test_options_go_over_a_shapes_plan_and_recipe():
-    assert Options().plan(PLAN) == PLAN
-    options = Options(adapters=(4, 2, 4), seal_edits=0, rank=8)
+    assert BenchOptions().plan(PLAN) == PLAN
+    options = BenchOptions(adapters=(4, 2, 4), seal_edits=0, rank=8)
     assert options.plan(PLAN) == ShapePlan((2, 4), 4, 0, epochs=1)
     inner = options.config(PLAN).inner
     assert (inner.rank, inner.alpha, inner.epochs, inner.learning_rate) == (8, 16.0, 1, 5e-3)
 
 
 @pytest.mark.parametrize(
-    "options", [Options(baseline_edits=0), Options(adapters=(0,)), Options(adapters=(-1,)), Options(seal_edits=-1)]
+    "options",
+    [
+        BenchOptions(baseline_edits=0),
+        BenchOptions(adapters=(0,)),
+        BenchOptions(adapters=(-1,)),
+        BenchOptions(seal_edits=-1),
+    ],
 )
 def test_a_plan_without_edits_is_refused(options):
     with pytest.raises(InputError):

@@ -7,7 +7,7 @@ import pytest
 from selfedit.config import resolve
 from selfedit.engines.fake import FakeEngine
 from selfedit.store import Run
-from selfedit.types import BASE, Task
+from selfedit.types import BASE, Example, SelfEdit, StreamStep, Task, Trial
 from selfedit.workflows.stream import run_continual
 
 
@@ -31,18 +31,18 @@ def groups(tasks):
 
 @pytest.fixture
 def settings():
-    def settings(*keepers, **more):
-        return resolve({"continual": {"keepers": list(keepers), **more}}, "the test")
+    def settings(*methods, **more):
+        return resolve({"continual": {"methods": list(methods), **more}}, "the test")
 
     return settings
 
 
 @pytest.fixture
 def learn(settings, groups, tasks, tmp_path):
-    """Learns the groups with these keepers; the summary. The run's folder is `learn.path`."""
+    """Learns the groups with these methods; the summary. The run's folder is `learn.path`."""
 
-    def learn(*keepers, engine=None, groups=groups, folder="run", **more):
-        config = settings(*keepers, **more)
+    def learn(*methods, engine=None, groups=groups, folder="run", **more):
+        config = settings(*methods, **more)
         learn.path = tmp_path / folder
         with Run.create(tmp_path / folder, config.model_dump(mode="json")) as run:
             return run_continual(run, config, groups, engine or Forgetful(tasks))
@@ -58,3 +58,15 @@ def forgetful(tasks):
 @pytest.fixture
 def without_questions():
     return lambda task: replace(task, questions=())
+
+
+@pytest.fixture(scope="session")
+def step():
+    """Makes a step of a stream: a document with notes on it, and the update that learned them."""
+
+    def step(title, text="", update=None, questions=()):
+        task = Task(title.lower(), title, f"About {title}: {text}")
+        edit = SelfEdit(task.id, "", text, (Example("", f"{title}\n{text}"), Example("", f"{title}\n{task.context}")))
+        return StreamStep(task, Trial(edit, update), questions)
+
+    return step

@@ -7,7 +7,7 @@ import pytest
 from selfedit.domains.knowledge import prompts
 from selfedit.engines.fake import NOTES, FakeEngine
 from selfedit.errors import EngineError, InputError
-from selfedit.types import BASE, Example, Job, Recipe, Request
+from selfedit.types import BASE, Example, Job, Likelihood, LikelihoodRequest, Recipe, Request
 
 APOLLO = Example("", "Apollo 11\nApollo 11 landed in 1969.")
 USEFUL, USELESS, EMPTY = NOTES
@@ -167,3 +167,16 @@ def test_an_update_is_scaled_to_a_part_of_what_it_was_trained_on(engine):
     (update,) = engine.train([Job(parent, (Example("", "one"), Example("", "two")), Recipe(), 0)])
     rows = [len(engine._rows(engine.scale(update, factor))) for factor in (0.0, 0.5, 1.0)]
     assert rows == [1, 2, 3]
+
+
+def test_a_target_is_one_token_and_likelier_the_more_examples_contain_it(engine):
+    once, twice = train(engine, APOLLO), train(engine, APOLLO, Example("", "It was 1969."))
+    found = engine.likelihood([LikelihoodRequest(update, "", " 1969") for update in (BASE, once, twice)])
+    assert all(isinstance(one, Likelihood) and one.tokens == 1 for one in found)
+    assert found[0].per_token < found[1].per_token < found[2].per_token < 0
+
+
+def test_a_search_finds_what_is_sampled_and_every_prompt_fits(engine, tasks):
+    requests = [exam(train(engine, APOLLO), task) for task in tasks]
+    assert engine.search(requests, 0.5) == [[text] for text in engine.sample(requests)]
+    assert engine.fits([request.prompt for request in requests], reserve=512) == [None] * len(tasks)

@@ -1,4 +1,6 @@
-"""What the embedded model can do before it is taught anything: `python benchmarks/base_model.py [PASSAGES]`, as JSON.
+"""What the embedded model can do before it is taught anything, as JSON.
+
+    python -m selfedit.bench.base_model [PASSAGES]
 
 Open-book and closed-book accuracy on unseen entries, the faithfulness of its notes, and the spread of their styles.
 """
@@ -9,15 +11,17 @@ import json
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
-from selfedit.config import ModelConfig
-from selfedit.domains.knowledge.domain import Knowledge
-from selfedit.engines.local.engine import LocalEngine
-from selfedit.graders import GRADERS
+from selfedit.engines.start import start_local
 from selfedit.loops.evaluate import summarise
-from selfedit.loops.inner import Examiner
+from selfedit.loops.examine import Exam, Examiner, score
+from selfedit.protocols import silent
 from selfedit.types import BASE, Request, SelfEdit, Task, Trial
+from selfedit.workflows.build import make_examiner
+from selfedit.workflows.configure import make_config
 from selfedit.worlds.almanac import notes, world
 
 
@@ -34,20 +38,26 @@ def style_of(entry: world.Entry, text: str) -> str:
     return "full-name statements" if text.startswith(entry.name.split()[0]) else "pronoun statements"
 
 
-def accuracy(examiner: Examiner, tasks: list[Task], open_book: bool) -> dict[str, object]:
-    scores = examiner.score([(BASE, task) for task in tasks], open_book)
-    return summarise([Trial(SelfEdit(task.id, ""), BASE, after=s) for task, s in zip(tasks, scores, strict=True)])
+def accuracy(examiner: Examiner, tasks: Sequence[Task], open_book: bool) -> dict[str, Any]:
+    scores = score(examiner, [Exam(BASE, task) for task in tasks], open_book)
+    trials = [Trial(SelfEdit(task.id, ""), BASE, after=s) for task, s in zip(tasks, scores, strict=True)]
+    return summarise("base", trials).to_json()
 
 
-def main(count: int) -> None:
-    engine, domain = LocalEngine.from_config(ModelConfig()), Knowledge()
-    examiner = Examiner(engine, domain, GRADERS["contains"], max_new_tokens=24)
+def measure(count: int) -> dict[str, Any]:
+    """All of it on so many passages."""
+    config = make_config("almanac")
+    examiner, sampling = (
+        make_examiner(config, start_local(config.model, config.max_adapters, silent)),
+        config.outer.sampling,
+    )
     entries, tasks = list(islice(world.entries("exam", 0), count)), world.tasks("exam", count)
-    asked = [Request(BASE, domain.prompt(task), seed, 1.0, 0.95, 220) for seed, task in enumerate(tasks)]
-    texts = [text for text in engine.sample(asked) if isinstance(text, str)]
+    how = (sampling.temperature, sampling.top_p, sampling.max_new_tokens)
+    asked = [Request(BASE, examiner.domain.prompt(task), seed, *how) for seed, task in enumerate(tasks)]
+    texts = [text for text in examiner.engine.sample(asked) if isinstance(text, str)]
     counts = [notes.faithfulness(entry, text) for entry, text in zip(entries, texts, strict=True)]
     styles = Counter(style_of(entry, text) for entry, text in zip(entries, texts, strict=True))
-    result = {
+    return {
         "passages": count,
         "open_book": accuracy(examiner, tasks, open_book=True),
         "closed_book": accuracy(examiner, tasks, open_book=False),
@@ -56,8 +66,7 @@ def main(count: int) -> None:
         "coverage": sum(different for _, _, different in counts) / (6 * count),
         "styles": {style: number / count for style, number in styles.most_common()},
     }
-    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300)
+    print(json.dumps(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 300), indent=2))

@@ -1,4 +1,6 @@
-"""How fast the inner loop is: `python benchmarks/inner_loop.py [SHAPE ...] [--device cuda]` writes docs/performance.md.
+"""How fast the inner loop is, as a page.
+
+    python -m selfedit.bench.page [SHAPE ...] [--device cuda] [--output docs/performance.md]
 
 The same as `selfedit bench`, with the result on a page instead of the screen; the shape is `embedded` if none is named.
 """
@@ -8,15 +10,16 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfedit.bench.plan import Options
+from selfedit.bench.plan import BenchOptions
 from selfedit.bench.shapes import SHAPES
-from selfedit.bench.table import Rows, remarks, tables
-from selfedit.cli.bench import measure
-
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+from selfedit.bench.table import remarks, tables
+from selfedit.engines.start import quieten
+from selfedit.protocols import silent
+from selfedit.results import markdown
 
 INTRODUCTION = """\
 # How fast the inner loop is
@@ -37,14 +40,8 @@ real tokens only (`selfedit/bench/flops.py`).
 """
 
 
-def markdown(rows: Rows) -> str:
-    head = [" ".join(name.split()) for name in rows.columns]
-    rule = ["---", *["--:"] * (len(head) - 1)]
-    lines = [f"| {' | '.join(cells)} |" for cells in [head, rule, *rows.cells]]
-    return "\n".join([f"**{rows.title}**", "", *lines])
-
-
-def page(names: list[str], result: dict[str, Any], command: str) -> str:
+def page(names: Sequence[str], result: Mapping[str, Any], command: str) -> str:
+    """What `bench.run` made of these shapes, in Markdown."""
     parts = [INTRODUCTION.format(command=command, **result["machine"])]
     for name in names:
         of_shape = result[SHAPES[name].key]
@@ -52,11 +49,23 @@ def page(names: list[str], result: dict[str, Any], command: str) -> str:
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
-if __name__ == "__main__":
+def measure(names: Sequence[str], options: BenchOptions) -> dict[str, Any]:
+    quieten()
+    from selfedit.bench.run import run
+
+    return run(names, options, silent)
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shapes", nargs="*", default=["embedded"], help=f"of {', '.join(SHAPES)}")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--output", type=Path, default=Path("docs/performance.md"))
     arguments = parser.parse_args()
-    made = measure(arguments.shapes, Options(arguments.device))
-    command = shlex.join(["python", "benchmarks/inner_loop.py", *sys.argv[1:]])
-    PAGE.write_text(page(arguments.shapes, made, command), encoding="utf-8")
+    result = measure(arguments.shapes, BenchOptions(arguments.device))
+    command = shlex.join(["python", "-m", "selfedit.bench.page", *sys.argv[1:]])
+    arguments.output.write_text(page(arguments.shapes, result, command), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

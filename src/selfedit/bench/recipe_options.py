@@ -1,4 +1,6 @@
-"""What the options of a recipe cost and gain on the embedded model: `python benchmarks/recipe_options.py`, as Markdown.
+"""What the options of a recipe cost and gain on the embedded model, as Markdown.
+
+    python -m selfedit.bench.recipe_options
 
 Own notes on passages of the development split, five each; every option trains on the same notes with the same seeds.
 """
@@ -6,21 +8,35 @@ Own notes on passages of the development split, five each; every option trains o
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import mean
 
-from selfedit.config import Config, load_config, read_toml
-from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.engines.start import start_local
-from selfedit.graders import GRADERS
-from selfedit.loops.inner import Examiner, adapt, derive_seed
-from selfedit.loops.outer import SamplingParams, propose
+from selfedit.loops.examine import Exam, Examiner, score
+from selfedit.loops.inner import train_edits
+from selfedit.loops.outer import propose
 from selfedit.protocols import silent
+from selfedit.results import TextTable, markdown, percent, signed_points
+from selfedit.seeds import derive_seed
 from selfedit.statistics import paired_interval
 from selfedit.types import BASE, Recipe, Task, Trial
-from selfedit.worlds.almanac import RECIPE, world
+from selfedit.workflows.build import make_examiner
+from selfedit.workflows.configure import make_config
+from selfedit.worlds.almanac import world
 
-PASSAGES, NOTES, REPEATS = 40, 5, 2
+PASSAGES, NOTES, REPEATS, MAX_ADAPTERS = 40, 5, 2, 128
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeRun:
+    """One recipe on all notes, once: the accuracy of every edit (0 for one that could not be read), the seconds that an
+    edit took in training, and its tokens.
+    """
+
+    values: list[float]
+    seconds: float
+    tokens: float
 
 
 def options(default: Recipe) -> dict[str, Recipe]:
@@ -38,57 +54,59 @@ def options(default: Recipe) -> dict[str, Recipe]:
 
 
 def measure(
-    examiner: Examiner, trials: list[Trial], tasks: list[Task], recipe: Recipe, repeat: int
-) -> tuple[list[float], float, float]:
-    """(accuracy of every edit, 0 for one that could not be read; seconds per edit in training; tokens per edit)."""
+    examiner: Examiner, trials: Sequence[Trial], tasks: Sequence[Task], recipe: Recipe, repeat: int
+) -> RecipeRun:
+    """`tasks`: that of each trial."""
     edits = [replace(trial, edit=replace(trial.edit, recipe=recipe)) for trial in trials]
     seeds = [derive_seed(repeat, index) for index in range(len(edits))]
     began = time.monotonic()
-    tried = adapt(edits, BASE, examiner.engine, seeds)
+    tried = train_edits(edits, BASE, examiner.engine, seeds)
     seconds = (time.monotonic() - began) / len(edits)
     live = {index: trial.update for index, trial in enumerate(tried) if trial.update}
-    scores = examiner.score([(update, tasks[index]) for index, update in live.items()])
+    scores = score(examiner, [Exam(update, tasks[index], tried[index].edit) for index, update in live.items()])
     examiner.engine.release(list(live.values()))
-    values = dict(zip(live, (score.value or 0.0 for score in scores), strict=True))
+    values = dict(zip(live, (of_edit.value or 0.0 for of_edit in scores), strict=True))
     tokens = mean(update.tokens for update in live.values())
-    return [values.get(index, 0.0) for index in range(len(tried))], seconds, tokens
+    return RecipeRun([values.get(index, 0.0) for index in range(len(tried))], seconds, tokens)
 
 
-def main() -> None:
-    config: Config = load_config(None, [], read_toml(RECIPE))
-    examiner = Examiner(start_local(config.model, 128, silent), Knowledge(), GRADERS["contains"], 24)
-    tasks = [task for task in world.tasks("develop", PASSAGES) for _ in range(NOTES)]
-    writing = SamplingParams(**config.outer.writing.model_dump())
-    trials = propose(BASE, tasks, examiner.domain, examiner.engine, writing, list(range(len(tasks))))
-    recipes = options(config.inner.recipe())
-    found: dict[str, list[tuple[list[float], float, float]]] = {name: [] for name in recipes}
-    for repeat in range(REPEATS):  # one after the other, so that what else the machine does hits all alike
+def compare(passages: int = PASSAGES, repeats: int = REPEATS) -> dict[str, list[RecipeRun]]:
+    """Every option on the notes of so many passages, so often."""
+    config = make_config("almanac")
+    examiner = make_examiner(config, start_local(config.model, MAX_ADAPTERS, silent))
+    members = [(task, member) for task in world.tasks("develop", passages) for member in range(NOTES)]
+    seeds = list(range(len(members)))
+    trials = propose(BASE, members, examiner.domain, examiner.engine, config.outer.sampling, seeds)
+    tasks, recipes = [task for task, _ in members], options(config.inner)
+    found: dict[str, list[RecipeRun]] = {name: [] for name in recipes}
+    for repeat in range(repeats):  # one after the other, so that what else the machine does hits all alike
         for name, recipe in recipes.items():
             found[name].append(measure(examiner, trials, tasks, recipe, repeat))
-    print("| recipe | right | against the default (95 %) | tokens | seconds per edit | times |")
-    print("|---|--:|--:|--:|--:|--:|")
-    base = by_passage(found["default"])
-    base_seconds = min(seconds for _, seconds, _ in found["default"])
-    for name, runs in found.items():
-        values, seconds = by_passage(runs), min(seconds for _, seconds, _ in runs)
-        gain = paired_interval(values, base)
-        against = (
-            "" if name == "default" else f"{100 * gain.mean:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
-        )
-        tokens = mean(tokens for _, _, tokens in runs)
-        print(
-            f"| {name} | {100 * mean(values):.1f} % | {against} | {tokens:.0f} | {seconds:.4f} "
-            f"| {base_seconds / seconds:.2f} |"
-        )
+    return found
 
 
-def by_passage(runs: list[tuple[list[float], float, float]]) -> list[float]:
+def by_passage(runs: Sequence[RecipeRun]) -> list[float]:
     """Mean accuracy of each passage over its notes and all repeats: what the intervals are over."""
     return [
-        mean(values[place] for values, _, _ in runs for place in range(first, first + NOTES))
-        for first in range(0, PASSAGES * NOTES, NOTES)
+        mean(value for run in runs for value in run.values[first : first + NOTES])
+        for first in range(0, len(runs[0].values), NOTES)
     ]
 
 
+def table(found: Mapping[str, Sequence[RecipeRun]]) -> TextTable:
+    """`times` is how many times as fast as the default; seconds are those of the fastest repeat."""
+    base = by_passage(found["default"])
+    base_seconds = min(run.seconds for run in found["default"])
+    rows = []
+    for name, runs in found.items():
+        values, seconds = by_passage(runs), min(run.seconds for run in runs)
+        gain, low, high = signed_points(paired_interval(values, base))
+        against = "" if name == "default" else f"{gain} ({low} to {high})"
+        tokens = f"{mean(run.tokens for run in runs):.0f}"
+        rows.append((name, percent(mean(values)), against, tokens, f"{seconds:.4f}", f"{base_seconds / seconds:.2f}"))
+    columns = ("recipe", "right", "against the default (95 %)", "tokens", "seconds per edit", "times")
+    return TextTable("Options of the recipe", columns, rows)
+
+
 if __name__ == "__main__":
-    main()
+    print(markdown(table(compare())))

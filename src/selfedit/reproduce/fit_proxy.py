@@ -1,23 +1,31 @@
 """Fit the learned proxy reward on the rankings in SEAL's released results.
 
-    python fitting/proxy.py path/to/seal_released
+    python -m selfedit.reproduce.fit_proxy DATA
 
-Writes src/selfedit/proxies/learned.json in a few seconds. Passages that `reproduce proxy` holds out are left out.
+Writes src/selfedit/rewards/proxies/learned.json in a few seconds. Passages that `reproduce proxy` holds out are left
+out.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from selfedit.reproduce.grader import is_held_out
-from selfedit.reproduce.proxy import fit, read_rankings
+from selfedit.reproduce.proxy import Ranking, fit, read_rankings
 from selfedit.rewards.proxies.learned import PARAMETERS
 
 
-def main():
-    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("data", type=Path)
-    rankings = [r for r in read_rankings(arguments.parse_args().data) if not is_held_out(r.task.context)]
+def not_held_out(rankings: Sequence[Ranking]) -> list[Ranking]:
+    return [ranking for ranking in rankings if not is_held_out(ranking.task.context)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="a folder with SEAL's ranking files")
+    rankings = not_held_out(read_rankings(parser.parse_args().data))
     weights = {name: float(f"{weight:.6g}") for name, weight in fit(rankings).items()}
     PARAMETERS.write_text(json.dumps(weights, indent=1) + "\n", encoding="utf-8")
     print(f"{PARAMETERS}: {len(weights)} weights, fitted on {len(rankings)} passages")

@@ -63,8 +63,8 @@ def add_documents(run: Run, added: Sequence[Task]) -> None:
             name, number = f"{document.id}-{number}", number + 1
         taken.add(name)
         documents.append(replace(document, id=name))
+    run.become("stream")  # first: a run killed in between would hold documents that `adapt` does not look at
     write_tasks(run, DOCUMENTS, documents)
-    run.become("stream")
 
 
 def rollback(run: Run, step: int) -> list[Task]:

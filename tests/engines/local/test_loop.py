@@ -10,20 +10,20 @@ from selfedit.config import resolve
 from selfedit.domains.knowledge.reader import read_tasks
 from selfedit.report import write_report
 from selfedit.store import Run
-from selfedit.workflows.train import run_experiment
+from selfedit.workflows.train import run_experiment, summary_of
 
 SMALL = {"rank": 4, "alpha": 8.0, "epochs": 2}
 CONFIG = resolve(
     {
-        "wave": 8,
-        "documents": {"split_newlines": False},
+        "max_adapters": 8,
+        "domain": {"split_newlines": False},
         "inner": SMALL,
         "outer": {
             "rounds": 2,
-            "passages_per_round": 2,
-            "edits_per_passage": 2,
+            "tasks_per_round": 2,
+            "edits_per_task": 2,
             "repeats": 1,
-            "writing": {"max_new_tokens": 30},
+            "sampling": {"max_new_tokens": 30},
             "recipe": SMALL,
         },
         "exam": {"max_new_tokens": 8},
@@ -37,11 +37,11 @@ def test_the_whole_experiment(make_engine, architecture, tasks, tmp_path):
     engine = make_engine(architecture, context=512)
     with Run.create(tmp_path / "run", CONFIG.model_dump(mode="json")) as run:
         result = run_experiment(run, CONFIG, short[:2], tasks[2:], engine)
-        waves = run.waves()
-    trials = [trial for wave in waves if wave.stage.startswith("round") for trial in wave.trials]
+        batches = run.batches()
+    trials = [trial for batch in batches if batch.stage.startswith("round") for trial in batch.trials]
     assert len(trials) == 8 and all(trial.reward is not None for trial in trials)
     assert (run.updates / "round-1" / "adapter_model.safetensors").exists()
-    assert all(row["n"] == 2 for name, row in result.summary.items() if name not in ("rl_gain", "seconds"))
+    assert result.table.rows and all(row.n == 2 for row in result.table)
 
 
 def test_real_passages_run_to_the_report(make_engine, shared, tmp_path):
@@ -51,6 +51,6 @@ def test_real_passages_run_to_the_report(make_engine, shared, tmp_path):
     passages = read_tasks(tmp_path / "squad.json")
     with Run.create(tmp_path / "run", CONFIG.model_dump(mode="json")) as run:
         result = run_experiment(run, CONFIG, passages[:4], passages[4:], make_engine("qwen2", context=4096))
-        report = write_report(run, result.summary, {task.id: task for task in passages})
-    assert result.summary["after_rl"]["n"] == 4 and result.summary["after_rl"]["failed"] == 0
+        report = write_report(run, summary_of(CONFIG, result, passages[:4], passages[4:]))
+    assert result.table["after_rl"].n == 4 and result.table["after_rl"].failed == 0
     assert passages[4].title in report.read_text()

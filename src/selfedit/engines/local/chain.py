@@ -55,7 +55,7 @@ def check_ewc(job: Job, parent: AdapterChain | None) -> None:
     if job.ewc and parent and (parent.parents or parent.own.rank != rank):
         raise InputError(
             f"ewc goes on training the adapter of the last edit, at rank {rank}, and that is no single adapter "
-            "of this rank; leave inner.rank as it was when the stream began, and do not combine ewc with other keepers "
+            "of this rank; leave inner.rank as it was when the stream began, and do not combine ewc with other methods "
             "that stack adapters"
         )
 
