@@ -25,6 +25,7 @@ class Words:
     asked: str = "All conditions are asked the same questions, without the task's context."
     correct: str = "correct"
     task: str = "task"
+    edit: str = "self-edit"
     edits: str = "self-edits"
     tasks_and_edits: str = "Tasks and self-edits"
 

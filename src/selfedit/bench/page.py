@@ -18,7 +18,7 @@ from selfedit.bench.plan import BenchOptions
 from selfedit.bench.shapes import SHAPES
 from selfedit.bench.table import remarks, tables
 from selfedit.engines.start import quieten
-from selfedit.protocols import silent
+from selfedit.protocols import Progress, silent
 from selfedit.results import markdown
 
 INTRODUCTION = """\
@@ -49,11 +49,12 @@ def page(names: Sequence[str], result: Mapping[str, Any], command: str) -> str:
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
-def measure(names: Sequence[str], options: BenchOptions) -> dict[str, Any]:
+def measure(names: Sequence[str], options: BenchOptions, progress: Progress = silent) -> dict[str, Any]:
+    """Run the benchmark. Imported here because PyTorch takes seconds, and must first be told to be quiet."""
     quieten()
     from selfedit.bench.run import run
 
-    return run(names, options, silent)
+    return run(list(names), options, progress)
 
 
 def main() -> None:
@@ -62,6 +63,8 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--output", type=Path, default=Path("docs/performance.md"))
     arguments = parser.parse_args()
+    if not arguments.output.parent.is_dir():  # said now, and not after minutes of work
+        parser.error(f"there is no folder {arguments.output.parent} for the page")
     result = measure(arguments.shapes, BenchOptions(arguments.device))
     command = shlex.join(["python", "-m", "selfedit.bench.page", *sys.argv[1:]])
     arguments.output.write_text(page(arguments.shapes, result, command), encoding="utf-8")

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from selfedit.bench.page import measure
 from selfedit.bench.plan import BenchOptions
 from selfedit.bench.shapes import SHAPES, shape_named
 from selfedit.bench.table import remarks, tables
 from selfedit.cli import screen
 from selfedit.cli.options import Json
 from selfedit.cli.running import print_json
-from selfedit.engines.start import quieten
 
 Names = Annotated[list[str] | None, typer.Option("--shape", help=f"which model: {', '.join(SHAPES)}; can be repeated")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1")]
@@ -57,20 +57,12 @@ def bench(
     options = BenchOptions(
         device, tuple(adapters or ()), baseline_edits, seal_edits, rank, epochs, learning_rate, edits
     )
-    result = measure(chosen, options)
+    with screen.bars() as progress:
+        result = measure(chosen, options, progress)
     if json:
         return print_json(result)
     for name in chosen:
         _show(name, result[shape_named(name).key])
-
-
-def measure(names: list[str], options: BenchOptions) -> dict[str, Any]:
-    """Run the benchmark with progress bars."""
-    quieten()
-    from selfedit.bench.run import run
-
-    with screen.bars() as progress:
-        return run(names, options, progress)
 
 
 def _show(name: str, result: dict[str, Any]) -> None:

@@ -105,7 +105,7 @@ def _headline(rows: Sequence[Condition], parts: Sequence[Stage], summary: Summar
         return Markup(sentence).format(**found)
     if not learned:
         return _plain_headline(rows, parts)
-    claims = [Markup("{} of questions after learning from its own {}").format(learned, words.edits)]
+    claims = [Markup("{} of questions after learning from its own {}").format(learned, words.edit)]
     if "after_rl" in found:
         claims.append(Markup("{} once reinforcement has changed how it writes them").format(found["after_rl"]))
     sentence = Markup("Without the {} in front of it, the model answers ").format(words.task)

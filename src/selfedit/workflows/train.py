@@ -107,10 +107,10 @@ def summary_of(config: Config, experiment: Experiment, train: Sequence[Task], ev
         own, after, task = trials["own_edits"][middle], trials["after_rl"][middle], evaluation[middle]
         sections = [
             (f"A {words.task} it had never seen (one of middling score)", task.context),
-            (f"Its {words.edits} before reinforcement", own.edit.text),
-            (f"Its {words.edits} after reinforcement", after.edit.text),
+            (f"Its {words.edit} before reinforcement", own.edit.text),
+            (f"Its {words.edit} after reinforcement", after.edit.text),
         ]
-        title = f"Answers: having learned the {words.edits} before, and after"
+        title = f"Answers: having learned the {words.edit} before, and after"
         tables.append(answer_table(task, own.after, after.after, title))
     if evaluation:
         title = f"{words.title} on {len(evaluation)} unseen {words.task}s"

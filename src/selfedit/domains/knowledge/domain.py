@@ -63,6 +63,7 @@ class Knowledge:
         bars="Each bar is the share of questions answered correctly, averaged over passages.",
         asked="All conditions are asked the same questions, without the passage.",
         task="passage",
+        edit="notes",
         edits="sets of notes",
         tasks_and_edits="Passages and notes",
     )

@@ -1,6 +1,6 @@
 """A grader without a judge, fitted on the verdicts that GPT-4.1 gave in SEAL's released runs.
 
-A few hundred small decision trees over what a careful reader compares (`features`). `fitting/grader.py` makes their
+A few hundred small decision trees over what a careful reader compares (`features`). `reproduce.fit_grader` makes their
 file; `selfedit reproduce grader` says how far they agree with the judge on passages that they were not fitted on.
 """
 

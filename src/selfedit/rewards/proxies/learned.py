@@ -14,7 +14,7 @@ PARAMETERS = Path(__file__).with_name("learned.json")
 
 
 class Learned:
-    """A weighted sum of features of (passage, edit); it never sees a question. `fitting/proxy.py` makes the weights.
+    """A weighted sum of features of (passage, edit); it never sees a question. `reproduce.fit_proxy` makes the weights.
 
     Its unit is accuracy, and only differences between edits of one passage mean anything. It reaches about a third of
     the rank correlation that the noise in SEAL's measurements allows (`selfedit reproduce proxy`).
