@@ -8,10 +8,10 @@ import pytest
 from selfedit.cli.main import run
 
 TINY = [
-    *("--set", "outer.rounds=1", "--set", "outer.passages_per_round=2", "--set", "outer.edits_per_passage=2"),
-    *("--set", "data.eval_passages=2", "--set", "outer.writing.max_new_tokens=40", "--set", "model.processes=1"),
+    *("--set", "outer.rounds=1", "--set", "outer.tasks_per_round=2", "--set", "outer.edits_per_task=2"),
+    *("--set", "data.max_eval_tasks=2", "--set", "outer.sampling.max_new_tokens=40", "--set", "model.processes=1"),
 ]
-BRIEF = ["--set", "outer.edits_per_passage=1", "--set", "outer.writing.max_new_tokens=8", "--set", "inner.epochs=1"]
+BRIEF = ["--set", "outer.edits_per_task=1", "--set", "outer.sampling.max_new_tokens=8", "--set", "inner.epochs=1"]
 PASSAGES = [
     {
         "title": "Torvik",

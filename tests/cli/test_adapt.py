@@ -38,7 +38,7 @@ def test_documents_of_all_kinds_with_questions_are_examined(cli, write, handbook
     for text in ("Handbook", "Torvik", "Selx", "Mara", "Before, closed book", "After, closed book"):
         assert text in called.said
     with Run.open(Path("run")) as run:
-        exam = next(wave for wave in run.waves() if wave.stage == "exam")
+        exam = next(batch for batch in run.batches() if batch.stage == "exam")
     assert [bool(trial.before) for trial in exam.trials] == [True, False, True, True]
 
 
@@ -66,10 +66,10 @@ def test_a_document_longer_than_the_context_is_split_and_that_is_said(cli, write
     long = write("long.txt", " ".join(f"Sentence number {n} of the story." for n in range(150)))
     called = cli("adapt", long, "-q", write("q.json", QUESTIONS), "-o", "run", *brief)
     assert called.code == 0
-    assert "'long' is longer than the model's context: split into" in " ".join(called.err.split())
+    assert "'long' is longer than the model's context: split into" in called.said
     with Run.open(Path("run")) as run:
-        notes = [trial.edit.task_id for wave in run.waves() if wave.stage == "notes" for trial in wave.trials]
-        exam = [trial.edit.task_id for wave in run.waves() if wave.stage == "exam" for trial in wave.trials]
+        notes = [trial.edit.task_id for batch in run.batches() if batch.stage == "notes" for trial in batch.trials]
+        exam = [trial.edit.task_id for batch in run.batches() if batch.stage == "exam" for trial in batch.trials]
     assert notes[:2] == ["long-1", "long-2"] and exam == ["long"]
 
 
@@ -78,7 +78,7 @@ def test_a_trained_policy_writes_the_notes(cli, handbook, brief, tiny, tmp_path)
     called = cli("adapt", handbook, "--policy", "school", "-o", "run", *brief)
     assert called.code == 0
     policy = tmp_path / "here" / "school" / "updates" / "round-0"
-    assert saved(tmp_path / "here" / "run")["policy"] == str(policy)
+    assert saved(tmp_path / "here" / "run")["outer"]["policy"] == str(policy)
     card = json.loads((tmp_path / "here/run/updates/adapter/card.json").read_text())
     assert card["parent"] == json.loads((policy / "card.json").read_text())["id"]
 
@@ -161,14 +161,15 @@ ENTRY = (
 
 def test_without_questions_the_model_writes_its_own_and_is_examined_on_half(cli, write, tmp_path):
     document = write("maren.md", ENTRY)
-    options = ["--set", "outer.edits_per_passage=2", "--reinforce", "1"]
+    options = ["--set", "outer.edits_per_task=2", "--reinforce", "1"]
     called = cli("adapt", document, "-o", "run", *options, "--json")
     assert called.code == 0
     run = tmp_path / "here" / "run"
-    ((reward, report),) = json.loads((run / "questions.json").read_text())
-    assert reward and report and not {q["text"] for q in reward} & {q["text"] for q in report}
     with Run.open(run) as opened:
-        stages = {wave.stage: wave.trials for wave in opened.waves()}
+        stages = {batch.stage: batch.trials for batch in opened.batches()}
+        ((drafted,),) = [step.values() for step in [opened.by_stage()["questions"]]]
+    reward, report = (half.questions for half in drafted)
+    assert reward and report and not {q.text for q in reward} & {q.text for q in report}
     assert all(len(trial.after.grades) == len(reward) for trial in stages["round-0"] if trial.after)
     assert [len(trial.after.grades) for trial in stages["exam"]] == [len(report)]
     assert called.json["after"]["n"] == 1

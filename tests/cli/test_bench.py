@@ -1,6 +1,6 @@
 import pytest
 
-from selfedit.bench.plan import Options
+from selfedit.bench.plan import BenchOptions
 
 
 def test_help_has_the_shapes_and_an_example(cli):
@@ -59,13 +59,13 @@ def test_the_tables_fit_a_hundred_columns(cli, monkeypatch):
     }
     asked = []
 
-    def measure(names, options):
+    def measure(names, options, progress):
         asked.append(options)
         return {"embedded": result}
 
     monkeypatch.setattr("selfedit.cli.bench.measure", measure)
     monkeypatch.setattr("selfedit.cli.screen.out.width", 100)
     out = cli("bench", "--rank", 8).out
-    assert asked == [Options(rank=8)] and "12.345" in out and "engine, 128" in out
+    assert asked == [BenchOptions(rank=8)] and "12.345" in out and "engine, 128" in out
     lines = [line for line in out.splitlines() if "points" not in line and "GFLOP/s;" not in line]
     assert max(map(len, lines)) <= 100 and "…" not in out

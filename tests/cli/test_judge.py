@@ -10,9 +10,9 @@ def judged(endpoint):
     endpoint.answer = endpoint.judge
     settings = {
         "exam.grader": "judge",
-        "exam.judge.url": endpoint.url,
-        "exam.judge.model": "m",
-        "exam.judge.retries": 0,
+        "endpoints.judge.url": endpoint.url,
+        "endpoints.judge.model": "m",
+        "endpoints.judge.retries": 0,
     }
     return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
 
@@ -23,7 +23,7 @@ def test_a_run_whose_judge_goes_down_says_how_to_go_on(cli, endpoint, passages, 
         return endpoint.judge(prompt)
 
     endpoint.answer = judge
-    called = cli("train", "--data", passages, "-o", "run", *tiny, *judged, "--set", "exam.judge.parallel=1")
+    called = cli("train", "--data", passages, "-o", "run", *tiny, *judged, "--set", "endpoints.judge.parallel=1")
     assert called.code == 1
     again = "what was finished is kept. When it is up again, go on with: selfedit resume run"
     assert "no answer from http://127.0.0.1" in called.error and called.error.endswith(again)
@@ -34,7 +34,9 @@ def test_a_run_whose_judge_goes_down_says_how_to_go_on(cli, endpoint, passages, 
 def test_a_judge_that_is_not_set_is_named(cli, passages, tiny):
     called = cli("train", "--data", passages, *tiny, "--set", "exam.grader=judge")
     assert called.code == 3
-    assert called.error.endswith("exam.judge.url is empty; set it in the config, or with --set exam.judge.url=...")
+    assert called.error.endswith(
+        "endpoints.judge.url is empty; set it in the config, or with --set endpoints.judge.url=..."
+    )
 
 
 def test_doctor_asks_the_judge(cli, endpoint, judged):

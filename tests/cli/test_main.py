@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_command
 
 from selfedit import __version__
-from selfedit.cli import experiments, main
+from selfedit.cli import main, train
 
 COMMANDS = [
     *(
@@ -80,14 +80,14 @@ def test_what_we_did_wrong_is_one_sentence_and_code_1(cli, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("division\nby zero")
 
-    monkeypatch.setattr(experiments, "read_data", broken)
+    monkeypatch.setattr(train, "read_data", broken)
     called = cli("demo")
     assert called.code == 1
     assert called.error.startswith("this is our fault: ZeroDivisionError: division by zero; run it again with --debug")
 
 
 def test_debug_shows_where_it_happened(cli, monkeypatch):
-    monkeypatch.setattr(experiments, "read_data", lambda config: 1 / 0)
+    monkeypatch.setattr(train, "read_data", lambda config: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli("demo", "--debug")
     with pytest.raises(main.SelfEditError):
@@ -98,7 +98,7 @@ def test_ctrl_c_outside_a_run_is_130(cli, monkeypatch):
     def interrupted(config):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiments, "read_data", interrupted)
+    monkeypatch.setattr(train, "read_data", interrupted)
     called = cli("demo")
     assert (called.code, called.out, called.err.split()[-1]) == (130, "", "stopped")
 

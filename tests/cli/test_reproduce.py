@@ -5,14 +5,12 @@ import signal
 
 import pytest
 
-from selfedit.cli import reproduce
-
 CONDITIONS = ["base", "passage_only", "own_edits", "after_rl", "in_context"]
 
 
 @pytest.fixture
 def small(tiny, monkeypatch):
-    monkeypatch.setattr(reproduce, "SEEDS", 2)
+    monkeypatch.setattr("selfedit.reproduce.almanac.SEEDS", 2)
     return tiny
 
 
@@ -44,7 +42,7 @@ def test_a_table_that_there_is_not_is_your_input(cli):
 
 
 def test_ctrl_c_says_how_to_go_on_with_the_whole_table(forks, tmp_path):
-    options = ["--set", "outer.rounds=1", "--set", "outer.passages_per_round=2", "--set", "data.eval_passages=2"]
+    options = ["--set", "outer.rounds=1", "--set", "outer.tasks_per_round=2", "--set", "data.max_eval_tasks=2"]
     marker = tmp_path / "runs" / "reproduce-almanac-1" / "seed-0" / "trials.sqlite"
     stopped = forks(tmp_path, "reproduce", "almanac", *options, signal=signal.SIGINT, once=str(marker))
     assert stopped["code"] == 130
@@ -75,19 +73,19 @@ def test_a_plan_is_run_arm_by_arm_and_again_only_read(cli, small, tmp_path, monk
 
 SMALL_GRIDS = {
     "model.processes": "1",
-    "arc.most_rows": "1",
-    "arc.views": "1",
+    "domain.max_rows": "1",
+    "domain.augmented_views": "1",
     "outer.rounds": "1",
-    "outer.passages_per_round": "1",
-    "outer.edits_per_passage": "2",
-    "outer.anchors": "1",
+    "outer.tasks_per_round": "1",
+    "outer.edits_per_task": "2",
+    "outer.kl_prompts": "1",
     "exam.max_new_tokens": "20",
-    "data.eval_passages": "2",
+    "data.max_eval_tasks": "2",
 }
 
 
 def test_plans_for_grids_have_every_row_and_are_only_read_again(cli, monkeypatch):
-    monkeypatch.setattr(reproduce, "SEEDS", 1)
+    monkeypatch.setattr("selfedit.reproduce.arc.SEEDS", 1)
     options = [word for key, value in SMALL_GRIDS.items() for word in ("--set", f"{key}={value}")]
     called = cli("reproduce", "arc", "-o", "table", "--json", *options)
     assert called.code == 0, called.err

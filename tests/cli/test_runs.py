@@ -2,6 +2,7 @@
 
 import pytest
 
+from selfedit import __version__
 from selfedit.cli.main import run
 
 
@@ -11,7 +12,7 @@ def lessons(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lessons")
     (folder / "note.txt").write_text("The gate closes at nine.")
     for name in ("done", "killed"):
-        options = ["--set", "outer.edits_per_passage=1", "--set", "inner.epochs=1", "--set", "wave=1"]
+        options = ["--set", "outer.edits_per_task=1", "--set", "inner.epochs=1", "--set", "max_adapters=1"]
         assert run(["adapt", str(folder / "note.txt"), "-o", str(folder / name), *options]) == 0
     for name in ("report.html", "summary.json"):
         (folder / "killed" / name).unlink()
@@ -38,9 +39,9 @@ def test_the_list_is_a_table_for_people(cli, lessons, monkeypatch):
 
 def test_a_damaged_run_does_not_hide_the_others(cli, write):
     write("runs/a/config.json", "{")
-    write("runs/b/config.json", {"command": "demo"})
+    write("runs/b/config.json", {"version": __version__, "command": "demo"})
     write("runs/b/trials.sqlite", "nothing" * 999)
-    write("runs/c/config.json", {"command": "train", "model": "x"})
+    write("runs/c/config.json", {"version": __version__, "command": "train", "model": "x"})
     states = {row["run"]: (row["command"], row["model"], row["state"]) for row in cli("runs", "list", "--json").json}
     assert states == {
         "runs/a": (None, None, "damaged"),

@@ -3,7 +3,7 @@
 import pytest
 
 from selfedit.config import load_config
-from selfedit.engines import embedded
+from selfedit.workflows.configure import make_config
 
 # init
 
@@ -11,13 +11,13 @@ from selfedit.engines import embedded
 def test_init_writes_a_config_with_every_key_that_can_be_read_again(cli, tmp_path):
     called = cli("init", "my.toml")
     assert called.code == 0 and "selfedit train my.toml" in called.said
-    assert load_config(tmp_path / "here" / "my.toml", []) == load_config(None, [], embedded.recipe("almanac"))
+    assert load_config(tmp_path / "here" / "my.toml", []) == make_config("almanac")
 
 
 def test_init_for_another_model_has_the_defaults_and_its_full_path(cli, tmp_path, saved_model):
     assert cli("init", "--model", "../model").code == 0
     config = load_config(tmp_path / "here" / "selfedit.toml", [])
-    assert config == load_config(None, [f"model.name={saved_model}"])
+    assert config == make_config(str(saved_model))
 
 
 def test_init_leaves_a_file_that_is_there_alone(cli, write, tmp_path):

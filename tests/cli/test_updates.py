@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-TAUGHT = ["--set", "outer.edits_per_passage=1", "--set", "inner.epochs=20", "--set", "outer.writing.max_new_tokens=60"]
+TAUGHT = ["--set", "outer.edits_per_task=1", "--set", "inner.epochs=20", "--set", "outer.sampling.max_new_tokens=60"]
 
 
 @pytest.fixture(scope="module")

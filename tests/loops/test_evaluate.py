@@ -4,39 +4,38 @@ import math
 
 import pytest
 
+from selfedit.config import OuterConfig
 from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.errors import EngineError
 from selfedit.graders.exact import Contains
 from selfedit.loops.evaluate import (
-    Exam,
+    ExamPlan,
     accuracy,
     across_seeds,
     conditions,
-    joined,
     paired_across_seeds,
     paired_gain,
     run_conditions,
     summarise,
 )
-from selfedit.loops.inner import Examiner
-from selfedit.loops.outer import Outer, SamplingParams
+from selfedit.loops.examine import Examiner
+from selfedit.loops.inner import merge_edits
+from selfedit.loops.outer import Outer
+from selfedit.protocols import FLOOR
 from selfedit.rewards.credit import rest_em
-from selfedit.rewards.measured import FLOOR, gain
-from selfedit.types import BASE, Example, Failure, Job, Recipe, Score, SelfEdit, Trial, Update
+from selfedit.rewards.measured import gain
+from selfedit.types import BASE, Example, Failure, Job, Recipe, SamplingParams, Score, SelfEdit, Trial, Update
 
 DOWN = Failure("system", "503")
 UNREADABLE = Failure("policy", "the notes are empty")
-OUTER = Outer(
+SETTINGS = OuterConfig(
     rounds=1,
     tasks_per_round=4,
-    group_size=2,
-    wave=3,
-    writing=SamplingParams(temperature=0.0),
+    edits_per_task=2,
+    sampling=SamplingParams(temperature=0.0),
     recipe=Recipe(rank=4, epochs=2),
-    reward=gain,
-    credit=rest_em,
-    seed=0,
 )
+OUTER = Outer(SETTINGS, reward=gain, credit=rest_em, seed=0, max_adapters=3)
 
 INNER = Recipe(rank=2, epochs=3)
 
@@ -44,6 +43,11 @@ INNER = Recipe(rank=2, epochs=3)
 def scored(*grades, answers=None, tokens=0, task_id="apollo"):
     answers = answers or tuple("an answer" for _ in grades)
     return Trial(SelfEdit(task_id, ""), Update("u", "base", tokens), after=Score(answers, grades))
+
+
+def row_of(trials):
+    """The row of these trials as JSON has it."""
+    return summarise("row", trials).to_json()
 
 
 def failed(failure):
@@ -59,31 +63,31 @@ def test_a_policys_failure_is_wrong_and_a_systems_failure_is_nothing():
 
 
 def test_a_system_failure_is_left_out_of_the_mean_and_counted():
-    row = summarise([scored(1.0), failed(DOWN), scored(0.0), scored(DOWN)])
+    row = row_of([scored(1.0), failed(DOWN), scored(0.0), scored(DOWN)])
     assert (row["mean"], row["n"], row["failed"]) == (0.5, 2, 2)
 
 
 def test_a_policy_failure_counts_as_zero():
-    row = summarise([scored(1.0), failed(UNREADABLE)])
+    row = row_of([scored(1.0), failed(UNREADABLE)])
     assert (row["mean"], row["n"], row["failed"]) == (0.5, 2, 0)
 
 
 def test_tasks_count_alike_however_many_questions_they_have():
-    assert summarise([scored(1.0), scored(0.0, 0.0, 0.0)])["mean"] == 0.5
+    assert row_of([scored(1.0), scored(0.0, 0.0, 0.0)])["mean"] == 0.5
 
 
 def test_blank_answers_are_counted_by_task():
-    row = summarise([scored(0.0, 0.0, answers=("", "no")), scored(0.0, answers=("no",)), failed(UNREADABLE)])
+    row = row_of([scored(0.0, 0.0, answers=("", "no")), scored(0.0, answers=("no",)), failed(UNREADABLE)])
     assert row["blank"] == 0.25
-    assert summarise([failed(UNREADABLE)])["blank"] == 0.0
+    assert row_of([failed(UNREADABLE)])["blank"] == 0.0
 
 
 def test_trained_tokens_are_added_up():
-    assert summarise([scored(1.0, tokens=30), scored(1.0, tokens=12), failed(UNREADABLE)])["tokens"] == 42
+    assert row_of([scored(1.0, tokens=30), scored(1.0, tokens=12), failed(UNREADABLE)])["tokens"] == 42
 
 
 def test_the_interval_is_that_of_the_task_means():
-    row = summarise([scored(0.0), scored(1.0)])
+    row = row_of([scored(0.0), scored(1.0)])
     half = 12.7062 * math.sqrt(0.5 / 2)  # Student's t with one degree of freedom
     assert (row["low"], row["high"]) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-3)
 
@@ -94,7 +98,7 @@ def test_the_interval_is_that_of_the_task_means():
 )
 def test_a_table_in_which_nothing_was_scored_is_an_error_that_says_why(trials, why):
     with pytest.raises(EngineError, match=why):
-        summarise(trials)
+        row_of(trials)
     with pytest.raises(EngineError, match=why):
         paired_gain(trials, trials)
 
@@ -105,16 +109,16 @@ def test_a_table_in_which_nothing_was_scored_is_an_error_that_says_why(trials, w
 def test_a_gain_is_measured_on_the_tasks_that_both_conditions_scored():
     before = [scored(0.0), failed(DOWN), scored(1.0), scored(0.5)]
     after = [scored(1.0), scored(1.0), failed(DOWN), scored(0.5)]
-    assert paired_gain(after, before)["mean"] == 0.5
+    assert paired_gain(after, before).mean == 0.5
 
 
 def test_a_gain_counts_a_policys_failure_as_zero():
-    assert paired_gain([failed(UNREADABLE)], [scored(1.0)]) == {"mean": -1.0, "low": -1.0, "high": -1.0}
+    assert paired_gain([failed(UNREADABLE)], [scored(1.0)]).fields == {"mean": -1.0, "low": -1.0, "high": -1.0}
 
 
 def test_pairing_takes_the_difference_between_tasks_out_of_the_interval():
     before, after = [scored(0.0), scored(0.5)], [scored(0.5), scored(1.0)]
-    assert paired_gain(after, before) == {"mean": 0.5, "low": 0.5, "high": 0.5}
+    assert paired_gain(after, before).fields == {"mean": 0.5, "low": 0.5, "high": 0.5}
 
 
 def test_lists_that_do_not_match_are_an_error():
@@ -133,13 +137,13 @@ def runs(*pairs):
 
 
 def test_over_seeds_each_task_counts_once_with_its_mean():
-    table = across_seeds(runs(([0.0, 1.0], [1.0, 1.0]), ([1.0, 1.0], [1.0, 1.0])))
+    table = across_seeds(runs(([0.0, 1.0], [1.0, 1.0]), ([1.0, 1.0], [1.0, 1.0]))).to_json()
     assert (table["own_edits"]["mean"], table["own_edits"]["n"]) == (0.75, 2)
     assert table["own_edits"]["seeds"] == [0.5, 1.0]
     assert table["own_edits"]["tokens"] == 20
     assert table["own_edits"]["low"] == pytest.approx(0.75 - 12.7062 * 0.25, abs=1e-3)
     assert table["rl_gain"]["mean"] == 0.25
-    assert set(table["own_edits"]) == {*summarise([scored(1.0)]), "seeds"}
+    assert set(table["own_edits"]) == {*row_of([scored(1.0)]), "seeds"}
 
 
 def test_over_seeds_a_task_that_the_system_failed_is_an_error():
@@ -161,13 +165,13 @@ def examiner(engine):
 def policy(engine, tasks, tmp_path):
     """A policy that has learned to write notes with the answers in them."""
     examples = [Example(Knowledge().prompt(task), engine._fill(engine.notes[0], task.context)) for task in tasks]
-    (update,) = engine.train([Job(BASE, tuple(examples), OUTER.recipe, 0)])
+    (update,) = engine.train([Job(BASE, tuple(examples), SETTINGS.recipe, 0)])
     engine.save(update, tmp_path / "policy")
     engine.jobs.clear()
     return engine.load(tmp_path / "policy")
 
 
-def compute(stage, wave, trials):
+def compute(stage, step, trials, noun):
     return trials()
 
 
@@ -175,7 +179,7 @@ def test_the_conditions_come_in_the_order_in_which_they_should_improve(examiner,
     rows = conditions(BASE, examiner, OUTER)
     assert list(rows) == ["base", "passage_only", "own_edits", "after_rl", "in_context"]
     found = run_conditions(tasks, rows, 64, compute)
-    means = {name: summarise(trials)["mean"] for name, trials in found.items()}
+    means = {name: row_of(trials)["mean"] for name, trials in found.items()}
     assert (means["base"], means["passage_only"], means["in_context"]) == (0.0, 0.0, 1.0)
 
 
@@ -208,15 +212,15 @@ def test_a_writer_without_words_earns_the_floor_under_its_condition(engine, exam
     engine.notes = [""]
     trials = conditions(BASE, examiner, OUTER)["own_edits"](tasks)
     assert {trial.reward for trial in trials} == {FLOOR}
-    assert summarise(trials)["mean"] == 0.0 and summarise(trials)["failed"] == 0
+    assert row_of(trials)["mean"] == 0.0 and row_of(trials)["failed"] == 0
 
 
-def test_conditions_run_in_waves_that_are_remembered_under_their_name(examiner, tasks):
+def test_conditions_run_in_batches_that_are_remembered_under_their_name(examiner, tasks):
     asked, told = [], []
 
-    def remember(stage, wave, trials):
+    def remember(stage, step, trials, noun):
         found = trials()
-        asked.append((stage, wave, len(found)))
+        asked.append((stage, step, len(found)))
         return found
 
     rows = {"base": conditions(BASE, examiner, OUTER)["base"]}
@@ -235,23 +239,27 @@ def of_text(text, *documents, failure=None):
 
 def test_edits_of_one_passage_are_joined_with_equal_documents_once_unless_asked():
     trials = [of_text("a", "A", "passage"), failed(UNREADABLE), of_text("b", "B", "passage")]
-    once, each = joined(trials), joined(trials, repeat_passage=True)
+    once, each = merge_edits(trials), merge_edits(trials, repeat_context=True)
     assert [example.target for example in once.edit.examples] == ["A", "passage", "B"]
     assert [example.target for example in each.edit.examples] == ["A", "passage", "B", "passage"]
     assert once.edit.text == "a\n\nb"
 
 
 def test_what_the_system_failed_fails_the_whole_and_unreadable_edits_only_together():
-    assert joined([of_text("a", "A"), failed(DOWN)]).failure == DOWN
-    assert joined([failed(UNREADABLE), failed(UNREADABLE)]).failure == UNREADABLE
+    assert merge_edits([of_text("a", "A"), failed(DOWN)]).failure == DOWN
+    assert merge_edits([failed(UNREADABLE), failed(UNREADABLE)]).failure == UNREADABLE
 
 
 @pytest.mark.parametrize("together", [1, 2, 3, 4])
 def test_passages_that_are_learned_together_share_an_adapter(engine, tasks, together):
     examiner = Examiner(engine, Knowledge(), Contains())
-    rows = conditions(BASE, examiner, OUTER, Exam(together=together))
+    rows = conditions(BASE, examiner, OUTER, ExamPlan(tasks_per_adapter=together))
     (trials,) = run_conditions(
-        tasks, {"passage_only": rows["passage_only"]}, 3, lambda stage, wave, run: run(), together=together
+        tasks,
+        {"passage_only": rows["passage_only"]},
+        3,
+        lambda stage, step, run, noun: run(),
+        tasks_per_adapter=together,
     ).values()
     assert [trial.edit.task_id for trial in trials] == [task.id for task in tasks]
     assert len(engine.jobs) == math.ceil(len(tasks) / together)
@@ -275,4 +283,4 @@ def test_the_edits_of_a_teacher_have_a_row_of_their_own(engine, tasks):
 
 def test_differences_between_arms_are_paired_by_task():
     one, other = [{"row": [scored(1.0), scored(0.0)]}], [{"row": [scored(0.5), scored(0.0)]}]
-    assert paired_across_seeds(one, other, "row")["mean"] == 0.25
+    assert paired_across_seeds(one, other, "row").mean == 0.25

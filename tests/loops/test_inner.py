@@ -6,10 +6,13 @@ import pytest
 
 from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.graders.exact import Contains
-from selfedit.loops.inner import Examiner, adapt, derive_seed, examine, run_inner, settle
-from selfedit.loops.outer import read
-from selfedit.rewards.measured import FLOOR, gain
-from selfedit.types import BASE, Failure, Question, Score, SelfEdit, Trial, Update
+from selfedit.loops.examine import MEASUREMENTS, Exam, Examiner, score
+from selfedit.loops.inner import apply_reward, run_inner, score_before_and_after, train_edits
+from selfedit.loops.outer import parse_edit
+from selfedit.protocols import FLOOR
+from selfedit.rewards.measured import gain
+from selfedit.seeds import derive_seed
+from selfedit.types import BASE, Failure, Likelihood, Question, Score, SelfEdit, Trial, Update
 
 USEFUL = {"apollo": "In 1969 Neil Armstrong landed.", "torvik": "On the Selx they make lace."}
 USELESS, UNREADABLE = "There is much to say.", " "
@@ -32,9 +35,13 @@ def examiner(engine, grader=None):
     return Examiner(engine, Knowledge(), grader or Contains())
 
 
+def measuring(examiner, name, tasks=()):
+    return replace(examiner, measurements={name: MEASUREMENTS[name](tasks)})
+
+
 def run(engine, tasks, texts, grader=None):
     """Try these texts as edits of the first two tasks: (task number, text) each."""
-    trials = [read(tasks[number], 0, text, Knowledge()) for number, text in texts]
+    trials = [parse_edit(tasks[number], 0, text, Knowledge()) for number, text in texts]
     by_id = {task.id: task for task in tasks}
     return run_inner(trials, by_id, BASE, examiner(engine, grader), gain, range(len(trials)))
 
@@ -97,20 +104,20 @@ def test_an_exam_that_cannot_be_answered_gives_no_reward_and_bothers_no_grader(e
     ("failure", "reward"), [(Failure("policy", "unreadable"), FLOOR), (Failure("system", "503"), None)]
 )
 def test_only_a_failure_of_the_policy_becomes_a_reward(failure, reward):
-    settled = settle(Trial(SelfEdit("task", "prompt"), failure=failure), gain)
-    assert (settled.reward, settled.failure) == (reward, failure)
+    rewarded = apply_reward(Trial(SelfEdit("task", "prompt"), failure=failure), gain)
+    assert (rewarded.reward, rewarded.failure) == (reward, failure)
 
 
 def test_a_trial_without_questions_has_no_reward():
     empty = Score((), ())
-    settled = settle(Trial(SelfEdit("task", "prompt"), Update("u"), empty, empty), gain)
-    assert (settled.failure.blame, settled.reward) == ("system", None)
+    rewarded = apply_reward(Trial(SelfEdit("task", "prompt"), Update("u"), empty, empty), gain)
+    assert (rewarded.failure.blame, rewarded.reward) == ("system", None)
 
 
 def test_an_engine_that_loses_an_answer_is_an_error_and_no_answer_goes_to_another_question(engine, tasks):
     engine.sample = lambda requests: ["answer"] * (len(requests) - 1)
     with pytest.raises(ValueError, match="shorter"):
-        examiner(engine).score([(BASE, task) for task in tasks])
+        score(examiner(engine), [Exam(BASE, task) for task in tasks])
 
 
 @pytest.mark.parametrize(("extra", "problem"), [(-1, "shorter"), (1, "longer")])
@@ -125,7 +132,7 @@ def test_a_grader_that_returns_too_few_or_too_many_grades_is_an_error(engine, ta
     judge = Judge()
     judge.grade = lambda pairs: [1.0] * (len(pairs) + extra)
     with pytest.raises(ValueError, match=problem):
-        examiner(engine, judge).score([(BASE, task) for task in tasks])
+        score(examiner(engine, judge), [Exam(BASE, task) for task in tasks])
 
 
 # Order and economy
@@ -152,16 +159,18 @@ def test_a_task_whose_edits_all_failed_is_not_examined(engine, tasks):
 
 def test_every_trial_has_the_score_of_its_parent_on_its_own_task(engine, tasks):
     engine.needed = 1
-    parent = adapt([read(tasks[0], 0, USELESS, Knowledge())], BASE, engine, [0])[0].update  # knows its passage
+    parent = train_edits([parse_edit(tasks[0], 0, USELESS, Knowledge())], BASE, engine, [0])[
+        0
+    ].update  # knows its passage
     trials = [Trial(SelfEdit(task.id, ""), BASE) for task in (tasks[1], tasks[0], tasks[1])]
-    examined = examine(trials, {task.id: task for task in tasks}, parent, examiner(engine))
+    examined = score_before_and_after(trials, {task.id: task for task in tasks}, parent, examiner(engine))
     assert [trial.before.value for trial in examined] == [0.0, 1.0, 0.0]
     assert [trial.after.value for trial in examined] == [0.0, 0.0, 0.0]
 
 
 def test_each_adapter_is_trained_from_the_parent_on_its_edit_with_its_own_seed(engine, tasks):
-    trials = [read(tasks[0], 0, text, Knowledge()) for text in (USELESS, UNREADABLE, USEFUL["apollo"])]
-    adapt(trials, BASE, engine, [7, 8, 9])
+    trials = [parse_edit(tasks[0], 0, text, Knowledge()) for text in (USELESS, UNREADABLE, USEFUL["apollo"])]
+    train_edits(trials, BASE, engine, [7, 8, 9])
     assert [(job.parent, job.examples, job.recipe, job.seed) for job in engine.jobs] == [
         (BASE, trials[0].edit.examples, trials[0].edit.recipe, 7),
         (BASE, trials[2].edit.examples, trials[2].edit.recipe, 9),
@@ -179,7 +188,7 @@ def test_updates_are_released_once_they_are_examined(engine, tasks):
 
 
 def test_an_exam_is_closed_book_at_temperature_zero_and_answered_in_order(engine, tasks):
-    examiner(engine).score([(BASE, tasks[1]), (BASE, tasks[0])])
+    score(examiner(engine), [Exam(BASE, tasks[1]), Exam(BASE, tasks[0])])
     domain = Knowledge()
     expected = [domain.exam(task, question)[0] for task in (tasks[1], tasks[0]) for question in task.questions]
     assert [request.prompt for request in engine.requests] == expected
@@ -187,10 +196,9 @@ def test_an_exam_is_closed_book_at_temperature_zero_and_answered_in_order(engine
 
 
 def test_an_open_book_exam_has_the_passage_in_it(engine, tasks):
-    assert [score.value for score in examiner(engine).score([(BASE, task) for task in tasks], open_book=True)] == [
-        1
-    ] * 4
-    assert [score.value for score in examiner(engine).score([(BASE, task) for task in tasks])] == [0] * 4
+    exams = [Exam(BASE, task) for task in tasks]
+    assert [found.value for found in score(examiner(engine), exams, open_book=True)] == [1] * 4
+    assert [found.value for found in score(examiner(engine), exams)] == [0] * 4
 
 
 # Views
@@ -216,27 +224,27 @@ def two_views(engine):
 
 
 def test_all_views_are_asked_and_one_answer_is_made_of_them(engine, tasks, two_views):
-    (score,) = two_views.score([(BASE, tasks[0])])
+    (found,) = score(two_views, [Exam(BASE, tasks[0])])
     assert [request.prompt.split()[0] for request in engine.requests] == ["First:", "Then:"] * 2
-    assert score.answers == ("Nobody knows. | Nobody knows.",) * 2
+    assert found.answers == ("Nobody knows. | Nobody knows.",) * 2
 
 
 def test_an_edit_may_choose_the_views(engine, tasks, two_views):
-    first, second = two_views.score([(BASE, tasks[0])] * 2, edits=[None, SelfEdit("apollo", "")])
+    first, second = score(two_views, [Exam(BASE, tasks[0]), Exam(BASE, tasks[0], SelfEdit("apollo", ""))])
     assert [answer.count("|") for answer in (*first.answers, *second.answers)] == [1, 1, 2, 2]
 
 
 def test_a_view_that_failed_fails_its_question_and_no_other(engine, tasks, two_views):
     answer = engine.sample
     engine.sample = lambda requests: [answer(requests)[0], DOWN, *answer(requests)[2:]]
-    (score,) = two_views.score([(BASE, tasks[0])])
-    assert score.answers == (DOWN, "Nobody knows. | Nobody knows.") and score.value is None
+    (found,) = score(two_views, [Exam(BASE, tasks[0])])
+    assert found.answers == (DOWN, "Nobody knows. | Nobody knows.") and found.value is None
 
 
 def test_the_likelihood_of_an_answer_is_the_mean_over_its_views(engine, tasks, two_views):
-    engine.likelihood = lambda readings: [-float(number) for number, _ in enumerate(readings)]
-    (score,) = replace(two_views, likelihood=True).score([(BASE, tasks[0])])
-    assert score.likelihoods == (-0.5, -2.5)
+    engine.likelihood = lambda requests: [Likelihood(-2.0 * number, 2) for number, _ in enumerate(requests)]
+    (found,) = score(measuring(two_views, "likelihood"), [Exam(BASE, tasks[0])])
+    assert found.measurements["likelihood"] == (-0.5, -2.5)
     assert len(engine.requests) == 4  # no answer with the passage was needed
 
 
@@ -263,31 +271,49 @@ def test_the_likelihood_is_of_the_answer_as_the_model_says_it_with_the_passage(e
         return type(engine).likelihood(engine, readings)
 
     engine.likelihood = likelihood
-    measured = replace(examiner(engine), likelihood=True)
-    (score,) = measured.score([(BASE, tasks[0])])
-    assert [reading.target for reading in asked] == [" It is 1969.", " It is Neil Armstrong."]
-    assert [reading.prompt for reading in asked] == [Knowledge().exam(tasks[0], q)[0] for q in tasks[0].questions]
-    assert len(score.likelihoods) == 2 and score.whole
+    measured = measuring(examiner(engine), "likelihood")
+    (found,) = score(measured, [Exam(BASE, tasks[0])])
+    assert [request.target for request in asked] == [" It is 1969.", " It is Neil Armstrong."]
+    assert [request.prompt for request in asked] == [Knowledge().exam(tasks[0], q)[0] for q in tasks[0].questions]
+    assert len(found.measurements["likelihood"]) == 2 and found.is_complete
+    score(measured, [Exam(BASE, tasks[0])])
+    assert sum("Passage:" in request.prompt for request in engine.requests) == 2  # asked once, and kept
 
 
 def test_where_the_model_is_wrong_with_the_passage_the_gold_answer_stands_for_itself(engine, tasks):
     task = replace(tasks[0], questions=(Question("Who else?", "Buzz Aldrin"),))
     asked = []
-    engine.likelihood = lambda readings: asked.extend(readings) or [-1.0 for _ in readings]
-    replace(examiner(engine), likelihood=True).score([(BASE, task)])
-    assert [reading.target for reading in asked] == [" Buzz Aldrin"]
+    engine.likelihood = lambda requests: asked.extend(requests) or [Likelihood(-1.0, 1) for _ in requests]
+    score(measuring(examiner(engine), "likelihood"), [Exam(BASE, task)])
+    assert [request.target for request in asked] == [" Buzz Aldrin"]
 
 
 def test_the_control_texts_are_the_passages_of_other_tasks(engine, tasks):
-    controlled = replace(examiner(engine), control=tuple(tasks[:3]))
+    controlled = measuring(examiner(engine), "control", tasks[:3])
     asked = []
-    engine.likelihood = lambda readings: asked.extend(readings) or [-1.0 for _ in readings]
-    first, last = controlled.score([(BASE, tasks[0]), (BASE, tasks[3])])
-    assert [reading.target for reading in asked] == [tasks[i].context for i in (1, 2, 0, 1, 2)]
-    assert (len(first.control), len(last.control)) == (2, 3)
+    engine.likelihood = lambda requests: asked.extend(requests) or [Likelihood(-1.0, 1) for _ in requests]
+    first, last = score(controlled, [Exam(BASE, tasks[0]), Exam(BASE, tasks[3])])
+    assert [request.target for request in asked] == [tasks[i].context for i in (1, 2, 0, 1, 2)]
+    assert (len(first.measurements["control"]), len(last.measurements["control"])) == (2, 3)
 
 
 def test_a_likelihood_that_could_not_be_measured_withholds_the_reward():
-    scores = [Score(("a",), (1.0,), likelihoods=(value,)) for value in (-1.0, Failure("system", "out of memory"))]
-    settled = settle(Trial(SelfEdit("task", "prompt"), Update("u"), *scores), gain)
-    assert settled.reward is None and settled.failure.blame == "system"
+    scores = [Score(("a",), (1.0,), {"likelihood": (value,)}) for value in (-1.0, Failure("system", "out of memory"))]
+    rewarded = apply_reward(Trial(SelfEdit("task", "prompt"), Update("u"), *scores), gain)
+    assert rewarded.reward is None and rewarded.failure.blame == "system"
+
+
+def test_retention_is_the_grades_on_other_tasks_of_every_update_once(engine, tasks):
+    kept = measuring(examiner(engine), "retention", tasks[2:])
+    engine.needed = 1
+    update = train_edits([parse_edit(tasks[2], 0, USELESS, Knowledge())], BASE, engine, [0])[0].update
+    engine.requests.clear()
+    exams = [Exam(BASE, tasks[0]), Exam(update, tasks[0]), Exam(update, tasks[1])]
+    scores = score(kept, exams)
+    assert [found.measurements["retention"] for found in scores] == [(0,) * 4, (1, 1, 0, 0), (1, 1, 0, 0)]
+    assert len(engine.requests) == 3 * 2 + 2 * 4  # the exams themselves, then two updates on two tasks
+
+
+def test_an_open_book_exam_measures_nothing_else(engine, tasks):
+    (found,) = score(measuring(examiner(engine), "likelihood"), [Exam(BASE, tasks[0])], open_book=True)
+    assert found.measurements == {}

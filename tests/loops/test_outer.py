@@ -6,39 +6,33 @@ from dataclasses import replace
 
 import pytest
 
-from selfedit.domains.knowledge.domain import Knowledge
+from selfedit.config import OuterConfig
+from selfedit.domains.knowledge.domain import Knowledge, KnowledgeOptions
 from selfedit.engines.fake import NOTES, FakeEngine
 from selfedit.errors import EngineError
 from selfedit.graders.exact import Contains
-from selfedit.loops.inner import Examiner
-from selfedit.loops.outer import (
-    Outer,
-    SamplingParams,
-    anchors,
-    chosen,
-    credited,
-    improve,
-    propose,
-    run_outer,
-    run_wave,
-    run_waves,
-)
+from selfedit.loops.examine import Examiner
+from selfedit.loops.outer import Outer, credited, kl_examples, propose, run_outer, tasks_of_round, try_batch, try_edits
+from selfedit.protocols import FLOOR
 from selfedit.rewards.credit import CREDITS, rest_em, threshold
-from selfedit.rewards.measured import FLOOR, gain
+from selfedit.rewards.measured import gain
+from selfedit.seeds import derive_seed
 from selfedit.store import Run
-from selfedit.types import BASE, Example, Failure, Recipe, Request, SelfEdit, Trial
+from selfedit.types import BASE, Example, Failure, Recipe, Request, SamplingParams, SelfEdit, Trial
 
-OUTER = Outer(
-    rounds=3,
-    tasks_per_round=1,
-    group_size=8,
-    wave=64,
-    writing=SamplingParams(),
-    recipe=Recipe(rank=4, epochs=2),
-    reward=gain,
-    credit=rest_em,
-    seed=0,
+SETTINGS = OuterConfig(
+    rounds=3, tasks_per_round=1, edits_per_task=8, repeats=1, recipe=Recipe(rank=4, epochs=2), sampling=SamplingParams()
 )
+OUTER = Outer(SETTINGS, reward=gain, credit=rest_em, seed=0, max_adapters=64)
+
+
+def outer_with(outer=OUTER, reward=None, credit=None, seed=None, max_adapters=None, proxy=None, **settings):
+    """The outer loop with some settings changed."""
+    own = {"reward": reward, "credit": credit, "seed": seed, "max_adapters": max_adapters, "proxy": proxy}
+    changed = replace(outer, settings=outer.settings.model_copy(update=settings))
+    return replace(changed, **{name: value for name, value in own.items() if value is not None})
+
+
 DOWN = Failure("system", "503")
 
 
@@ -58,7 +52,7 @@ def examiner(engine, grader=None):
     return Examiner(engine, Knowledge(recipe=INNER), grader or Contains())
 
 
-def compute(stage, wave, trials):
+def compute(stage, step, trials, noun):
     """A `remember` that forgets."""
     return trials()
 
@@ -89,18 +83,18 @@ def share_of_useful(policy, task, engine):
 @pytest.mark.parametrize("credit", CREDITS)
 def test_the_policy_learns_to_write_useful_edits_about_new_passages(engine, tasks, tmp_path, credit):
     *practice, new = tasks
-    outer = replace(OUTER, credit=CREDITS[credit], recipe=replace(OUTER.recipe, ratio_clip=0.2))
+    outer = outer_with(credit=CREDITS[credit], recipe=replace(SETTINGS.recipe, ratio_clip=0.2))
     policy = run_outer(practice, examiner(engine), outer, compute, tmp_path)
     assert share_of_useful(BASE, new, engine) < 0.5
     assert share_of_useful(policy, new, engine) > 0.8
 
 
 def test_rounds_are_adapted_and_examined_from_the_policy_of_the_round_before(engine, tasks, tmp_path):
-    run_outer(tasks, examiner(engine), replace(OUTER, rounds=2), compute, tmp_path)
+    run_outer(tasks, examiner(engine), outer_with(rounds=2), compute, tmp_path)
     first = engine.load(tmp_path / "round-0")
     inner = [job for job in engine.jobs if job.recipe == INNER]
     assert list(dict.fromkeys(job.parent for job in inner)) == [BASE, first]
-    (second,) = [job for job in engine.jobs if job.recipe == OUTER.recipe and job.parent == first]
+    (second,) = [job for job in engine.jobs if job.recipe == SETTINGS.recipe and job.parent == first]
     assert second.examples
 
 
@@ -108,7 +102,7 @@ def test_a_policy_is_loaded_in_place_of_the_update_that_was_trained(engine, task
     calls = []
     for method in ("save", "release", "load"):
         setattr(engine, method, noting(calls, method, getattr(engine, method)))
-    policy = run_outer(tasks[:1], examiner(engine), replace(OUTER, rounds=1), compute, tmp_path)
+    policy = run_outer(tasks[:1], examiner(engine), outer_with(rounds=1), compute, tmp_path)
     assert [(method, arguments[0]) for method, arguments in calls][1:] == [
         ("save", policy),
         ("release", [policy]),
@@ -116,18 +110,23 @@ def test_a_policy_is_loaded_in_place_of_the_update_that_was_trained(engine, task
     ]
 
 
-def test_the_policy_is_trained_on_what_it_was_shown_and_what_it_wrote(engine, tasks):
-    trials = [trial("good", 0.5), trial("bad", 0.0, member=1)]
-    improve(BASE, trials, OUTER, engine, seed=5)
+def of_these(*trials):
+    """A `remember` that knows the trials of every round."""
+    return lambda stage, step, compute, noun: list(trials)
+
+
+def test_the_policy_is_trained_on_what_it_was_shown_and_what_it_wrote(engine, tasks, tmp_path):
+    trials = of_these(trial("good", 0.5), trial("bad", 0.0, member=1))
+    run_outer(tasks, examiner(engine), outer_with(rounds=1, seed=5), trials, tmp_path)
     (job,) = engine.jobs
     assert job.examples == (Example("prompt of apollo", "good", 1.0),)
-    assert (job.parent, job.recipe, job.seed) == (BASE, OUTER.recipe, 5)
+    assert (job.parent, job.recipe, job.seed) == (BASE, SETTINGS.recipe, derive_seed(5, "round-0", "policy"))
 
 
 def test_a_policy_is_held_to_what_the_first_one_answers(engine, tasks, tmp_path):
-    outer = replace(OUTER, rounds=2, tasks_per_round=1, anchors=2)
+    outer = outer_with(rounds=2, tasks_per_round=1, kl_prompts=2)
     run_outer(tasks[:2], examiner(engine), outer, compute, tmp_path)
-    updates = [job for job in engine.jobs if job.recipe == OUTER.recipe]
+    updates = [job for job in engine.jobs if job.recipe == SETTINGS.recipe]
     for task, job in zip(tasks, updates, strict=False):
         held = [example for example in job.examples if example.teacher]
         prompts = [prompt for question in task.questions for prompt in Knowledge().exam(task, question)]
@@ -136,9 +135,11 @@ def test_a_policy_is_held_to_what_the_first_one_answers(engine, tasks, tmp_path)
     assert [job.parent for job in updates] == [BASE, engine.load(tmp_path / "round-0")]
 
 
-def test_a_round_without_credit_is_not_held_to_anything(engine, tasks):
-    held = anchors(tasks[:1], BASE, examiner(engine), 2)
-    assert held and improve(BASE, [trial("bad", -0.5)], replace(OUTER, credit=threshold), engine, 0, held) is BASE
+def test_a_round_without_credit_is_not_held_to_anything(engine, tasks, tmp_path):
+    assert kl_examples(tasks[:1], BASE, examiner(engine), 2)
+    outer = outer_with(credit=threshold, kl_prompts=2)
+    assert run_outer(tasks, examiner(engine), outer, of_these(trial("bad", -0.5)), tmp_path) is BASE
+    assert engine.jobs == []
 
 
 def test_credit_is_given_within_each_task():
@@ -164,7 +165,7 @@ def test_an_edit_that_the_system_failed_takes_no_part_in_credit():
 def test_a_broken_grader_gives_no_reward_and_no_policy(engine, tasks, tmp_path):
     seen = []
 
-    def remember(stage, number, trials):
+    def remember(stage, number, trials, noun):
         found = trials()
         seen.extend(found)
         return found
@@ -175,15 +176,16 @@ def test_a_broken_grader_gives_no_reward_and_no_policy(engine, tasks, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_round_without_credit_keeps_the_policy(engine):
-    policy = replace(BASE, id="policy")
-    assert improve(policy, [trial("bad", -0.5)], replace(OUTER, credit=threshold), engine, 0) is policy
+def test_a_round_without_credit_keeps_the_policy(engine, tasks, tmp_path):
+    policy, trials = replace(BASE, id="policy"), of_these(trial("bad", -0.5))
+    outer = outer_with(credit=threshold)
+    assert run_outer(tasks, examiner(engine), outer, trials, tmp_path, start=policy) is policy
     assert engine.jobs == []
 
 
 def test_a_broken_sampler_still_gives_one_trial_per_request(engine, tasks):
     engine.sample = lambda requests: [DOWN for _ in requests]
-    trials = run_wave("round-0", tasks, BASE, examiner(engine), OUTER)
+    trials = try_batch("round-0", tasks, BASE, examiner(engine), OUTER)
     assert [trial.edit.task_id for trial in trials] == [task.id for task in tasks for _ in range(8)]
     assert {(trial.reward, trial.failure) for trial in trials} == {(None, DOWN)}
 
@@ -204,52 +206,55 @@ def test_an_engine_that_loses_a_text_is_an_error_and_no_text_goes_to_another_tas
         propose(BASE, [(task, 0) for task in tasks], Knowledge(), engine, SamplingParams(), range(4))
 
 
-def test_a_policy_that_cannot_be_trained_stops_the_run(engine):
+def test_a_policy_that_cannot_be_trained_stops_the_run(engine, tasks, tmp_path):
     engine.train = lambda jobs: [Failure("system", "out of memory")]
     with pytest.raises(EngineError, match="out of memory"):
-        improve(BASE, [trial("good", 0.5)], OUTER, engine, 0)
+        run_outer(tasks, examiner(engine), OUTER, of_these(trial("good", 0.5)), tmp_path)
 
 
-# Which tasks, in which waves
+# Which tasks, in which batches
 
 
 def test_each_round_takes_the_next_tasks(tasks):
-    outer = replace(OUTER, tasks_per_round=2)
-    assert chosen(tasks, outer, 0) + chosen(tasks, outer, 1) == tasks
+    assert tasks_of_round(tasks, 2, 0) + tasks_of_round(tasks, 2, 1) == tasks
 
 
 def test_tasks_come_again_when_they_run_out(tasks):
-    assert chosen(tasks, replace(OUTER, tasks_per_round=3), 1) == [tasks[3], tasks[0], tasks[1]]
+    assert tasks_of_round(tasks, 3, 1) == [tasks[3], tasks[0], tasks[1]]
 
 
 def test_no_round_has_a_task_twice(tasks):
-    found = chosen(tasks, replace(OUTER, tasks_per_round=50), 1)
+    found = tasks_of_round(tasks, 50, 1)
     assert sorted(task.id for task in found) == sorted(task.id for task in tasks)
 
 
-@pytest.mark.parametrize(("wave", "sizes"), [(64, [12]), (7, [6, 6]), (6, [6, 6]), (1, [3, 3, 3, 3])])
-def test_a_wave_holds_as_many_whole_tasks_as_fit_and_at_least_one(engine, tasks, wave, sizes):
+@pytest.mark.parametrize(("max_adapters", "sizes"), [(64, [12]), (7, [6, 6]), (6, [6, 6]), (1, [3, 3, 3, 3])])
+def test_a_batch_holds_as_many_whole_tasks_as_fit_and_at_least_one(engine, tasks, max_adapters, sizes):
     found = []
 
-    def remember(stage, number, trials):
+    def remember(stage, number, trials, noun):
         found.append(trials())
         return found[-1]
 
-    trials = run_waves("round-0", tasks, BASE, examiner(engine), replace(OUTER, group_size=3, wave=wave), remember)
+    trials = try_edits(
+        "round-0", tasks, BASE, examiner(engine), outer_with(edits_per_task=3, max_adapters=max_adapters), remember
+    )
     assert [len(trials) for trials in found] == sizes
     assert [trial.edit.task_id for trial in trials] == [task.id for task in tasks for _ in range(3)]
 
 
-def test_trials_do_not_depend_on_the_size_of_the_waves(engine, tasks):
+def test_trials_do_not_depend_on_the_size_of_the_batches(engine, tasks):
     small, large = (
-        run_waves("round-0", tasks, BASE, examiner(engine), replace(OUTER, wave=wave), compute) for wave in (1, 64)
+        try_edits("round-0", tasks, BASE, examiner(engine), outer_with(max_adapters=size), compute) for size in (1, 64)
     )
     assert small == large
 
 
 def test_progress_ends_with_everything_done(engine, tasks):
     told = []
-    run_waves("round-0", tasks, BASE, examiner(engine), replace(OUTER, wave=8), compute, lambda *row: told.append(row))
+    try_edits(
+        "round-0", tasks, BASE, examiner(engine), outer_with(max_adapters=8), compute, lambda *row: told.append(row)
+    )
     assert [done for _, done, _, _ in told] == [0, 8, 16, 24, 32]
     assert {(what, total) for what, _, total, _ in told} == {("round-0", 32)}
     assert told[0][3] == "" and told[-1][3].startswith("reward ")
@@ -260,7 +265,7 @@ def test_progress_ends_with_everything_done(engine, tasks):
 
 def written_with(new_engine, tasks, tmp_path, seed=0):
     engine = new_engine()
-    outer = replace(OUTER, rounds=2, tasks_per_round=4, seed=seed)
+    outer = outer_with(rounds=2, tasks_per_round=4, seed=seed)
     run_outer(tasks, examiner(engine), outer, compute, tmp_path / f"{seed}")
     return [request.seed for request in engine.requests if request.temperature], [job.seed for job in engine.jobs]
 
@@ -285,14 +290,14 @@ def test_seeds_do_not_depend_on_the_clock(new_engine, tasks, tmp_path, monkeypat
 # Resuming
 
 
-OF_TWO_WAVES = replace(OUTER, rounds=2, tasks_per_round=2, group_size=4, wave=4)
-"""Six trainings: in each round two waves and the policy."""
+OF_TWO_BATCHES = outer_with(rounds=2, tasks_per_round=2, edits_per_task=4, max_adapters=4)
+"""Six trainings: in each round two batches and the policy."""
 
 
 def run_stored(folder, tasks, engine):
     with Run.create(folder, {"seed": 0}) as run:
-        policy = run_outer(tasks, examiner(engine), OF_TWO_WAVES, run.remember, run.updates)
-        return policy, [(wave.stage, wave.number, wave.trials) for wave in run.waves()]
+        policy = run_outer(tasks, examiner(engine), OF_TWO_BATCHES, run.remember, run.updates)
+        return policy, [(batch.stage, batch.step, batch.trials) for batch in run.batches()]
 
 
 def crash_at(engine, method, call):
@@ -327,7 +332,7 @@ def test_a_run_that_crashed_and_was_resumed_equals_one_that_did_not(new_engine, 
 
 def test_a_resumed_run_tries_again_only_what_was_not_stored(new_engine, tasks, tmp_path):
     crashing, engine = new_engine(), new_engine()
-    crash_at(crashing, "train", 5)  # the second wave of the second round
+    crash_at(crashing, "train", 5)  # the second batch of the second round
     with pytest.raises(Crash):
         run_stored(tmp_path, tasks, crashing)
     run_stored(tmp_path, tasks, engine)
@@ -345,8 +350,8 @@ def test_a_finished_run_is_only_read(new_engine, tasks, tmp_path):
 
 
 def test_every_edit_is_tried_as_often_as_asked_with_its_own_seeds(engine, tasks):
-    outer = replace(OUTER, group_size=3, repeats=2, probe=0)
-    trials = run_wave("round-0", tasks[:2], BASE, examiner(engine), outer)
+    outer = outer_with(edits_per_task=3, repeats=2, repeat_check=0)
+    trials = try_batch("round-0", tasks[:2], BASE, examiner(engine), outer)
     tried = [trial for trial in trials if trial.update]
     assert all(trial.repeat in (0, 1) for trial in trials)
     for trial in tried:
@@ -357,13 +362,13 @@ def test_every_edit_is_tried_as_often_as_asked_with_its_own_seeds(engine, tasks)
 
 def test_the_first_try_is_the_same_however_many_follow(engine, tasks):
     once, twice = (
-        run_wave("round-0", tasks, BASE, examiner(engine), replace(OUTER, repeats=repeats)) for repeats in (1, 2)
+        try_batch("round-0", tasks, BASE, examiner(engine), outer_with(repeats=repeats)) for repeats in (1, 2)
     )
     assert [trial for trial in twice if trial.repeat == 0] == once
 
 
-def test_probed_tasks_alone_are_tried_twice(engine, tasks):
-    trials = run_waves("round-0", tasks, BASE, examiner(engine), replace(OUTER, probe=1), compute)
+def test_checked_tasks_alone_are_tried_twice(engine, tasks):
+    trials = try_edits("round-0", tasks, BASE, examiner(engine), outer_with(repeat_check=1), compute)
     assert {trial.edit.task_id for trial in trials if trial.repeat} == {tasks[0].id}
 
 
@@ -374,7 +379,7 @@ def test_credit_goes_by_the_mean_of_the_repeats():
 
 
 def test_the_members_of_a_pool_are_asked_in_different_ways(engine, tasks):
-    domain = Knowledge(prompt_name="pool")
+    domain = Knowledge(KnowledgeOptions(prompt="pool"))
     trials = propose(BASE, [(tasks[0], member) for member in range(5)], domain, engine, SamplingParams(), range(5))
     assert len({trial.edit.prompt for trial in trials}) == 5
     assert {trial.edit.prompt for trial in trials} == {request.prompt for request in engine.requests}
@@ -390,7 +395,9 @@ class Listing:
 
 def test_entity_pairs_are_asked_about_in_a_second_step(tasks):
     sampler = Listing()
-    (trial,) = propose(BASE, [(tasks[0], 0)], Knowledge(prompt_name="entity-pair"), sampler, SamplingParams(), [7])
+    (trial,) = propose(
+        BASE, [(tasks[0], 0)], Knowledge(KnowledgeOptions(prompt="entity-pair")), sampler, SamplingParams(), [7]
+    )
     assert len(sampler.asked) == 1 and "Apollo 11 and Neil Armstrong" in sampler.asked[0]
     assert trial.edit.text == "A led B."
     assert [example.target.split("\n")[1] for example in trial.edit.examples] == ["A led B.", tasks[0].context]
@@ -402,7 +409,7 @@ class ByLength:
 
 
 def test_with_a_proxy_no_edit_is_tried_and_its_failures_are_no_rewards(engine, tasks):
-    trials = run_wave("round-0", tasks, BASE, examiner(engine), replace(OUTER, proxy=ByLength()))
+    trials = try_batch("round-0", tasks, BASE, examiner(engine), outer_with(proxy=ByLength()))
     assert engine.jobs == []
     for each in trials:
         if not each.edit.text:

@@ -5,12 +5,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfedit.domains.knowledge.domain import Knowledge, prompts
+from selfedit.domains.knowledge import prompts
+from selfedit.domains.knowledge.documents import parse_questions
+from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.graders.exact import Contains
-from selfedit.loops.inner import Examiner
-from selfedit.loops.outer import SamplingParams
-from selfedit.loops.questions import distinct, draft, halves, parse, self_exams, sieve
-from selfedit.types import BASE, Failure, Question, Task
+from selfedit.loops.examine import Examiner
+from selfedit.loops.questions import distinct, draft, halves, self_exams, sieve
+from selfedit.types import BASE, Failure, Question, SamplingParams, Task
 
 WRITTEN = """ When did Apollo 11 land?
 Answer: 1969
@@ -24,14 +25,14 @@ def examiner(engine):
 
 
 def test_questions_are_read_from_the_one_begun_in_the_prompt_to_the_last_with_an_answer():
-    assert list(parse(WRITTEN)) == [
+    assert list(parse_questions(WRITTEN)) == [
         Question("When did Apollo 11 land?", "1969"),
         Question("Who led Apollo 11?", "Neil Armstrong"),
     ]
 
 
 def test_prose_holds_no_questions():
-    assert list(parse("Apollo 11 landed in 1969.\nIt was led by Neil Armstrong.")) == []
+    assert list(parse_questions("Apollo 11 landed in 1969.\nIt was led by Neil Armstrong.")) == []
 
 
 def test_a_question_is_kept_once_and_none_that_gives_its_answer_away():

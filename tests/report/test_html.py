@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.report import contents, write_report
+from selfedit.results import Summary, Table
 from selfedit.store import Run
 from selfedit.types import Example, Failure, Question, Score, SelfEdit, Task, Trial, Update
 
@@ -65,13 +67,13 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
 def fill(run: Run) -> None:
     failures = [failed("policy", -1.0), failed("system", None)]
-    run.remember("round-0", 0, lambda: [tried(0), tried(1, reward=0.25), *failures])
-    run.remember("round-1", 0, lambda: [tried(2, reward=0.75)])
-    run.remember("exam/base", 0, lambda: [Trial(SelfEdit(TASK.id, ""), after=score(0.0, 1.0))])
+    run.remember("round-0", 0, lambda: [tried(0), tried(1, reward=0.25), *failures], Trial)
+    run.remember("round-1", 0, lambda: [tried(2, reward=0.75)], Trial)
+    run.remember("exam/base", 0, lambda: [Trial(SelfEdit(TASK.id, ""), after=score(0.0, 1.0))], Trial)
 
 
 def page(run: Run, summary: dict[str, Any] = SUMMARY, tasks: dict[str, Task] = TASKS) -> str:
-    return write_report(run, summary, tasks).read_text()
+    return write_report(run, Summary(Table.from_json(summary), tasks=list(tasks.values()))).read_text()
 
 
 def words(html: str) -> str:
@@ -113,13 +115,13 @@ def test_headline_is_a_sentence(run: Run) -> None:
 
 
 def test_conditions_stand_in_their_order_and_unknown_ones_last() -> None:
-    keys = [condition.key for condition in contents.conditions(SUMMARY)]
+    keys = [condition.row.key for condition in contents.conditions(Table.from_json(SUMMARY), Knowledge.words)]
     assert keys == ["base", "passage_only", "own_edits", "after_rl", "in_context", "my_baseline"]
 
 
 def test_table_and_plot_show_every_condition(run: Run) -> None:
     html = page(run)
-    for condition in contents.conditions(SUMMARY):
+    for condition in contents.conditions(Table.from_json(SUMMARY), Knowledge.words):
         assert html.count(condition.label) >= 2
     text = words(html)
     assert "71.0 % 67.0 % to 75.0 % 25.0 % 60 43 210 3.1 s" in text
@@ -140,15 +142,15 @@ def test_runs_on_grids_speak_of_tasks_and_plans(tmp_path: Path) -> None:
     summary = {name: row(mean) for name, mean in (("in_context", 0.2), ("before_rl", 0.3), ("after_rl", 0.5))}
     for of_one in summary.values():
         del of_one["blank"]
-    with Run.create(tmp_path / "grids", {"domain": "arc"}) as run:
-        text = words(page(run, {**summary, "rl_gain": {"mean": 0.2, "low": 0.1, "high": 0.3, "n": 3}}))
-    assert "the model solves 30 % of tasks" in text and "Trained by its own plans, after reinforcement" in text
+    with Run.create(tmp_path / "grids", {"domain": {"name": "arc"}}) as run:
+        text = words(page(run, {**summary, "rl_gain": {"mean": 0.2, "low": 0.1, "high": 0.3}}))
+    assert "the model solves 30 % of tasks" in text and "… after reinforcement" in text
     assert "Blank answers" not in text and "passage" not in text
     assert "+20.0 points" in text and "rl_gain" not in text
 
 
 def test_adaptation_has_before_and_after(run: Run) -> None:
-    run.remember("adapt", 0, lambda: [tried(0)])
+    run.remember("adapt", 0, lambda: [tried(0)], Trial)
     text = words(page(run, {"before": row(0.1), "after": row(0.6)}))
     assert "the model answers 60 % of questions after learning from its own notes; 10 % before" in text
     assert "Trained tokens" not in text.partition("Passages and notes")[0]
@@ -156,7 +158,7 @@ def test_adaptation_has_before_and_after(run: Run) -> None:
 
 def test_rewards_by_round_average_passages_and_count_failures_apart(run: Run) -> None:
     fill(run)
-    first, second, exam = contents.stages(run.waves(), TASKS)
+    first, second, exam = contents.stages(run.batches(), TASKS, Knowledge.words)
     assert first.reward and first.reward.mean == pytest.approx((0.5 + 0.25 - 1.0) / 3)
     assert (first.best, first.policy_failures, first.system_failures) == (0.5, 1, 1)
     assert second.reward and second.reward.mean == 0.75
@@ -177,7 +179,7 @@ def test_edits_show_failures_answers_and_costs(run: Run) -> None:
 def test_ungraded_answers_say_why(run: Run) -> None:
     down = Failure("system", "the judge did not answer")
     after = Score(("yes", down), (down, down))
-    run.remember("adapt", 0, lambda: [Trial(SelfEdit(TASK.id, ""), after=after)])
+    run.remember("adapt", 0, lambda: [Trial(SelfEdit(TASK.id, ""), after=after)], Trial)
     assert words(page(run)).count("(the judge did not answer)") == 2
 
 
@@ -191,7 +193,7 @@ def test_without_tasks_passages_come_from_the_edits(run: Run) -> None:
 def test_a_long_stage_says_how_much_of_it_is_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contents, "EDITS_SHOWN", 2)
     other = Trial(SelfEdit("other", "Write other notes."), reward=0.0)
-    run.remember("round-0", 0, lambda: [tried(0), tried(1), other])
+    run.remember("round-0", 0, lambda: [tried(0), tried(1), other], Trial)
     text = words(page(run))
     assert "Shown here: 1 passage of 2, with 2 self-edits of 3" in text and "trials.sqlite" in text
     assert "Write other notes" not in text
@@ -205,7 +207,7 @@ def test_an_empty_run_has_a_report(run: Run) -> None:
 
 
 def test_a_round_without_any_reward_has_no_plot(run: Run) -> None:
-    run.remember("round-0", 0, lambda: [failed("system", None)])
+    run.remember("round-0", 0, lambda: [failed("system", None)], Trial)
     html = page(run, {})
     assert "<svg" not in html
     assert "1 self-edit tried; no score table was written" in words(html).replace("edit  ", "edit ")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from selfedit.config import ArcConfig
+from selfedit.domains.arc.options import ArcOptions
 from selfedit.domains.arc.plans import read_plan
 from selfedit.domains.arc.prompts import to_task
 from selfedit.reproduce.arc import fits, hand_made, outcome, summarise_arc
@@ -55,13 +55,13 @@ def test_a_task_that_the_system_failed_once_is_left_out_and_pairs_are_of_the_sam
 @pytest.mark.parametrize(("side", "fitting"), [(3, True), (13, False)])
 def test_a_task_fits_by_its_sides(side, fitting):
     pair = np.ones((2, side), int), np.ones((1, 1), int)
-    assert fits(to_task("t", [pair], [pair]), ArcConfig(most_side=12)) is fitting
+    assert fits(to_task("t", [pair], [pair]), ArcOptions(max_side=12)) is fitting
 
 
 def test_a_task_fits_by_its_tokens_with_room_for_an_output_of_the_largest_size():
     pair = np.ones((9, 9), int), np.ones((9, 9), int)  # 81 cells, 9 row ends and a role: 91 tokens each
     task = to_task("t", [pair], [pair])
-    assert fits(task, ArcConfig(most_tokens=4 * 91)) and not fits(task, ArcConfig(most_tokens=4 * 91 - 1))
+    assert fits(task, ArcOptions(max_tokens=4 * 91)) and not fits(task, ArcOptions(max_tokens=4 * 91 - 1))
 
 
 def test_the_oracles_plans_are_plans():

@@ -2,15 +2,14 @@
 
 import pytest
 
-from selfedit.config import merge, resolve
-from selfedit.engines import embedded
 from selfedit.errors import InputError
 from selfedit.formats.passages import read_completions
 from selfedit.reproduce.plan import FOLDER, ArmsPlan, read_plan, summarise_arms
 from selfedit.reproduce.self_questions import summarise_ranking
 from selfedit.reproduce.teacher import write_teacher
 from selfedit.types import Score, SelfEdit, Trial, Update
-from selfedit.workflows.train import make_domain, make_outer
+from selfedit.workflows.build import make_domain, make_outer
+from selfedit.workflows.configure import make_config
 from selfedit.worlds.almanac import world
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.toml") if path.stem != "continual")
@@ -22,13 +21,13 @@ def test_every_arm_of_a_plan_is_a_config(name):
     assert plan.reference in plan.arms and plan.published.keys() <= plan.arms.keys()
     assert plan.seeds >= 3
     for arm in plan.arms:
-        config = resolve(merge(embedded.recipe("almanac"), plan.tree(arm, 1)), name)
+        config = make_config(base=plan.tree(arm, 1), source=name)
         make_outer(config), make_domain(config)
-        assert (config.seed, config.data.eval, config.data.eval_passages) == (1, "almanac", 200)
+        assert (config.seed, config.data.eval, config.data.max_eval_tasks) == (1, "almanac", 200)
     if plan.policy:
-        policy = resolve(merge(embedded.recipe("almanac"), plan.policy_tree(2)), name)
+        policy = make_config(base=plan.policy_tree(2), source=name)
         assert policy.seed == 2 and policy.outer.rounds and not policy.data.eval
-        begun = resolve(merge(embedded.recipe("almanac"), plan.tree(arm, 2, "some/policy")), name)
+        begun = make_config(base=plan.tree(arm, 2, "some/policy"), source=name)
         assert (begun.outer.rounds, begun.outer.policy) == (0, "some/policy")
 
 

@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfedit.rewards.measured import FLOOR, REWARDS, accuracy, binary, forgetting, gain, likelihood, with_costs
+from selfedit.errors import EngineError
+from selfedit.protocols import FLOOR
+from selfedit.rewards.measured import REWARDS, accuracy, binary, gain, likelihood, lost, with_costs
 from selfedit.types import Failure, Score, SelfEdit, Trial, Update
 
 GRADES = st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=8)
@@ -10,7 +12,8 @@ GRADES = st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=8)
 
 def score(grades, control=()):
     """A score whose right answers are as likely as they are known."""
-    return Score(("answer",) * len(grades), tuple(grades), tuple(grade - 1 for grade in grades), tuple(control))
+    measured = {"likelihood": tuple(grade - 1 for grade in grades), "control": tuple(control)}
+    return Score(("answer",) * len(grades), tuple(grades), measured)
 
 
 def trial(before, after):
@@ -49,20 +52,20 @@ def test_within_a_task_accuracy_ranks_edits_as_gain_does(before, outcomes):
 @pytest.mark.parametrize("reward", REWARDS.values(), ids=REWARDS)
 def test_a_trial_that_was_not_graded_in_full_is_never_rewarded(reward):
     ungraded = Score(("a", "b"), (1.0, Failure("system", "the judge did not answer")))
-    with pytest.raises(AssertionError, match=r"in full|not measured"):
+    with pytest.raises((AssertionError, EngineError), match=r"in full|needs likelihood"):
         reward(Trial(SelfEdit("task", "prompt"), before=score([0, 0]), after=ungraded))
 
 
 def test_the_likelihood_reward_is_what_the_right_answers_gained_per_token():
-    before = Score(("a", "b"), (0.0, 0.0), likelihoods=(-2.0, -4.0))
-    after = Score(("a", "b"), (0.0, 0.0), likelihoods=(-1.5, -1.5))
+    before = Score(("a", "b"), (0.0, 0.0), {"likelihood": (-2.0, -4.0)})
+    after = Score(("a", "b"), (0.0, 0.0), {"likelihood": (-1.5, -1.5)})
     assert likelihood(Trial(SelfEdit("task", "prompt"), Update("u"), before, after)) == pytest.approx(1.5)
 
 
 def test_forgetting_and_trained_tokens_are_charged():
     update = Update("u", "base", tokens=500)
     forgetful = Trial(SelfEdit("task", "prompt"), update, score([0], [-2.0, -3.0]), score([1], [-2.5, -3.5]))
-    assert forgetting(forgetful) == pytest.approx(0.5)
+    assert lost(forgetful, "control") == pytest.approx(0.5)
     assert with_costs(gain, 0.4, 0.2)(forgetful) == pytest.approx(1 - 0.4 * 0.5 - 0.2 * 0.5)
 
 

@@ -11,7 +11,7 @@ from selfedit.store import Run
 from selfedit.types import BASE, Failure, Job, Recipe, Task
 from selfedit.workflows.adapt import teach
 
-CONFIG = Config.model_validate({"wave": 3, "outer": {"edits_per_passage": 2}, "inner": {"rank": 2}})
+CONFIG = Config.model_validate({"max_adapters": 3, "outer": {"edits_per_task": 2}, "inner": {"rank": 2}})
 
 
 class Crash(BaseException):
@@ -21,7 +21,7 @@ class Crash(BaseException):
 def teach_in(folder, engine, documents, passages=None, policy=BASE):
     with Run.create(folder, {}) as run:
         lesson = teach(run, CONFIG, passages or documents, documents, policy, engine)
-        return lesson, [(wave.stage, wave.number, wave.trials) for wave in run.waves()]
+        return lesson, [(batch.stage, batch.step, batch.trials) for batch in run.batches()]
 
 
 @pytest.fixture
@@ -38,11 +38,11 @@ def writer(new_engine):
 
 def test_documents_are_learned_and_examined_before_and_after(writer, tasks, tmp_path):
     lesson, _ = teach_in(tmp_path, writer(), tasks)
-    assert (lesson.summary["before"]["mean"], lesson.summary["after"]["mean"]) == (0.0, 1.0)
-    assert lesson.summary["gain"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
-    assert lesson.summary == json.loads((tmp_path / "summary.json").read_text())
+    assert (lesson.table["before"].mean, lesson.table["after"].mean) == (0.0, 1.0)
+    assert lesson.table.to_json()["gain"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
+    assert lesson.table.to_json() == json.loads((tmp_path / "summary.json").read_text())
     assert [trial.reward for trial in lesson.exams] == [1.0] * 4
-    assert (lesson.summary["before"]["tokens"], lesson.summary["after"]["tokens"]) == (0, lesson.update.tokens)
+    assert (lesson.table["before"].tokens, lesson.table["after"].tokens) == (0, lesson.update.tokens)
 
 
 def test_one_adapter_learns_every_note_once_and_every_passage(writer, tasks, tmp_path):
@@ -53,7 +53,7 @@ def test_one_adapter_learns_every_note_once_and_every_passage(writer, tasks, tmp
     assert len(targets) == len(set(targets)) == 2 * 4  # the two notes on a passage are the same here
     assert all(f"{task.title}\n{task.context}" in targets for task in tasks)
     assert all(any(t.startswith(f"{task.title}\nTo remember") for t in targets) for task in tasks)
-    assert job.parent == BASE and job.recipe == CONFIG.inner.recipe()
+    assert job.parent == BASE and job.recipe == CONFIG.inner
     assert (tmp_path / "updates" / "adapter" / "update.json").is_file()
     assert engine.load(tmp_path / "updates" / "adapter") == lesson.update
 
@@ -63,13 +63,13 @@ def test_a_passage_is_learned_even_where_no_note_could_be_read(writer, tasks, tm
     engine.notes = [""]
     lesson, _ = teach_in(tmp_path, engine, tasks[:1])
     assert [example.target for example in engine.jobs[0].examples] == [f"{tasks[0].title}\n{tasks[0].context}"]
-    assert [trial.failure and trial.failure.blame for trial in lesson.notes] == ["policy", "policy", None]
+    assert [trial.failure and trial.failure.blame for trial in lesson.notes] == ["policy", "policy"]
 
 
-def test_notes_are_written_a_wave_at_a_time_with_a_seed_each(writer, tasks, tmp_path):
+def test_notes_are_written_a_batch_at_a_time_with_a_seed_each(writer, tasks, tmp_path):
     engine = writer()
-    _, waves = teach_in(tmp_path, engine, tasks)
-    assert [(stage, number, len(trials)) for stage, number, trials in waves] == [
+    _, batches = teach_in(tmp_path, engine, tasks)
+    assert [(stage, number, len(trials)) for stage, number, trials in batches] == [
         ("notes", 0, 3), ("notes", 1, 3), ("notes", 2, 2), ("exam", 0, 4)
     ]  # fmt: skip
     seeds = [request.seed for request in engine.requests if request.temperature]
@@ -89,14 +89,14 @@ def test_the_parts_of_a_long_document_are_learned_and_the_whole_is_examined(writ
 def test_without_questions_there_is_no_exam_and_the_summary_is_empty(writer, tasks, tmp_path):
     documents = [Task(task.id, task.title, task.context) for task in tasks]
     lesson, _ = teach_in(tmp_path, writer(), documents)
-    assert lesson.summary == {} == json.loads((tmp_path / "summary.json").read_text())
+    assert lesson.table.to_json() == {} == json.loads((tmp_path / "summary.json").read_text())
     assert [(trial.before, trial.after, trial.reward, trial.failure) for trial in lesson.exams] == [(None,) * 4] * 4
 
 
 def test_only_the_documents_that_have_questions_are_examined(writer, tasks, tmp_path):
     lesson, _ = teach_in(tmp_path, writer(), [Task("plain", "Plain", "No question."), tasks[1]])
     assert [trial.before is None for trial in lesson.exams] == [True, False]
-    assert (lesson.summary["after"]["n"], lesson.summary["after"]["mean"]) == (1, 1.0)
+    assert (lesson.table["after"].n, lesson.table["after"].mean) == (1, 1.0)
 
 
 def test_a_policy_writes_the_notes_and_is_what_the_adapter_starts_from(writer, tasks, tmp_path):

@@ -8,8 +8,9 @@ from selfedit.config import Config, load_config
 from selfedit.errors import EndpointDown, InputError, Refused
 from selfedit.store import Run
 from selfedit.types import BASE, Request, SelfEdit
-from selfedit.workflows.endpoints import KEYS, make_judge, make_rubric, make_sampler, reached, used
-from selfedit.workflows.train import make_examiner, run_experiment
+from selfedit.workflows.build import make_examiner
+from selfedit.workflows.endpoints import ROLES, make_judge, make_rubric, make_sampler, reached, used
+from selfedit.workflows.train import run_experiment
 
 SECRET = "sk-do-not-show-this-0123456789"
 
@@ -19,12 +20,10 @@ def config(endpoint):
     endpoint.answer = endpoint.judge
     return Config.model_validate(
         {
-            "wave": 4,
-            "outer": {"rounds": 2, "passages_per_round": 2, "edits_per_passage": 4, "recipe": {"epochs": 1}},
-            "exam": {
-                "grader": "judge",
-                "judge": {"url": endpoint.url, "model": "small", "retries": 0, "parallel": 2},
-            },
+            "max_adapters": 4,
+            "outer": {"rounds": 2, "tasks_per_round": 2, "edits_per_task": 4, "recipe": {"epochs": 1}},
+            "exam": {"grader": "judge"},
+            "endpoints": {"judge": {"url": endpoint.url, "model": "small", "retries": 0, "parallel": 2}},
         }
     )
 
@@ -32,15 +31,15 @@ def config(endpoint):
 def run_in(folder, engine, tasks, config):
     with Run.create(folder, config.model_dump(mode="json")) as run:
         result = run_experiment(run, config, tasks[:2], tasks[2:], engine)
-        return result.trials, [(wave.stage, wave.number, wave.trials) for wave in run.waves()]
+        return result.trials, [(batch.stage, batch.step, batch.trials) for batch in run.batches()]
 
 
 def test_a_run_is_graded_by_the_judge_and_then_needs_it_no_more(endpoint, config, new_engine, tasks, tmp_path):
-    trials, waves = run_in(tmp_path, new_engine(), tasks, config)
+    trials, batches = run_in(tmp_path, new_engine(), tasks, config)
     grades = {grade for trial in trials["after_rl"] for grade in trial.after.grades}
     assert grades == {1.0} and {trial.after.value for trial in trials["base"]} == {0.0}
     endpoint.down = True
-    assert run_in(tmp_path, new_engine(), tasks, config) == (trials, waves)
+    assert run_in(tmp_path, new_engine(), tasks, config) == (trials, batches)
     assert len(set(endpoint.prompts)) == len(endpoint.prompts)
 
 
@@ -66,7 +65,7 @@ def judge_until_none_is_left(endpoint, left, prompt):
     return endpoint.judge(prompt)
 
 
-def test_a_wave_without_all_its_verdicts_is_not_stored(endpoint, config, new_engine, tasks, tmp_path):
+def test_a_batch_without_all_its_verdicts_is_not_stored(endpoint, config, new_engine, tasks, tmp_path):
     lost = []
 
     def answer(prompt):
@@ -79,14 +78,16 @@ def test_a_wave_without_all_its_verdicts_is_not_stored(endpoint, config, new_eng
     with pytest.raises(EndpointDown, match=r"1 of \d+ verdicts could not be had: no answer from"):
         run_in(tmp_path, new_engine(), tasks, config)
     with Run.open(tmp_path) as run:
-        assert run.waves() == []
+        assert run.batches() == []
     assert run_in(tmp_path, new_engine(), tasks, config)[0]["after_rl"][0].reward is not None
 
 
 def test_a_verdict_that_cannot_be_read_leaves_its_trial_without_a_reward(endpoint, config, new_engine, tasks, tmp_path):
     endpoint.answer = lambda prompt: "perhaps" if "Neil Armstrong" in prompt else endpoint.judge(prompt)
-    _, waves = run_in(tmp_path, new_engine(), tasks, config)
-    of_apollo = [t for stage, _, of_wave in waves for t in of_wave if stage == "round-0" and t.edit.task_id == "apollo"]
+    _, batches = run_in(tmp_path, new_engine(), tasks, config)
+    of_apollo = [
+        t for stage, _, of_batch in batches for t in of_batch if stage == "round-0" and t.edit.task_id == "apollo"
+    ]
     ended = [(trial.reward, trial.failure.blame) for trial in of_apollo if trial.update]
     assert ended and set(ended) == {(None, "system")}
 
@@ -107,9 +108,10 @@ def test_a_judge_that_cannot_judge_is_refused_before_anything_is_trained(endpoin
     assert engine.jobs == []
 
 
-@pytest.mark.parametrize(("role", "key"), KEYS.items())
+@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(("given", "missing"), [({}, "url"), ({"url": "http://host"}, "model")])
-def test_an_endpoint_that_is_not_set_is_named(role, key, given, missing):
+def test_an_endpoint_that_is_not_set_is_named(role, given, missing):
+    key = f"endpoints.{role}"
     config = load_config(None, [f"{key}.{name}={value}" for name, value in given.items()])
     with pytest.raises(InputError) as error:
         make_sampler(config, role, None)
@@ -117,13 +119,13 @@ def test_an_endpoint_that_is_not_set_is_named(role, key, given, missing):
 
 
 def test_a_judge_without_an_address_is_your_input(engine):
-    with pytest.raises(InputError, match=r"exam\.judge\.url is empty"):
+    with pytest.raises(InputError, match=r"endpoints\.judge\.url is empty"):
         make_examiner(load_config(None, ["exam.grader=judge"]), engine)
 
 
-@pytest.mark.parametrize(("role", "key"), KEYS.items())
-def test_every_role_has_its_own_endpoint_and_folder(endpoint, tmp_path, role, key):
-    config = load_config(None, [f"{key}.url={endpoint.url}", f"{key}.model={role}"])
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_has_its_own_endpoint_and_folder(endpoint, tmp_path, role):
+    config = load_config(None, [f"endpoints.{role}.url={endpoint.url}", f"endpoints.{role}.model={role}"])
     assert make_sampler(config, role, tmp_path).sample([Request(BASE, "a")]) == ["You said a"]
     assert endpoint.bodies[0]["model"] == role
     assert [path.name for path in tmp_path.iterdir()] == [role]
@@ -138,7 +140,7 @@ def test_without_a_run_nothing_is_kept(endpoint, config, tmp_path, monkeypatch):
 
 def test_the_rubric_rates_over_http(endpoint, tasks, tmp_path):
     endpoint.answer = lambda prompt: json.dumps(dict.fromkeys(("length", "diversity", "quality", "correctness"), 3))
-    config = load_config(None, [f"outer.rubric.url={endpoint.url}", "outer.rubric.model=m"])
+    config = load_config(None, [f"endpoints.rubric.url={endpoint.url}", "endpoints.rubric.model=m"])
     assert make_rubric(config, tmp_path).rate([(tasks[0], SelfEdit("apollo", "", "notes"))]) == [12.0]
 
 
@@ -149,8 +151,8 @@ def test_the_rubric_rates_over_http(endpoint, tasks, tmp_path):
     ("overrides", "roles"),
     [
         ([], []),
-        (["exam.judge.url=http://host"], []),
-        (["exam.grader=judge", "outer.reward=rubric", "teacher.endpoint.url=http://host"], list(KEYS)),
+        (["endpoints.judge.url=http://host"], []),
+        (["exam.grader=judge", "outer.reward=rubric", "endpoints.teacher.url=http://host"], list(ROLES)),
     ],
 )
 def test_only_what_is_used_is_looked_at(overrides, roles):
@@ -160,8 +162,8 @@ def test_only_what_is_used_is_looked_at(overrides, roles):
 def test_whether_an_endpoint_answers_is_said_after_one_try(endpoint, config):
     assert reached(config, "judge") == f"small answers at {endpoint.url}/chat/completions"
     endpoint.down, asked = True, len(endpoint.bodies)
-    patient = config.exam.judge.model_copy(update={"retries": 5})
+    patient = config.endpoints.judge.model_copy(update={"retries": 5})
     patient = config.model_copy(update={"exam": config.exam.model_copy(update={"judge": patient})})
     assert reached(patient, "judge").startswith("cannot be used: no answer from http://127.0.0.1")
     assert len(endpoint.bodies) == asked + 1
-    assert reached(config, "teacher").startswith("cannot be used: teacher.endpoint.url is empty")
+    assert reached(config, "teacher").startswith("cannot be used: endpoints.teacher.url is empty")

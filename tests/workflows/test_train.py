@@ -13,10 +13,11 @@ from selfedit.loops import questions
 from selfedit.loops.evaluate import summarise
 from selfedit.store import Run
 from selfedit.types import BASE, Failure, Question
-from selfedit.workflows.train import make_domain, make_examiner, make_outer, run_experiment
+from selfedit.workflows.build import make_domain, make_examiner, make_outer
+from selfedit.workflows.train import run_experiment
 
 CONFIG = Config.model_validate(
-    {"wave": 4, "outer": {"rounds": 2, "passages_per_round": 2, "edits_per_passage": 4, "recipe": {"epochs": 1}}}
+    {"max_adapters": 4, "outer": {"rounds": 2, "tasks_per_round": 2, "edits_per_task": 4, "recipe": {"epochs": 1}}}
 )
 CONDITIONS = ["base", "passage_only", "own_edits", "after_rl", "in_context"]
 
@@ -26,11 +27,11 @@ class Crash(BaseException):
 
 
 def run_in(folder, engine, tasks, evaluation=None, config=CONFIG, last=True):
-    """The result of the experiment, its stored waves without their seconds, and its last policy on disk."""
+    """The result of the experiment, its stored batches without their seconds, and its last policy on disk."""
     with Run.create(folder, config.model_dump(mode="json")) as run:
         result = run_experiment(run, config, tasks[:2], tasks[2:] if evaluation is None else evaluation, engine)
-        waves = [(wave.stage, wave.number, wave.trials) for wave in run.waves()]
-    return result, waves, (folder / "updates" / "round-1" / "update.json").read_text() if last else None
+        batches = [(batch.stage, batch.step, batch.trials) for batch in run.batches()]
+    return result, batches, (folder / "updates" / "round-1" / "update.json").read_text() if last else None
 
 
 def timeless(summary):
@@ -42,21 +43,21 @@ def test_the_summary_has_every_condition_the_gain_and_the_seconds(engine, tasks,
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert list(summary) == [*CONDITIONS, "rl_gain", "seconds"]
     for name in CONDITIONS:
-        assert {"mean", "low", "high", "blank", "n"} <= summary[name].keys()
-        assert summary[name] == {**summarise(result.trials[name]), "seconds": summary[name]["seconds"]}
+        assert summary[name].keys() == {"mean", "low", "high", "blank", "n", "failed", "tokens", "seconds"}
+        assert summary[name] == summarise(name, result.trials[name], summary[name]["seconds"]).to_json()
         assert summary[name]["seconds"] >= 0
         assert summary[name]["n"] == 2
     assert summary["rl_gain"].keys() == {"mean", "low", "high"}
     assert summary["seconds"] >= 0
-    assert summary == result.summary
+    assert summary == result.table.to_json()
 
 
 def test_reinforcement_helps_an_engine_that_can_learn_to_write(engine, tasks, tmp_path):
     result, *_ = run_in(tmp_path, engine, tasks)
-    means = [result.summary[name]["mean"] for name in CONDITIONS]
+    means = [result.table[name].mean for name in CONDITIONS]
     assert means[0] == means[1] == 0.0
     assert means[3] == means[4] == 1.0
-    assert result.summary["rl_gain"]["mean"] == means[3] - means[2]
+    assert result.table.gains["rl_gain"].mean == means[3] - means[2]
     assert result.policy != BASE
 
 
@@ -67,9 +68,9 @@ def test_metrics_have_a_line_for_every_round_and_condition(engine, tasks, tmp_pa
 
 
 def test_without_passages_to_evaluate_on_there_is_no_table(engine, tasks, tmp_path):
-    result, waves, _ = run_in(tmp_path, engine, tasks, evaluation=[])
-    assert list(result.summary) == ["seconds"] and result.trials == {}
-    assert {stage for stage, *_ in waves} == {"round-0", "round-1"}
+    result, batches, _ = run_in(tmp_path, engine, tasks, evaluation=[])
+    assert list(result.table.to_json()) == ["seconds"] and result.trials == {}
+    assert {stage for stage, *_ in batches} == {"round-0", "round-1"}
 
 
 def test_without_rounds_there_is_no_row_after_them(engine, tasks, tmp_path):
@@ -78,7 +79,7 @@ def test_without_rounds_there_is_no_row_after_them(engine, tasks, tmp_path):
         result = run_experiment(run, CONFIG.model_copy(update={"outer": outer}), [], tasks, engine)
     assert result.policy is BASE
     assert list(result.trials) == [name for name in CONDITIONS if name != "after_rl"]
-    assert "rl_gain" not in result.summary
+    assert "rl_gain" not in result.table.to_json()
 
 
 def test_a_run_can_begin_with_the_policy_of_another(engine, tasks, tmp_path):
@@ -111,17 +112,19 @@ def test_edits_can_be_rewarded_by_questions_that_the_model_wrote(engine, tasks, 
     for name, train in (("with", tasks[:2]), ("without", blind)):
         with Run.create(tmp_path / name, config.model_dump(mode="json")) as run:
             policies.append(run_experiment(run, config, train, [], engine).policy)
-            written = json.loads((run.path / "questions.json").read_text())
-            assert [len(half) for row in written for half in row] == [1, 1, 1, 1]
+            (written,) = run.by_stage()["questions"].values()
+            assert [(half.task_id, len(half.questions)) for half in written] == [
+                (task.id, 1) for task in train for _ in ("reward", "report")
+            ]
     assert policies[0] == policies[1]
 
 
-TRAININGS = 2 * (2 + 1) + 3  # in each of two rounds two waves and the policy, then three conditions
+TRAININGS = 2 * (2 + 1) + 3  # in each of two rounds two batches and the policy, then three conditions
 
 
 @pytest.mark.parametrize("call", range(1, TRAININGS + 1))
 def test_a_resumed_experiment_equals_one_that_was_not_interrupted(new_engine, tasks, tmp_path, call):
-    whole, waves, policy = run_in(tmp_path / "whole", new_engine(), tasks)
+    whole, batches, policy = run_in(tmp_path / "whole", new_engine(), tasks)
     crashing, calls = new_engine(), []
     train = crashing.train
 
@@ -135,15 +138,15 @@ def test_a_resumed_experiment_equals_one_that_was_not_interrupted(new_engine, ta
     with pytest.raises(Crash):
         run_in(tmp_path / "crashed", crashing, tasks)
     resumed, again, policy_again = run_in(tmp_path / "crashed", new_engine(), tasks)
-    assert (again, policy_again) == (waves, policy)
+    assert (again, policy_again) == (batches, policy)
     assert resumed.trials == whole.trials
-    assert timeless(resumed.summary) == timeless(whole.summary)
+    assert timeless(resumed.table.to_json()) == timeless(whole.table.to_json())
 
 
 def test_a_finished_experiment_is_only_read(new_engine, tasks, tmp_path):
-    _, waves, _ = run_in(tmp_path, new_engine(), tasks)
+    _, batches, _ = run_in(tmp_path, new_engine(), tasks)
     engine = new_engine()
-    assert run_in(tmp_path, engine, tasks)[1] == waves
+    assert run_in(tmp_path, engine, tasks)[1] == batches
     assert engine.jobs == engine.requests == []
 
 
@@ -160,25 +163,26 @@ def test_a_name_that_no_table_has_is_an_error_with_those_that_it_has(engine, key
     with pytest.raises(InputError) as error:
         make_examiner(config, engine)
         make_outer(config)
-    assert str(error.value) == f"{key} is {name!r}; it can be {names}"
+    assert str(error.value) == f"{key} is {name!r}; it can be {names}, or package.module:name"
 
 
 def test_the_config_reaches_the_loops(engine):
     tree = {
         "seed": 3,
-        "wave": 7,
-        "documents": {"split_newlines": False},
+        "max_adapters": 7,
+        "domain": {"split_newlines": False},
         "exam": {"max_new_tokens": 9},
         "inner": {"rank": 2, "targets": ["q_proj"]},
-        "outer": {"writing": {"temperature": 0.5, "max_new_tokens": 11}},
+        "outer": {"sampling": {"temperature": 0.5, "max_new_tokens": 11}},
     }
     config = Config.model_validate(tree)
     outer, examiner = make_outer(config), make_examiner(config, engine)
-    assert (outer.seed, outer.wave, outer.group_size, outer.tasks_per_round) == (3, 7, 5, 50)
-    assert (outer.writing.temperature, outer.writing.max_new_tokens) == (0.5, 11)
+    settings = outer.settings
+    assert (outer.seed, outer.max_adapters, settings.edits_per_task, settings.tasks_per_round) == (3, 7, 5, 50)
+    assert (settings.sampling.temperature, settings.sampling.max_new_tokens) == (0.5, 11)
     inner = make_domain(config).recipe
-    assert (inner.rank, inner.targets, outer.recipe.rank) == (2, ("q_proj",), 64)
-    assert (examiner.max_new_tokens, examiner.domain.split_newlines) == (9, False)
+    assert (inner.rank, inner.targets, settings.recipe.rank) == (2, ("q_proj",), 64)
+    assert (examiner.max_new_tokens, examiner.domain.options.split_newlines) == (9, False)
 
 
 # Passages that are too long
@@ -195,7 +199,7 @@ class ShortSighted(FakeEngine):
         self.answered += len(requests)
         return super().sample(requests)
 
-    def refusals(self, prompts):
+    def fits(self, prompts, reserve=1):
         return [Failure("system", "it is long") if any(t in p for t in self.texts) else None for p in prompts]
 
 
@@ -225,13 +229,13 @@ def test_a_passage_that_is_too_long_is_refused_before_anything_is_run(tasks, tmp
         ({"outer": {"rounds": 0}, "exam": {"rows": ["base", "passage_only"]}}, False),
         ({"outer": {"rounds": 0}, "exam": {"rows": ["in_context"]}}, True),
         ({"outer": {"rounds": 0}, "exam": {"rows": ["own_edits"]}}, True),
-        ({"outer": {"rounds": 1, "passages_per_round": 1}, "exam": {"rows": ["base"]}}, False),
-        ({"outer": {"rounds": 2, "passages_per_round": 1}, "exam": {"rows": ["base"]}}, True),
+        ({"outer": {"rounds": 1, "tasks_per_round": 1}, "exam": {"rows": ["base"]}}, False),
+        ({"outer": {"rounds": 2, "tasks_per_round": 1}, "exam": {"rows": ["base"]}}, True),
     ],
 )
 def test_only_what_will_be_asked_must_be_short(tasks, tmp_path, tree, refused):
     """Of each file the second passage is too long with its text, and its questions alone are not."""
-    config = Config.model_validate({"wave": 4, **tree})
+    config = Config.model_validate({"max_adapters": 4, **tree})
     engine = ShortSighted(tasks, tasks[1].context, tasks[3].context)
     if refused:
         with pytest.raises(InputError, match="is too long"):
@@ -249,9 +253,10 @@ def test_the_prompt_that_asks_for_questions_must_be_short_too(tasks, tmp_path):
 # A teacher
 
 
-def with_teacher(path, **documents):
-    tree = {**CONFIG.model_dump(), "teacher": {"completions": str(path)}}
-    return Config.model_validate({**tree, "documents": {**tree["documents"], **documents}})
+def with_teacher(path, **exam):
+    tree = CONFIG.model_dump()
+    more = {"data": {**tree["data"], "teacher": str(path)}, "exam": {**tree["exam"], **exam}}
+    return Config.model_validate({**tree, **more})
 
 
 def taught_by(path, tasks, texts):
@@ -264,7 +269,7 @@ def test_a_file_of_another_model_s_notes_is_a_row_of_the_table(engine, tasks, tm
     path = taught_by(tmp_path / "teacher.json", tasks, lambda t: [f"It is {t.questions[0].target}.", "more"])
     result, *_ = run_in(tmp_path / "run", engine, tasks, config=with_teacher(path))
     assert list(result.trials) == [*CONDITIONS[:3], "teacher_edits", *CONDITIONS[3:]]
-    assert result.summary["teacher_edits"]["mean"] == 0.5
+    assert result.table["teacher_edits"].mean == 0.5
     assert [trial.edit.text for trial in result.trials["teacher_edits"]] == [
         f"It is {task.questions[0].target}." for task in tasks[2:]
     ]
@@ -280,7 +285,7 @@ def test_an_empty_completion_is_the_passage_alone(engine, tasks, tmp_path):
 def test_a_file_with_fewer_edits_than_asked_or_other_passages_is_your_input(engine, tasks, tmp_path):
     path = taught_by(tmp_path / "teacher.json", tasks, lambda t: ["one"])
     with pytest.raises(InputError, match=r"teacher.json.*1 completion"):
-        run_in(tmp_path / "few", engine, tasks, config=with_teacher(path, edits=2))
+        run_in(tmp_path / "few", engine, tasks, config=with_teacher(path, edits_per_task=2))
     path = taught_by(tmp_path / "others.json", tasks[:2], lambda t: ["one"])
     with pytest.raises(InputError, match=r"others.json has no self-edits for 'Mara Velin', nor for 1 more"):
         run_in(tmp_path / "other", engine, tasks, config=with_teacher(path))

@@ -18,7 +18,7 @@ def update_folder(path: Path) -> Path:
     rounds = (path / "updates").glob("round-*[0-9]")  # a kill may leave a round-0.partial
     latest = sorted(rounds, key=lambda folder: int(folder.name.removeprefix("round-")), reverse=True)
     for folder in [path, *_of_stream(path), path / "updates" / "adapter", *latest]:
-        if (folder / "adapter_config.json").is_file() or (folder / "card.json").is_file():
+        if any((folder / name).is_file() for name in ("adapter_config.json", "card.json", "update.json")):
             return folder.resolve()
     raise InputError(f"{path} holds no adapter: name a PEFT directory, or a run that has finished training")
 
@@ -42,6 +42,8 @@ def base_of(folder: Path | None) -> str | None:
         return None
     path = folder / "adapter_config.json"
     path = path if path.is_file() else folder / "card.json"
+    if not path.is_file():
+        raise InputError(f"{folder} holds no adapter: it was made by a dry run, which has no model")
     config = read_json(path)
     if not isinstance(config, dict):
         raise InputError(f"{path} is not the config of a PEFT adapter: it holds no table of settings")

@@ -6,21 +6,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selfedit.config import ArcConfig, load_config
-from selfedit.domains import DOMAINS
+from selfedit.config import OuterConfig
 from selfedit.domains.arc.domain import Arc, demonstrations
+from selfedit.domains.arc.options import ArcOptions
 from selfedit.domains.arc.prompts import to_task
 from selfedit.errors import BadEdit
 from selfedit.graders.attempts import Attempts
-from selfedit.loops.inner import Examiner
-from selfedit.loops.outer import Outer, SamplingParams, run_wave
+from selfedit.loops.examine import MEASUREMENTS, Exam, Examiner, score
+from selfedit.loops.outer import Outer, try_batch
+from selfedit.protocols import FLOOR
 from selfedit.rewards.credit import rest_em
-from selfedit.rewards.measured import FLOOR, solved
-from selfedit.types import BASE, Example, Failure, Recipe, Update
+from selfedit.rewards.measured import solved
+from selfedit.types import BASE, Example, Failure, Likelihood, Recipe, Update
+from selfedit.workflows.build import make_domain
+from selfedit.workflows.configure import make_config
 from selfedit.workflows.train import own_questions
 
 PLAIN = Arc(recipe=Recipe(rank=8, alpha=8.0, batch_size=2))
-WIDE = replace(PLAIN, options=ArcConfig(wide=True))
+WIDE = replace(PLAIN, options=ArcOptions(wide=True))
 
 
 def task(count=3, tests=1, side=3, name="flip"):
@@ -105,7 +108,7 @@ def test_a_task_with_one_demonstration_has_nothing_to_train_on():
 
 
 def test_rows_that_are_too_long_are_dropped_by_the_count_that_is_given():
-    short = replace(PLAIN, options=ArcConfig(most_tokens=80))
+    short = replace(PLAIN, options=ArcOptions(max_tokens=80))
     lengths = [len(row.prompt) + len(row.target) + 1 for row in short.parse(task(), plan("basic")).examples]
     assert lengths and max(lengths) <= 80
     with pytest.raises(BadEdit, match="none short enough"):
@@ -133,14 +136,14 @@ def test_views_are_the_contexts_in_their_orders_and_five_that_are_transformed():
     assert len(prompts) == len(set(prompts)) and 4 + 5 < len(prompts) <= 4 * 3 + 5
     assert prompts[0] == PLAIN.format.question(demonstrations(made), np.array(json.loads(made.questions[0].text)))
     assert prompts == PLAIN.exam(made, made.questions[0]) == PLAIN.open_book(made, made.questions[0])
-    few = replace(PLAIN, options=ArcConfig(orders=0, transformed=0))
+    few = replace(PLAIN, options=ArcOptions(orders=0, transformed=0))
     assert len(few.exam(made, made.questions[0])) == 4
 
 
 def test_the_plan_says_in_how_many_views_and_else_the_config():
     made = task(3)
     edit = WIDE.parse(made, plan(copies=1, views=6))
-    narrow = replace(WIDE, options=ArcConfig(wide=True, views=2))
+    narrow = replace(WIDE, options=ArcOptions(wide=True, augmented_views=2))
     every = WIDE.exam(made, made.questions[0])
     assert WIDE.exam(made, made.questions[0], edit) == narrow.exam(made, made.questions[0], edit) == every[:6]
     assert narrow.exam(made, made.questions[0]) == every[:2]
@@ -151,12 +154,12 @@ def test_the_plan_says_in_how_many_views_and_else_the_config():
 def test_one_demonstration_is_asked_about_as_it_is_and_transformed():
     made = task(1)
     assert len(PLAIN.exam(made, made.questions[0])) == 1 + 5
-    assert len(replace(PLAIN, options=ArcConfig(transformed=0)).exam(made, made.questions[0])) == 1
+    assert len(replace(PLAIN, options=ArcOptions(transformed=0)).exam(made, made.questions[0])) == 1
 
 
 @pytest.mark.parametrize("form", ["compact", "seal"])
 def test_the_right_answer_in_every_view_is_voted_to_be_the_first_attempt(form):
-    domain = replace(PLAIN, options=ArcConfig(format=form))
+    domain = replace(PLAIN, options=ArcOptions(format=form))
     for made in (task(3), task(2, side=1)):
         question = made.questions[0]
         texts = domain.targets(made, question)
@@ -177,9 +180,9 @@ def test_an_answer_that_is_no_grid_has_no_vote_and_without_votes_there_is_no_att
 def test_views_that_are_too_long_are_left_out_but_never_all():
     made = task(3)
     lengths = [len(prompt) for prompt in PLAIN.exam(made, made.questions[0])]
-    shorter = replace(PLAIN, options=ArcConfig(most_tokens=max(lengths)))
+    shorter = replace(PLAIN, options=ArcOptions(max_tokens=max(lengths)))
     assert 1 < len(shorter.exam(made, made.questions[0])) < len(lengths)
-    assert len(replace(PLAIN, options=ArcConfig(most_tokens=1)).exam(made, made.questions[0])) == 1
+    assert len(replace(PLAIN, options=ArcOptions(max_tokens=1)).exam(made, made.questions[0])) == 1
 
 
 # Rewards without labels
@@ -224,19 +227,20 @@ class Solver:
         return [Update(f"u{number}", "base", 1) for number, _ in enumerate(jobs)]
 
     def likelihood(self, readings):
-        return [-1.0 if reading.update == BASE else -0.5 for reading in readings]
+        return [Likelihood(-1.0 if reading.update == BASE else -0.5, 1) for reading in readings]
 
     def release(self, updates):
         pass
 
 
-OUTER = Outer(1, 1, 6, 64, SamplingParams(), Recipe(), solved, rest_em, seed=0)
+SETTINGS = OuterConfig(rounds=1, tasks_per_round=1, edits_per_task=6, repeats=1)
+OUTER = Outer(SETTINGS, reward=solved, credit=rest_em, seed=0)
 
 
 def test_no_plan_and_no_answer_can_crash_a_round():
     plans = [plan("size"), "", '{"training": NaN}', plan("basic", epochs=9), "[" * 10_000, plan().replace("1", '"1"')]
     engine = Solver(list(plans))
-    trials = run_wave("round-0", [task(3, tests=2)], BASE, Examiner(engine, PLAIN, Attempts()), OUTER)
+    trials = try_batch("round-0", [task(3, tests=2)], BASE, Examiner(engine, PLAIN, Attempts()), OUTER)
     assert [trial.edit.text for trial in trials] == plans
     assert [trial.reward for trial in trials] == [1.0] + [FLOOR] * 5
     assert {trial.failure.blame for trial in trials[1:]} == {"policy"}
@@ -247,9 +251,12 @@ def test_no_plan_and_no_answer_can_crash_a_round():
 
 def test_the_likelihood_of_the_held_out_demonstration_is_a_reward():
     (own,) = PLAIN.own_exams([task(4)])
-    examiner = Examiner(Solver([plan()]), PLAIN, Attempts(), likelihood=True)
-    (trial,) = run_wave("round-0", [own], BASE, examiner, replace(OUTER, group_size=1))
-    assert (trial.before.likelihoods, trial.after.likelihoods) == ((-1.0,), (-0.5,))
+    examiner = Examiner(
+        Solver([plan()]), PLAIN, Attempts(), measurements={"likelihood": MEASUREMENTS["likelihood"]([own])}
+    )
+    one_edit = replace(OUTER, settings=SETTINGS.model_copy(update={"edits_per_task": 1}))
+    (trial,) = try_batch("round-0", [own], BASE, examiner, one_edit)
+    assert [score.measured["likelihood"] for score in (trial.before, trial.after)] == [(-1.0,), (-0.5,)]
 
 
 def test_a_view_that_the_system_failed_is_no_wrong_answer():
@@ -258,16 +265,15 @@ def test_a_view_that_the_system_failed_is_no_wrong_answer():
     engine.sample = lambda requests: [*answer(requests)[:-1], Failure("system", "out of memory")]
     engine.plans.append(plan())
     examiner = Examiner(engine, PLAIN, Attempts())
-    (score,) = examiner.score([(BASE, task(3))])
-    assert score.value is None
+    (of_task,) = score(examiner, [Exam(BASE, task(3))])
+    assert of_task.value is None
 
 
 # The config
 
 
 def test_the_config_makes_the_domain():
-    config = load_config(None, ["domain=arc", "arc.format=seal", "seed=5", "inner.rank=4"])
-    domain = DOMAINS["arc"](config)
+    domain = make_domain(make_config("fake", ["domain.name=arc", "domain.format=seal", "seed=5", "inner.rank=4"]))
     assert (domain.seed, domain.recipe.rank, domain.recipe.batch_size, domain.options.format) == (5, 4, 2, "seal")
 
 
@@ -283,20 +289,45 @@ class Sure:
     def sample(self, requests):
         return [self.wrong[place % len(self.wrong)] for place in range(len(requests) - 1)] + [self.right[-1]]
 
-    def search(self, requests, least):
+    def search(self, requests, min_probability):
         return [[text] for text in self.sample(requests)]
 
     def likelihood(self, readings):
-        return [-0.1 if reading.target in self.right else -1.0 for reading in readings]
+        return [Likelihood(-0.1 if reading.target in self.right else -1.0, 1) for reading in readings]
 
 
-@pytest.mark.parametrize("search", [0.0, 0.09])
-def test_the_answer_most_probable_in_all_views_is_the_first_attempt_whatever_the_votes_say(search):
+@pytest.mark.parametrize("min_probability", [0.0, 0.09])
+def test_the_answer_most_probable_in_all_views_is_the_first_attempt_whatever_the_votes_say(min_probability):
     made = task(3)
     question = made.questions[0]
     wrong = replace(question, target="[[0, 0], [0, 1]]")
     engine = Sure(PLAIN.targets(made, wrong), PLAIN.targets(made, question))
-    voted = Examiner(engine, PLAIN, Attempts(), search=search)
-    weighed = replace(voted, weighing=PLAIN)
-    first = [json.loads(examiner.score([(BASE, made)])[0].answers[0])[0] for examiner in (voted, weighed)]
+    voting, rescoring = (
+        replace(PLAIN, options=ArcOptions(min_probability=min_probability, rescoring=on)) for on in (False, True)
+    )
+    examiners = [Examiner(engine, domain, Attempts()) for domain in (voting, rescoring)]
+    first = [json.loads(score(examiner, [Exam(BASE, made)])[0].answers[0])[0] for examiner in examiners]
     assert first == [json.loads(wrong.target), json.loads(question.target)]
+
+
+class Nats:
+    """Weighs a long candidate's many tokens: more probable per token than a short one, but less probable in all."""
+
+    def __init__(self, short, long):
+        self.short, self.long = short, long
+
+    def sample(self, requests):
+        return [(self.short, self.long)[place % 2][place] for place in range(len(requests))]
+
+    def likelihood(self, readings):
+        return [Likelihood(-1.0, 2) if reading.target in self.short else Likelihood(-2.0, 20) for reading in readings]
+
+
+def test_candidates_are_compared_by_the_probability_of_the_whole_and_not_per_token():
+    made = task(3)
+    question = made.questions[0]
+    long = replace(question, target="[[0, 0, 0, 0], [0, 0, 0, 1]]")
+    domain = replace(PLAIN, options=ArcOptions(rescoring=True))
+    engine = Nats(PLAIN.targets(made, question), PLAIN.targets(made, long))
+    (of_task,) = score(Examiner(engine, domain, Attempts()), [Exam(BASE, made)])
+    assert json.loads(of_task.answers[0]) == [json.loads(question.target), json.loads(long.target)]

@@ -5,7 +5,8 @@ from statistics import mean, median
 
 import pytest
 
-from selfedit.domains.knowledge.domain import Knowledge, build_documents
+from selfedit.domains.knowledge.documents import build_documents
+from selfedit.domains.knowledge.domain import Knowledge, KnowledgeOptions
 from selfedit.errors import BadEdit
 from selfedit.types import Example, Recipe
 
@@ -94,7 +95,7 @@ def test_empty_notes_cannot_be_read(tasks, text):
 
 @pytest.mark.parametrize("split_newlines", [True, False])
 def test_an_edit_holds_its_documents_as_examples_without_a_prompt(tasks, split_newlines):
-    edit = Knowledge(split_newlines).parse(tasks[0], "One.\nTwo.")
+    edit = Knowledge(KnowledgeOptions(split_newlines=split_newlines)).parse(tasks[0], "One.\nTwo.")
     documents = build_documents(tasks[0].title, tasks[0].context, "One.\nTwo.", split_newlines)
     assert edit.examples == tuple(Example("", document) for document in documents)
 

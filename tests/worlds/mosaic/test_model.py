@@ -13,7 +13,7 @@ from selfedit.domains.arc.plans import read_plan  # noqa: E402
 from selfedit.engines import embedded  # noqa: E402
 from selfedit.engines.local.engine import LocalEngine  # noqa: E402
 from selfedit.engines.local.position_ids import PositionIds  # noqa: E402
-from selfedit.loops.outer import read  # noqa: E402
+from selfedit.loops.outer import parse_edit  # noqa: E402
 from selfedit.types import BASE, Request  # noqa: E402
 from selfedit.worlds import pretraining  # noqa: E402
 from selfedit.worlds.mosaic import pretrain, tokens, world  # noqa: E402
@@ -142,7 +142,7 @@ def test_the_shipped_model_writes_plans_that_differ_and_can_be_read(engine):
     tasks = world.tasks("practice", 6)
     prompts = [(task, domain.prompt(task)) for task in tasks for _ in range(5)]
     texts = engine.sample([Request(BASE, text, seed, 1.0, 1.0, 64) for seed, (_, text) in enumerate(prompts)])
-    trials = [read(task, 0, text, domain) for (task, _), text in zip(prompts, texts, strict=True)]
+    trials = [parse_edit(task, 0, text, domain) for (task, _), text in zip(prompts, texts, strict=True)]
     readable = [trial.edit for trial in trials if not trial.failure]
     assert len(readable) >= 28
     assert len({edit.recipe.learning_rate for edit in readable}) >= 4

@@ -94,5 +94,5 @@ def seal_tasks(tasks: Sequence[Task], truncated: bool = False) -> list[Task]:
     dropped = SEAL_DROPPED if truncated else ()
     kept = [task for task in tasks if task.id in SEAL_TASKS and task.id not in dropped]
     if not kept:
-        raise InputError("none of these tasks are SEAL's; take ARC-AGI-1's files, or set arc.tasks to all")
+        raise InputError("none of these tasks are SEAL's; take ARC-AGI-1's files, or set domain.tasks to all")
     return kept

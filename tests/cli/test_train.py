@@ -10,10 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from selfedit.cli.experiments import read_data
-from selfedit.config import load_config
-from selfedit.errors import InputError
-
 CONDITIONS = ["base", "passage_only", "own_edits", "after_rl", "in_context"]
 OTHERS = [
     {"title": "Ulmira", "context": "SS Ulmira carried cork.", "questions": [{"question": "Cargo?", "answer": "cork"}]}
@@ -22,7 +18,7 @@ OTHERS = [
 
 def trials(run):
     with closing(sqlite3.connect(run / "trials.sqlite")) as database:
-        return database.execute("select * from trials order by stage, wave, position").fetchall()
+        return database.execute("select * from items order by stage, step, position").fetchall()
 
 
 # demo
@@ -37,7 +33,11 @@ def test_the_demo_shows_a_passage_its_notes_the_answers_and_the_table(cli, tiny,
         "Its notes after reinforcement:",
     ):
         assert text in called.out
-    for text in ("Answers without the passage", "Closed-book answers on 2 unseen passages", "Gain of reinforcement: "):
+    for text in (
+        "Answers: having learned the notes before, and after",
+        "Questions answered correctly on 2 unseen passages",
+        "Gain of reinforcement: ",
+    ):
         assert text in called.said
     assert "Report: runs/demo-1/report.html" in called.out
     run = tmp_path / "here" / "runs" / "demo-1"
@@ -74,14 +74,14 @@ def test_train_from_files(cli, passages, write, tiny):
 
 def test_train_without_passages_to_evaluate_on_gives_a_policy_and_no_table(cli, passages, tiny, tmp_path):
     called = cli("train", "--data", passages, "-o", "run", *tiny)
-    assert called.code == 0 and "Report: run/report.html" in called.out and "Closed-book" not in called.out
+    assert called.code == 0 and "Report: run/report.html" in called.out and "Questions answered" not in called.out
     assert (tmp_path / "here" / "run" / "updates" / "round-0" / "adapter_model.safetensors").is_file()
 
 
 def test_train_from_a_config_with_options_over_it(cli, passages, saved_model, write, tmp_path):
     write("config.toml", "seed = 5\n[model]\nname = '../model'\n[data]\ntrain = 'passages.json'\n[outer]\nrounds = 9\n")
     options = [
-        *("--set", "outer.rounds=1", "--set", "outer.edits_per_passage=1", "--set", "outer.writing.max_new_tokens=8"),
+        *("--set", "outer.rounds=1", "--set", "outer.edits_per_task=1", "--set", "outer.sampling.max_new_tokens=8"),
         *(
             "--set",
             "inner.epochs=1",
@@ -212,31 +212,31 @@ def test_a_folder_without_a_run_in_it_cannot_be_resumed(cli, write, left):
 
 # Ctrl-C, two processes, a full disk: in processes of their own
 
-MANY_WAVES = [
+MANY_BATCHES = [
     *(
         "--set",
-        "wave=2",
+        "max_adapters=2",
         "--set",
         "outer.rounds=1",
         "--set",
-        "outer.passages_per_round=4",
+        "outer.tasks_per_round=4",
         "--set",
-        "data.eval_passages=2",
+        "data.max_eval_tasks=2",
     ),
-    *("--set", "outer.edits_per_passage=2", "--set", "outer.writing.max_new_tokens=40"),
+    *("--set", "outer.edits_per_task=2", "--set", "outer.sampling.max_new_tokens=40"),
 ]
 
 
 @pytest.fixture(scope="module")
 def whole(forks, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    assert forks(folder, "demo", "-o", "run", *MANY_WAVES)["code"] == 0
+    assert forks(folder, "demo", "-o", "run", *MANY_BATCHES)["code"] == 0
     return folder / "run"
 
 
 def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(forks, whole, tmp_path):
     marker = tmp_path / "runs" / "demo-1" / "updates" / "round-0"
-    stopped = forks(tmp_path, "demo", *MANY_WAVES, signal=signal.SIGINT, once=str(marker))
+    stopped = forks(tmp_path, "demo", *MANY_BATCHES, signal=signal.SIGINT, once=str(marker))
     assert stopped["code"] == 130 and stopped["out"] == "", stopped["err"]
     last = stopped["err"].rstrip("\n").split("\n")[-1]
     assert last == "stopped; what was finished is kept. Go on with: selfedit resume runs/demo-1"
@@ -269,22 +269,10 @@ def test_the_second_process_on_a_run_is_refused(forks, cli, tiny, tmp_path):
 
 @pytest.mark.parametrize("largest", [1_000, 70_000, 300_000])
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_space(forks, whole, tmp_path, largest):
-    full = forks(tmp_path, "demo", "-o", "run", *MANY_WAVES, largest_file=largest)
+    full = forks(tmp_path, "demo", "-o", "run", *MANY_BATCHES, largest_file=largest)
     assert full["code"] == 3 and full["out"] == "" and "Traceback" not in full["err"]
     last = full["err"].rstrip("\n").split("\n")[-1]
     assert last.startswith("error: cannot write ") and "run" in last and "free some space" in last
-    done = forks(tmp_path, "demo", "-o", "run", *MANY_WAVES)
+    done = forks(tmp_path, "demo", "-o", "run", *MANY_BATCHES)
     assert done["code"] == 0, done["err"]
     assert trials(tmp_path / "run") == trials(whole)
-
-
-def test_the_domain_arc_reads_grids_and_refuses_the_almanac(tmp_path):
-    pair = {"input": [[1]], "output": [[2]]}
-    for name in ("67e8384a", "5bd6f4ac", "other"):
-        (tmp_path / f"{name}.json").write_text(json.dumps({"train": [pair, pair], "test": [pair]}))
-    named = ["domain=arc", f"data.train={tmp_path}"]
-    counts = [len(read_data(load_config(None, [*named, f"arc.tasks={kind}"]))["train"]) for kind in ("all", "seal")]
-    assert counts == [3, 2]
-    assert len(read_data(load_config(None, [*named, "arc.tasks=seal-truncated"]))["train"]) == 1
-    with pytest.raises(InputError, match="domain arc has no use for almanac"):
-        read_data(load_config(None, ["domain=arc"]))
