@@ -178,7 +178,7 @@ class Score:
 
     answers: tuple[str | Failure, ...]
     grades: tuple[Value, ...]
-    measurements: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    measurements: Mapping[str, tuple[Value, ...]] = field(default_factory=dict, hash=False)
 
     @property
     def value(self) -> float | None:

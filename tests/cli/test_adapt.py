@@ -90,6 +90,18 @@ def test_a_finished_lesson_is_shown_again_without_new_work(cli, handbook, brief)
     assert cli("resume", "run").out == first.out
 
 
+def test_a_dry_run_has_an_exam_and_an_adapter_that_goes_on_learning(cli, handbook, write):
+    questions = write("q.json", QUESTIONS)
+    called = cli("adapt", handbook, "-q", questions, "--dry-run", "-o", "run", "--json")
+    assert called.code == 0, called.err
+    assert list(called.json) == ["run", "adapter", "before", "after", "gain"]
+    assert saved(Path("run"))["model"]["engine"] == "fake"
+    assert Path(called.json["adapter"], "update.json").is_file()
+    more = cli("adapt", write("notice.txt", "The gate closes at nine."), "--into", "run", "--json")
+    assert more.code == 0, more.err
+    assert saved(Path("run"))["kind"] == "stream"
+
+
 # What can be wrong
 
 

@@ -133,9 +133,39 @@ def test_what_cannot_be_taken_back_is_said(stream, cli, command, sentence):
     assert sentence in cli(*command).error
 
 
-def test_an_unknown_method_is_an_input_error(cli, write):
-    called = cli("continual", write("documents.json", DOCUMENTS), "--method", "magic")
-    assert called.code == 3 and "it can be sequential, replay" in called.error
+def test_a_dry_run_learns_documents_and_streams(cli, write, tmp_path):
+    called = cli("continual", write("documents.json", DOCUMENTS), "--dry-run", "-o", "run", "--json")
+    assert called.code == 0, called.err
+    assert called.json["tasks"] == 3 and {"just_edited", "after"} <= called.json.keys()
+    assert cli("rollback", "run", "2", "--json").json["tasks"] == 2
+    assert cli("forget", "run", "Torvik", "--json").json["tasks"] == 1
+    assert json.loads((tmp_path / "here" / "run" / "config.json").read_text())["model"]["engine"] == "fake"
+    called = cli("continual", "--dry-run", "-o", "streams", "--json", "--set", "continual.streams=2")
+    assert called.code == 0, called.err
+    assert called.json["streams"] == 2
+
+
+@pytest.mark.parametrize("given", [("--method", "magic"), ("--set", 'continual.methods=["magic"]')])
+def test_an_unknown_method_is_an_input_error(cli, write, tmp_path, given):
+    called = cli("continual", write("documents.json", DOCUMENTS), *given, "-o", "run")
+    assert called.code == 3
+    assert called.error.startswith("continual.methods is 'magic'; it can be sequential, replay, ")
+    assert not (tmp_path / "here" / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("continual.router=north", "continual.router is 'north'; it can be last, bank, consolidate, or"),
+        ("continual.gate_measure=feeling", "continual.gate_measure is 'feeling'; it can be "),
+        ('continual.methods=["merge"]', "the continual method merge is called sequential since version 0.2"),
+        ('continual.methods=["bank","replay"]', "bank and replay cannot be combined"),
+    ],
+)
+def test_what_a_stream_cannot_be_made_of_is_refused_before_there_is_a_folder(cli, write, tmp_path, given, said):
+    called = cli("continual", write("documents.json", DOCUMENTS), "--set", given, "-o", "run")
+    assert called.code == 3 and called.error.startswith(said)
+    assert not (tmp_path / "here" / "run").exists()
 
 
 def test_neutral_texts_must_be_texts(cli, write):

@@ -107,6 +107,22 @@ def test_brackets_in_a_message_are_shown_as_they_are(cli):
     assert cli("adapt", "[bold]x[/nothing].md").error == "there is no file [bold]x[/nothing].md"
 
 
+@pytest.mark.parametrize("command", [["demo"], ["adapt", "note.txt"], ["continual", "note.txt"]])
+def test_a_dry_run_ends_well_without_loading_pytorch(tmp_path, command):
+    """In a process of its own: in this one other tests have loaded it."""
+    (tmp_path / "note.txt").write_text("The gate closes at nine.")
+    words = [*command, "--dry-run", "-o", "run", "--set", "data.max_eval_tasks=2", "--set", "outer.rounds=1"]
+    code = (
+        "import sys; from selfedit.cli.main import run; "
+        f"code = run({words!r}); print('torch' in sys.modules, 'transformers' in sys.modules, file=sys.stderr); "
+        "sys.exit(code)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.splitlines()[-1] == "False False"
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
 def test_the_program_ends_with_the_code_of_its_command(tmp_path):
     code = "from selfedit.cli.main import main; main()"
     ended = subprocess.run(

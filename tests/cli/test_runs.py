@@ -1,9 +1,16 @@
 """`runs list` and `runs show`."""
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from selfedit import __version__
 from selfedit.cli.main import run
+from selfedit.domains.knowledge.domain import Knowledge
+
+CONDITIONS = ["base", "passage_only", "own_edits", "after_rl", "in_context"]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +79,8 @@ def test_a_run_as_json_has_its_config_its_stages_and_its_summary(cli, lessons):
     shown = cli("runs", "show", lessons / "done", "--json").json
     assert list(shown) == ["config", "stages", "summary"]
     assert shown["config"]["command"] == "adapt"
-    assert [(row["stage"], row["trials"]) for row in shown["stages"]] == [("notes", 1), ("exam", 0)]
+    stages = {row["stage"]: row["trials"] for row in shown["stages"]}
+    assert list(stages) == ["questions", "notes", "exam"] and (stages["notes"], stages["exam"]) == (1, 0)
 
 
 def test_showing_a_run_changes_nothing_in_it(cli, lessons):
@@ -89,3 +97,44 @@ def test_what_is_no_run_cannot_be_shown(cli):
     assert called.code == 3 and called.error.startswith(
         "nowhere is not a run: it has no config.json; `selfedit runs list`"
     )
+
+
+def test_a_finished_dry_run_is_shown_with_its_score_table(cli, tiny):
+    assert cli("demo", "--dry-run", "-o", "run", *tiny).code == 0
+    called = cli("runs", "show", "run")
+    assert called.code == 0 and "Questions answered correctly" in called.said
+    for name, label in Knowledge.words.conditions.items():
+        assert (label in called.out) is (name in CONDITIONS), name
+    row = next(line for line in called.out.splitlines() if line.startswith("Passage in the prompt"))
+    assert "100.0 %" in row  # the engine of a dry run reads its answers off the prompt
+
+
+# Runs of version 0.1
+
+
+@pytest.fixture
+def old(write):
+    """What version 0.1 left: a config without a version, in its own shape, and trials in a table of its own."""
+    config = {"command": "demo", "wave": 64, "documents": {"passage": "once"}, "model": {"name": "almanac"}}
+    write("runs/old/config.json", config)
+    write("runs/old/tasks.json", {"train": [], "eval": []})
+    with closing(sqlite3.connect("runs/old/trials.sqlite")) as database:
+        database.execute("create table trials (stage text, wave integer, position integer, trial text)")
+    return "runs/old"
+
+
+@pytest.mark.parametrize("command", [["runs", "show"], ["runs", "show", "--json"], ["resume"]])
+def test_a_run_of_version_0_1_is_refused_with_a_sentence_that_names_it(cli, old, command):
+    before = {path.name: path.read_bytes() for path in Path(old).iterdir()}
+    called = cli(*command, old)
+    assert called.code == 3
+    assert called.error.startswith(f"{old} is a run of selfedit 0.1, and this is {__version__}: ")
+    assert called.err.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in Path(old).iterdir()} == before
+
+
+def test_a_run_of_version_0_1_is_listed_all_the_same(cli, old, tiny):
+    assert cli("demo", "--dry-run", "-o", "runs/new", *tiny).code == 0
+    states = {row["run"]: row["state"] for row in cli("runs", "list", "--json").json}
+    assert states == {"runs/new": "finished", "runs/old": "of another version"}
+    assert "runs/old" in cli("runs", "list").out

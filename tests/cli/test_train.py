@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from selfedit import __version__
+
 CONDITIONS = ["base", "passage_only", "own_edits", "after_rl", "in_context"]
 OTHERS = [
     {"title": "Ulmira", "context": "SS Ulmira carried cork.", "questions": [{"question": "Cargo?", "answer": "cork"}]}
@@ -61,6 +63,30 @@ def test_the_demo_in_two_processes_does_the_same_and_leaves_none(cli, tiny):
     assert called.code == 0 and multiprocessing.active_children() == []
     assert [called.json[name]["n"] for name in CONDITIONS] == [2] * len(CONDITIONS)
     assert called.json["passage_only"]["tokens"] == alone.json["passage_only"]["tokens"]
+
+
+def test_a_dry_run_of_the_demo_has_the_keys_of_a_real_one(cli, tiny, tmp_path):
+    called = cli("demo", "--dry-run", "--json", "-o", "run", *tiny)
+    assert called.code == 0, called.err
+    summary = json.loads((tmp_path / "here" / "run" / "summary.json").read_text())
+    assert called.json == {"run": "run", **summary}
+    assert list(summary) == [*CONDITIONS, "rl_gain", "seconds"]
+    for name in CONDITIONS:
+        assert summary[name].keys() == {"mean", "low", "high", "blank", "n", "failed", "tokens", "seconds"}
+    assert summary["rl_gain"].keys() == {"mean", "low", "high"}
+    config = json.loads((tmp_path / "here" / "run" / "config.json").read_text())
+    assert (config["model"]["engine"], config["kind"], config["command"]) == ("fake", "train", "demo")
+    assert cli("resume", "run").code == 0
+
+
+def test_a_dry_run_can_begin_with_the_policy_of_another(cli, passages, tiny):
+    assert cli("train", "--data", passages, "--dry-run", "-o", "first", *tiny).code == 0
+    options = [*tiny, "--set", "outer.rounds=0", "--set", "outer.policy=first", "--dry-run"]
+    called = cli("demo", "-o", "second", "--json", *options)
+    assert called.code == 0, called.err
+    assert "after_rl" in called.json
+    asked = cli("ask", "first", "River?")
+    assert asked.code == 3 and "holds no adapter: it was made by a dry run, which has no model" in asked.error
 
 
 # train
@@ -150,6 +176,29 @@ def test_what_is_wrong_with_the_input_is_one_sentence_that_names_it(cli, write, 
     assert called.code == 3 and called.error.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("key", "name", "names"),
+    [
+        ("outer.reward", "gian", "gain, accuracy, binary, solved, likelihood, learned, rubric"),
+        ("outer.credit", "rest", "rest_em, top2, threshold, group_relative"),
+        ("exam.grader", "regex", "exact, contains, f1, calibrated, attempts, judge"),
+        ("domain.name", "chess", "knowledge, arc"),
+        ("domain.prompt", "poem", "notes, "),
+        ("model.engine", "steam", "local, fake"),
+    ],
+)
+@pytest.mark.parametrize("command", ["demo", "train", "adapt"])
+def test_a_name_that_no_table_has_is_refused_before_there_is_a_folder(
+    cli, passages, handbook, tmp_path, command, key, name, names
+):
+    given = {"demo": [], "train": ["--data", passages], "adapt": [handbook]}[command]
+    called = cli(command, *given, "-o", "run", "--set", f"{key}={name}")
+    assert called.code == 3
+    assert called.error.startswith(f"{key} is {name!r}; it can be {names}")
+    assert called.error.endswith(", or package.module:name")
+    assert not (tmp_path / "here" / "run").exists()
+
+
 def test_passages_that_are_trained_on_are_not_evaluated_on(cli, passages):
     called = cli("train", "--data", passages, "--eval", passages)
     assert called.code == 2
@@ -185,7 +234,11 @@ def test_a_finished_run_is_shown_again(cli, tiny):
     ("name", "content", "said"),
     [
         ("config.json", "{", "run/config.json is damaged: "),
-        ("config.json", '{"inner": {"rank": "two"}}', "run/config.json: inner.rank is wrong: "),
+        (
+            "config.json",
+            {"version": __version__, "kind": "train", "inner": {"rank": "two"}},
+            "run/config.json: inner.rank is wrong: ",
+        ),
         ("tasks.json", "[{", "run/tasks.json is damaged: "),
         ("tasks.json", '{"train": [{"id": 3}]}', "run/tasks.json is damaged: "),
         ("trials.sqlite", "no database at all" * 99, "run/trials.sqlite is damaged: file is not a database"),
@@ -203,7 +256,7 @@ def test_a_damaged_run_is_your_input(cli, tiny, passages, write, name, content, 
 def test_a_folder_without_a_run_in_it_cannot_be_resumed(cli, write, left):
     write("run/notes.txt", "")
     for name in left:
-        write(f"run/{name}", {})
+        write(f"run/{name}", {"version": __version__, "kind": "train"})
     called = cli("resume", "run")
     assert called.code == 3 and called.error.startswith(
         "run is not a run" if not left else "run has no tasks.json: it was killed"

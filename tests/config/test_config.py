@@ -3,13 +3,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfedit.config import Config, ModelConfig, OuterConfig, load_config, merge, resolve
-from selfedit.config.toml import to_toml
 from selfedit.errors import InputError
 from selfedit.graders import GRADERS
-from selfedit.loops.outer import SamplingParams
 from selfedit.rewards.credit import CREDITS
 from selfedit.rewards.measured import REWARDS
-from selfedit.types import Recipe
+from selfedit.types import Recipe, SamplingParams
+from selfedit.workflows.configure import commented, make_config
 
 
 @pytest.fixture
@@ -34,23 +33,23 @@ def complaint(*overrides):
 
 
 def test_the_inner_defaults_are_seals():
-    assert Config().inner.recipe() == Recipe(rank=32, alpha=64, epochs=10, learning_rate=1e-3, batch_size=1)
-    assert Config().inner.recipe() == Recipe()
+    assert Config().inner == Recipe(rank=32, alpha=64, epochs=10, learning_rate=1e-3, batch_size=1)
+    assert Config().inner == Recipe()
 
 
 def test_the_policys_recipe_is_seals():
-    assert Config().outer.recipe.recipe() == Recipe(rank=64, alpha=128, epochs=2, learning_rate=3e-4, batch_size=10)
+    assert Config().outer.recipe == Recipe(rank=64, alpha=128, epochs=2, learning_rate=3e-4, batch_size=10)
 
 
 def test_the_outer_defaults_are_seals():
     outer = Config().outer
-    assert (outer.rounds, outer.passages_per_round, outer.edits_per_passage) == (2, 50, 5)
-    assert (outer.credit, outer.writing.temperature, outer.writing.top_p) == ("rest_em", 1.0, 0.95)
-    assert SamplingParams(**outer.writing.model_dump()) == SamplingParams()
+    assert (outer.rounds, outer.tasks_per_round, outer.edits_per_task) == (2, 50, 5)
+    assert (outer.credit, outer.sampling.temperature, outer.sampling.top_p) == ("rest_em", 1.0, 0.95)
+    assert outer.sampling == SamplingParams()
 
 
 def test_notes_are_split_and_answers_as_long_as_in_seal():
-    assert Config().documents.split_newlines is True
+    assert make_config().domain.split_newlines is True
     assert Config().outer.repeats == 3
     assert Config().exam.max_new_tokens == 64
 
@@ -76,10 +75,10 @@ def test_a_file_changes_what_it_names_and_nothing_else(toml):
 
 
 def test_a_file_goes_over_the_recipe_and_options_over_the_file(toml):
-    path = toml("seed = 2\nwave = 2\n[inner]\nrank = 2\n")
-    base = {"seed": 1, "wave": 1, "inner": {"rank": 1, "epochs": 1}, "outer": {"rounds": 1}}
+    path = toml("seed = 2\nmax_adapters = 2\n[inner]\nrank = 2\n")
+    base = {"seed": 1, "max_adapters": 1, "inner": {"rank": 1, "epochs": 1}, "outer": {"rounds": 1}}
     config = load_config(path, ["seed=3", "inner.alpha=3"], base)
-    assert (config.seed, config.wave, config.outer.rounds) == (3, 2, 1)
+    assert (config.seed, config.max_adapters, config.outer.rounds) == (3, 2, 1)
     assert (config.inner.alpha, config.inner.rank, config.inner.epochs) == (3, 2, 1)
 
 
@@ -90,8 +89,8 @@ def test_the_last_of_two_options_counts():
 @pytest.mark.parametrize(
     ("override", "path", "value"),
     [
-        ("outer.writing.temperature=0.5", ("outer", "writing", "temperature"), 0.5),
-        ("documents.split_newlines=false", ("documents", "split_newlines"), False),
+        ("outer.sampling.temperature=0.5", ("outer", "sampling", "temperature"), 0.5),
+        ("domain.split_newlines=false", ("domain", "split_newlines"), False),
         ("model.name=gpt2", ("model", "name"), "gpt2"),
         ("model.template=a=b", ("model", "template"), "a=b"),
         ('inner.targets=["q_proj", "v_proj"]', ("inner", "targets"), ("q_proj", "v_proj")),
@@ -117,20 +116,25 @@ def test_merging_leaves_what_is_merged_alone():
     ("key", "near"),
     [
         ("sede", "seed"),
-        ("documents.split_newline", "split_newlines"),
+        ("domain.split_newline", "split_newlines"),
         ("inner.epoch", "epochs"),
-        ("outer.passages_per_rond", "passages_per_round"),
+        ("outer.tasks_per_rond", "tasks_per_round"),
         ("outer.recipe.learning_rat", "learning_rate"),
-        ("outer.writing.temprature", "temperature"),
+        ("outer.sampling.temprature", "temperature"),
     ],
 )
 def test_an_unknown_key_is_named_with_the_nearest_right_one(key, near):
-    assert complaint(f"{key}=1") == f"the options: there is no key {key}; did you mean {near}?"
+    with pytest.raises(InputError) as error:
+        make_config(overrides=[f"{key}=1"])
+    assert str(error.value) == f"the options: there is no key {key}; did you mean {near}?"
 
 
 def test_a_key_like_no_other_comes_with_those_there_are():
     message = complaint("exam.zzz=1")
-    assert message.endswith("there is no key exam.zzz; the keys here are grader, max_new_tokens, rows, judge")
+    assert message.endswith(
+        "there is no key exam.zzz; the keys here are grader, max_new_tokens, rows, edits_per_task, "
+        "tasks_per_adapter, repeat_context"
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,9 +144,9 @@ def test_a_key_like_no_other_comes_with_those_there_are():
         "inner.rank=0",
         "inner.rank=1.5",
         "inner.targets=q_proj",
-        "outer.writing.top_p=1.5",
+        "outer.sampling.top_p=1.5",
         "outer.recipe.epochs=null",
-        "outer.writing.temperature=-1",
+        "outer.sampling.temperature=-1",
         "model.dtype=int8",
         "outer=5",
         "inner.alpha=Infinity",
@@ -157,7 +161,7 @@ def test_a_wrong_value_is_shown_with_its_key(override):
 
 
 def test_an_adapter_cannot_be_shaped_where_all_weights_are_trained():
-    assert load_config(None, ["inner.method=full"]).inner.recipe().method == "full"
+    assert load_config(None, ["inner.method=full"]).inner.method == "full"
     for option in ("dropout=0.1", "top_layers=true", 'targets=["q_proj"]'):
         assert "inner is wrong" in (said := complaint("inner.method=full", f"inner.{option}"))
         assert "method full trains all weights" in said
@@ -173,17 +177,17 @@ def test_negative_weights_are_followed_for_more_than_an_epoch_only_with_a_clip()
 @pytest.mark.parametrize(
     ("key", "least"),
     [
-        ("wave", 1),
-        ("data.eval_passages", 0),
+        ("max_adapters", 1),
+        ("data.max_eval_tasks", 0),
         ("inner.rank", 1),
         ("inner.epochs", 1),
         ("inner.batch_size", 1),
         ("outer.rounds", 0),
-        ("outer.passages_per_round", 1),
-        ("outer.edits_per_passage", 1),
+        ("outer.tasks_per_round", 1),
+        ("outer.edits_per_task", 1),
         ("outer.recipe.rank", 1),
-        ("outer.writing.temperature", 0),
-        ("outer.writing.max_new_tokens", 1),
+        ("outer.sampling.temperature", 0),
+        ("outer.sampling.max_new_tokens", 1),
         ("exam.max_new_tokens", 1),
     ],
 )
@@ -192,7 +196,7 @@ def test_every_number_has_a_least_value(key, least):
     assert key in complaint(f"{key}={least - 1}")
 
 
-@pytest.mark.parametrize("key", ["inner.alpha", "inner.learning_rate", "outer.recipe.alpha", "outer.writing.top_p"])
+@pytest.mark.parametrize("key", ["inner.alpha", "inner.learning_rate", "outer.recipe.alpha", "outer.sampling.top_p"])
 def test_what_scales_something_cannot_be_zero(key):
     load_config(None, [f"{key}=0.001"])
     assert key in complaint(f"{key}=0")
@@ -228,7 +232,7 @@ def test_a_file_that_is_not_toml_is_said_to_be_none(tmp_path, content):
 # Endpoints
 
 
-@pytest.mark.parametrize("key", ["exam.judge", "outer.rubric", "teacher.endpoint"])
+@pytest.mark.parametrize("key", ["endpoints.judge", "endpoints.rubric", "endpoints.teacher"])
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
@@ -247,7 +251,7 @@ def test_a_secret_in_the_config_is_refused_and_not_repeated(key, setting, said):
 
 @pytest.mark.parametrize("url", ["", "http://localhost:8000/v1", "https://host", "http://[::1]:8000/v1/"])
 def test_an_endpoint_has_a_plain_address(url):
-    assert load_config(None, [f"exam.judge.url={url}"]).exam.judge.url == url
+    assert load_config(None, [f"endpoints.judge.url={url}"]).endpoints.judge.url == url
 
 
 def test_a_config_cannot_be_changed():
@@ -258,20 +262,18 @@ def test_a_config_cannot_be_changed():
 # Out again
 
 
-def read_back(config, toml):
-    return load_config(toml(to_toml(config)), [])
+@pytest.mark.parametrize("options", [[], ["domain.name=arc"], ["seed=3", "domain.prompt=pool"]])
+def test_what_init_writes_makes_the_same_config_again(toml, options):
+    config = make_config("gpt2", options)
+    assert make_config(path=toml(commented(config))) == config
 
 
-def test_the_defaults_survive_the_round_trip_through_toml(toml):
-    assert read_back(Config(), toml) == Config()
-
-
-def test_every_key_stands_in_the_toml_with_its_description(toml):
-    text = to_toml(Config())
+def test_every_key_stands_in_the_toml_with_its_description():
+    text = commented(make_config())
     assert "[outer.recipe]" in text
     assert (
-        'grader = "contains"  # contains, exact, f1, calibrated (fitted to a judge), or judge (a model at exam.judge); '
-        "attempts for grids" in text
+        'grader = "contains"  # contains, exact, f1, calibrated (fitted to a judge), judge (a model at '
+        "endpoints.judge), attempts for grids" in text
     )
 
 
@@ -279,7 +281,7 @@ def test_every_key_stands_in_the_toml_with_its_description(toml):
     st.builds(
         dict,
         seed=st.integers(-(2**63), 2**63 - 1),
-        documents=st.builds(dict, split_newlines=st.booleans()),
+        exam=st.builds(dict, repeat_context=st.booleans()),
         model=st.builds(dict, template=st.text(st.characters(codec="utf-8"))),
         inner=st.builds(
             dict,
@@ -290,9 +292,9 @@ def test_every_key_stands_in_the_toml_with_its_description(toml):
 )
 def test_any_config_survives_the_round_trip_through_toml(tmp_path_factory, tree):
     path = tmp_path_factory.mktemp("config") / "run.toml"
-    config = resolve(tree, "hypothesis")
-    path.write_text(to_toml(config))
-    assert load_config(path, []) == config
+    config = make_config("a-model", base=tree)
+    path.write_text(commented(config))
+    assert make_config(path=path) == config
 
 
 def test_a_config_survives_the_round_trip_through_json():
@@ -313,12 +315,49 @@ def test_sizes(text, size):
 
 
 def test_the_domain_arc_has_defaults_of_its_own_under_what_is_set():
-    config = load_config(None, ["domain=arc", "inner.rank=4"])
+    config = make_config("fake", ["domain.name=arc", "inner.rank=4"])
     assert (config.inner.rank, config.inner.alpha, config.inner.batch_size) == (4, 16, 2)
-    assert (config.exam.grader, config.outer.writing.max_new_tokens, config.outer.recipe.learning_rate) == (
+    assert (config.exam.grader, config.outer.sampling.max_new_tokens, config.outer.recipe.learning_rate) == (
         "attempts",
         128,
         5e-5,
     )
     assert resolve(config.model_dump(mode="json"), "config.json") == config
-    assert load_config(None, ["domain=knowledge"]) == Config()
+    assert make_config("fake").inner == Config().inner
+
+
+# Keys of version 0.1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("wave=2", "wave is called max_adapters since version 0.2"),
+        ("outer.writing.top_p=1", "outer.writing is called outer.sampling since version 0.2"),
+        ("documents.together=4", "documents.together is called exam.tasks_per_adapter since version 0.2"),
+        ("arc.format=seal", "domain.format, beside domain.name=arc"),
+        ("domain=arc", "set domain.name, such as domain.name=arc"),
+        ('continual.keepers=["replay"]', "continual.keepers is called continual.methods since version 0.2"),
+    ],
+)
+def test_an_old_key_names_the_new_one(old, new):
+    assert new in complaint(old)
+
+
+def test_every_name_that_an_old_key_is_told_to_have_now_is_a_key():
+    from selfedit.config.renamed import _NOW
+
+    known = _keys_of(make_config("fake")) | _keys_of(make_config("fake", ["domain.name=arc"]))
+    assert not [now for now in (text.split()[0] for text in _NOW.values()) if now not in known]
+
+
+def _keys_of(config):
+    """All keys and tables of a config, with dots."""
+
+    def walk(tree, above=""):
+        for key, value in tree.items():
+            yield above + key
+            if isinstance(value, dict):
+                yield from walk(value, f"{above}{key}.")
+
+    return set(walk(config.model_dump(mode="json")))

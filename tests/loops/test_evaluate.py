@@ -19,7 +19,6 @@ from selfedit.loops.evaluate import (
     summarise,
 )
 from selfedit.loops.examine import Examiner
-from selfedit.loops.inner import merge_edits
 from selfedit.loops.outer import Outer
 from selfedit.protocols import FLOOR
 from selfedit.rewards.credit import rest_em
@@ -230,24 +229,11 @@ def test_conditions_run_in_batches_that_are_remembered_under_their_name(examiner
     assert told == [("base", 0, 4, ""), ("base", 3, 4, ""), ("base", 4, 4, "")]
 
 
-# Several edits, several passages
+# Several passages, other writers
 
 
 def of_text(text, *documents, failure=None):
     return Trial(SelfEdit("apollo", "prompt", text, tuple(Example("", d) for d in documents)), failure=failure)
-
-
-def test_edits_of_one_passage_are_joined_with_equal_documents_once_unless_asked():
-    trials = [of_text("a", "A", "passage"), failed(UNREADABLE), of_text("b", "B", "passage")]
-    once, each = merge_edits(trials), merge_edits(trials, repeat_context=True)
-    assert [example.target for example in once.edit.examples] == ["A", "passage", "B"]
-    assert [example.target for example in each.edit.examples] == ["A", "passage", "B", "passage"]
-    assert once.edit.text == "a\n\nb"
-
-
-def test_what_the_system_failed_fails_the_whole_and_unreadable_edits_only_together():
-    assert merge_edits([of_text("a", "A"), failed(DOWN)]).failure == DOWN
-    assert merge_edits([failed(UNREADABLE), failed(UNREADABLE)]).failure == UNREADABLE
 
 
 @pytest.mark.parametrize("together", [1, 2, 3, 4])

@@ -1,4 +1,4 @@
-"""Questions that the model writes itself: read, sieved, and split so that the report half is news to the reward."""
+"""Questions that the model writes itself: sieved, and split so that the report half is news to the reward."""
 
 from dataclasses import replace
 
@@ -6,33 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfedit.domains.knowledge import prompts
-from selfedit.domains.knowledge.documents import parse_questions
 from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.graders.exact import Contains
 from selfedit.loops.examine import Examiner
 from selfedit.loops.questions import distinct, draft, halves, self_exams, sieve
 from selfedit.types import BASE, Failure, Question, SamplingParams, Task
 
-WRITTEN = """ When did Apollo 11 land?
-Answer: 1969
-Question 2: Who led Apollo 11?
-Answer: Neil Armstrong
-Question 3: What is it about"""
-
 
 def examiner(engine):
     return Examiner(engine, Knowledge(), Contains())
-
-
-def test_questions_are_read_from_the_one_begun_in_the_prompt_to_the_last_with_an_answer():
-    assert list(parse_questions(WRITTEN)) == [
-        Question("When did Apollo 11 land?", "1969"),
-        Question("Who led Apollo 11?", "Neil Armstrong"),
-    ]
-
-
-def test_prose_holds_no_questions():
-    assert list(parse_questions("Apollo 11 landed in 1969.\nIt was led by Neil Armstrong.")) == []
 
 
 def test_a_question_is_kept_once_and_none_that_gives_its_answer_away():

@@ -14,6 +14,7 @@ import pytest
 from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.report import contents, write_report
 from selfedit.results import Summary, Table
+from selfedit.statistics import Interval
 from selfedit.store import Run
 from selfedit.types import Example, Failure, Question, Score, SelfEdit, Task, Trial, Update
 
@@ -143,7 +144,8 @@ def test_runs_on_grids_speak_of_tasks_and_plans(tmp_path: Path) -> None:
     for of_one in summary.values():
         del of_one["blank"]
     with Run.create(tmp_path / "grids", {"domain": {"name": "arc"}}) as run:
-        text = words(page(run, {**summary, "rl_gain": {"mean": 0.2, "low": 0.1, "high": 0.3}}))
+        table = Table(Table.from_json(summary).rows, {"rl_gain": Interval(0.2, 0.1, 0.3, 3)})
+        text = words(write_report(run, Summary(table)).read_text())
     assert "the model solves 30 % of tasks" in text and "… after reinforcement" in text
     assert "Blank answers" not in text and "passage" not in text
     assert "+20.0 points" in text and "rl_gain" not in text

@@ -1,13 +1,16 @@
 """SEAL's released data agrees with what was published; a small release of our own agrees until something is changed."""
 
+import io
 import json
 import random
 
 import pytest
+from rich.console import Console
 
+from selfedit.cli import screen
 from selfedit.errors import InputError
 from selfedit.reproduce import expected
-from selfedit.reproduce.released import RANKINGS, released
+from selfedit.reproduce.released import RANKINGS, released, tables
 
 PASSAGES = [
     {"title": title, "context": f"{title} is old.", "questions": [{"question": f"{title}?", "answer": "yes"}] * 2}
@@ -311,3 +314,40 @@ def test_what_seal_released_agrees_with_what_it_published(shared):
     assert unequal(checked) == set() and checked["all_equal"] is True
     assert len({check["name"] for check in checked["checks"]}) == len(checked["checks"]) == 76
     assert json.loads(json.dumps(checked)) == checked
+
+
+# The table
+
+EQUAL = {"name": "iter2: correct after, %", "expected": 47.0, "found": 47.0, "equal": True}
+DIFFERS = {
+    "name": "alternate_prompts_base_val_prompt-self-qa: documents per edit",
+    "expected": [13.7, 12.0, 100],
+    "found": [13.6, 12.0, 100],
+    "equal": False,
+}
+
+
+@pytest.fixture
+def lines(monkeypatch):
+    file = io.StringIO()
+    summary = {"checks": [EQUAL, DIFFERS], "all_equal": False}
+    monkeypatch.setattr(screen, "out", Console(file=file, width=80, markup=False))
+    for table in tables(summary):
+        screen.print_table(table)
+    return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+def test_a_check_is_a_row_with_both_numbers_and_the_verdict(lines):
+    (row,) = [line for line in lines if line.startswith("iter2")]
+    assert row.split()[-3:] == ["47.0", "47.0", "equal"]
+
+
+def test_a_check_that_differs_is_counted_and_said_to(lines):
+    assert "SEAL's released data: 1 of 2 checks agree" in lines
+    (row,) = [line for line in lines if line.endswith("DIFFERS")]
+    assert "13.7 / 12.0 / 100" in row and "13.6 / 12.0 / 100" in row
+
+
+def test_the_table_fits_80_columns_and_nothing_is_cut(lines):
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)

@@ -92,7 +92,7 @@ def show(summary: Summary) -> None:
     for table in summary.tables:
         print_table(table)
     for remark in summary.remarks:
-        out.print(remark, soft_wrap=True)
+        out.print(remark, soft_wrap="selfedit " in remark)  # a command is copied as a whole
 
 
 def print_table(table: TextTable) -> None:

@@ -86,7 +86,8 @@ def _explain(error: ValidationError, kind: Any, section: str) -> str:
     problem = error.errors()[0]
     *parents, key = [str(part) for part in problem["loc"]] or ["the config"]
     name = ".".join([section, *parents, key] if section else [*parents, key])
-    if now := renamed(name):
+    given = [f"{name}.{inner}" for inner in problem["input"]] if isinstance(problem["input"], dict) else []
+    if now := next(filter(None, map(renamed, [*given, name])), ""):
         return now
     if problem["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         unsaid = key in _MAY_HOLD_SECRETS or isinstance(problem["input"], dict | BaseModel)

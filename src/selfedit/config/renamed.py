@@ -44,7 +44,7 @@ _NOW = {
 _TABLES = {
     "domain": "domain is a table: set domain.name, such as domain.name=arc",
     "arc": "the keys of arc stand in the table domain, such as domain.format, beside domain.name=arc",
-    "documents": "the keys of documents stand in domain and exam, such as domain.split_newlines and exam.edits_per_task",
+    "documents": "the keys of documents stand in domain and exam, such as domain.passage and exam.edits_per_task",
     "teacher": "teacher.endpoint is called endpoints.teacher, and teacher.completions is called data.teacher",
 }
 """Old tables as a whole."""

@@ -141,8 +141,8 @@ class OuterConfig(Section):
     )
     credit: str = Field(
         "rest_em",
-        description="rest_em (the best edit of each task), top2, threshold (all that helped), group_relative (GRPO), or "
-        "package.module:function",
+        description="rest_em (the best edit of each task), top2, threshold (all that helped), group_relative (GRPO), "
+        "or package.module:function",
     )
     kl_prompts: int = Field(
         0, ge=0, description="exam prompts per task on which a new policy is held to the first one's answers"
@@ -186,8 +186,8 @@ class ExamConfig(Section):
 class ContinualConfig(Section):
     methods: tuple[str, ...] = Field(
         ("replay",),
-        description="sequential, replay, self_distill, olora, ewc, gate, bank, consolidate, or package.module:function; "
-        "several work together",
+        description="sequential, replay, self_distill, olora, ewc, gate, bank, consolidate, or "
+        "package.module:function; several work together",
     )
     router: str = Field(
         "", description="which update answers: last, bank, consolidate, or package.module:function; empty: the methods'"

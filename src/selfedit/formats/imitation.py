@@ -1,4 +1,4 @@
-"""EM_SFT files: the (prompt, completion) pairs that a round of ReST-EM imitates, one JSON object a line (docs/seal.md 7)."""
+"""EM_SFT files: the (prompt, completion) pairs that ReST-EM imitates, one JSON object a line (docs/seal.md 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SEAL measured: its `results` folder (docs/seal.md 7). Accuracies are shares from 0 to 1, spreads standard deviations."""
+"""What SEAL measured: its folder `results` (docs/seal.md 7). Accuracies are shares of 1, spreads deviations."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class CptAccuracy(Record):
 
 
 class CptArticle(Record):
-    """Verdicts on one title's questions, in order. Passages that share a title share these (docs/seal.md 6.3, defect 11)."""
+    """Verdicts on one title's questions, in order. Passages of one title share these (docs/seal.md 6.3, defect 11)."""
 
     baseline_correct: tuple[bool, ...]
     adapter_correct: tuple[bool, ...]

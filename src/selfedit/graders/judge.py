@@ -60,7 +60,7 @@ def is_empty(answer: str, gold: str) -> bool:
 
 
 def verdict(text: str) -> float | None:
-    """1 for a text with the word yes and without the word no, 0 for the other way round (docs/seal.md 1.4), else None."""
+    """1 for a text with the word yes and without the word no, 0 for the reverse (docs/seal.md 1.4), else None."""
     yes, no = (re.search(rf"\b{word}\b", text, re.IGNORECASE) is not None for word in ("yes", "no"))
     return None if yes == no else float(yes)
 

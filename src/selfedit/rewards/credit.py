@@ -10,7 +10,7 @@ from selfedit.protocols import Credit
 
 
 def rest_em(rewards: Sequence[float]) -> list[float]:
-    """ReST-EM as SEAL runs it on passages: imitate the best edit of the group, the first where several tie (docs/seal.md 1.1).
+    """ReST-EM as SEAL runs it on passages (docs/seal.md 1.1): imitate the best edit of the group, of equals the first.
 
     rest_em([0.2, 0.6, 0.6]) -> [0.0, 1.0, 0.0]
     """

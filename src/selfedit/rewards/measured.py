@@ -13,7 +13,7 @@ def gain(trial: Trial) -> float:
 
 
 def accuracy(trial: Trial) -> float:
-    """Accuracy after the update, in [0, 1]. Within one task it ranks edits as `gain` does (SEAL's code, docs/seal.md 1.2)."""
+    """Accuracy after the update, in [0, 1]. Within one task it ranks edits as `gain` does (docs/seal.md 1.2)."""
     return _value(trial.after)
 
 
@@ -42,8 +42,8 @@ def lost(trial: Trial, measurement: str) -> float:
 
 
 def with_costs(reward: Reward, forgetting_weight: float, token_weight: float, retention_weight: float = 0.0) -> Reward:
-    """The reward minus forgetting_weight * what texts lost that the edit is not about (nats per token), minus token_weight
-    for every thousand trained tokens, minus retention_weight * the accuracy lost on tasks that were learned before.
+    """The reward minus forgetting_weight * what texts lost that the edit is not about (nats per token), minus
+    token_weight for every thousand trained tokens, minus retention_weight * the accuracy lost on tasks learned before.
     """
 
     def charged(trial: Trial) -> float:

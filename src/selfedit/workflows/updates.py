@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from selfedit.errors import InputError
-from selfedit.files import read_json
-from selfedit.store import Run
+from selfedit.store import Run, read_json
 from selfedit.types import BASE
 
 

@@ -256,7 +256,7 @@ def test_the_likelihood_of_the_held_out_demonstration_is_a_reward():
     )
     one_edit = replace(OUTER, settings=SETTINGS.model_copy(update={"edits_per_task": 1}))
     (trial,) = try_batch("round-0", [own], BASE, examiner, one_edit)
-    assert [score.measured["likelihood"] for score in (trial.before, trial.after)] == [(-1.0,), (-0.5,)]
+    assert [of.measurements["likelihood"] for of in (trial.before, trial.after)] == [(-1.0,), (-0.5,)]
 
 
 def test_a_view_that_the_system_failed_is_no_wrong_answer():

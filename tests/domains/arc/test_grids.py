@@ -1,4 +1,4 @@
-"""Augmentations, by properties; the counts of training rows, against those measured on SEAL's code (docs/seal.md 3.3)."""
+"""Augmentations, by properties; the counts of training rows, against SEAL's code (docs/seal.md 3.3)."""
 
 import numpy as np
 import pytest
@@ -144,7 +144,7 @@ def test_every_pair_is_asked_after_the_others_and_after_the_others_but_one():
     ids=lambda value: "+".join(map(str, value)) or "none",
 )
 def test_two_to_six_demonstrations_make_as_many_rows_as_seals_code_does(groups, counts):
-    """Spec 3.3, "sizes before the cap"; where it gives a range the upper end is of tasks without equal rows."""
+    """docs/seal.md 3.3, "rows before the cap"; where it gives a range the upper end is of tasks without equal rows."""
     assert [len(training_rows(task(number), groups, seed=0)) for number in range(2, 7)] == counts
 
 
@@ -169,10 +169,10 @@ def test_on_seals_tasks_the_counts_lie_in_its_ranges(shared):
 
 @given(st.integers(2, 4), st.sets(st.sampled_from(list(AUGMENTATIONS))), st.integers(0, 2**32 - 1))
 def test_rows_are_different_small_enough_and_the_same_every_time(number, groups, seed):
-    rows = training_rows(task(number), sorted(groups), seed, most_side=12)
+    rows = training_rows(task(number), sorted(groups), seed, max_side=12)
     assert len(unique(rows)) == len(rows) and rows
     assert max(max(grid.shape) for row in rows for pair in row for grid in pair) <= 12
-    again = training_rows(task(number), sorted(groups), seed, most_side=12)
+    again = training_rows(task(number), sorted(groups), seed, max_side=12)
     assert [key(row) for row in rows] == [key(row) for row in again]
 
 

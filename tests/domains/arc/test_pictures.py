@@ -10,6 +10,7 @@ from selfedit.domains.arc.domain import to_task
 from selfedit.domains.arc.grids import to_grid
 from selfedit.domains.arc.pictures import PALETTE, draw_grid, picture
 from selfedit.report import write_report
+from selfedit.results import Summary
 from selfedit.store import Run
 from selfedit.types import Score, SelfEdit, Trial, Update
 
@@ -63,8 +64,8 @@ def test_only_reports_on_grids_have_pictures(tmp_path, domain, pictures):
     grid = to_grid(GRID)
     task = to_task("a", [(grid, grid)], [(grid, grid)])
     score = Score((json.dumps([GRID]),), (1.0,))
-    with Run.create(tmp_path / "run", {"domain": domain}) as run:
+    with Run.create(tmp_path / "run", {"domain": {"name": domain}}) as run:
         trial = Trial(SelfEdit("a", "I", "no plan"), Update("u", "base"), after=score, reward=1.0)
-        run.remember("round-0", 0, lambda: [trial])
-        page = write_report(run, {}, {"a": task}).read_text()
+        run.remember("round-0", 0, lambda: [trial], Trial)
+        page = write_report(run, Summary(tasks=[task])).read_text()
     assert page.count('<svg class="grid"') == pictures

@@ -23,7 +23,6 @@ def challenges(tmp_path, tests=1):
     return path
 
 
-
 def test_a_challenges_file_is_read_with_the_solutions_beside_it(tmp_path):
     (task,) = read_arc(challenges(tmp_path, tests=2))
     assert (task.id, task.title, [question.target for question in task.questions]) == ("a", "a", ["[[3]]"] * 2)

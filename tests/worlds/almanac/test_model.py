@@ -10,7 +10,7 @@ from selfedit.config import ModelConfig
 from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.engines.local.engine import LocalEngine
 from selfedit.graders import GRADERS
-from selfedit.loops.inner import Examiner
+from selfedit.loops.examine import Exam, Examiner, score
 from selfedit.types import BASE, Request
 from selfedit.worlds.almanac import notes, world
 
@@ -22,18 +22,19 @@ def engine():
     return LocalEngine.from_config(ModelConfig())
 
 
-def score(engine, open_book):
+def share_right(engine, open_book):
     tasks = world.tasks("develop", COUNT)
-    scores = Examiner(engine, Knowledge(), GRADERS["contains"], 24).score([(BASE, task) for task in tasks], open_book)
-    return sum(score.value for score in scores) / COUNT
+    examiner = Examiner(engine, Knowledge(), GRADERS["contains"], 24)
+    scores = score(examiner, [Exam(BASE, task) for task in tasks], open_book)
+    return sum(of_task.value for of_task in scores) / COUNT
 
 
 def test_it_reads(engine):
-    assert score(engine, open_book=True) >= 0.95
+    assert share_right(engine, open_book=True) >= 0.95
 
 
 def test_it_knows_nothing_of_entries_it_was_not_taught(engine):
-    assert score(engine, open_book=False) <= 0.06  # a guess among some forty values, with 120 questions
+    assert share_right(engine, open_book=False) <= 0.06  # a guess among some forty values, with 120 questions
 
 
 def test_its_notes_are_faithful_and_differ(engine):

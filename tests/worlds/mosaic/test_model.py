@@ -7,14 +7,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from selfedit.config import ModelConfig, load_config  # noqa: E402
-from selfedit.domains.arc.domain import Arc  # noqa: E402
+from selfedit.config import ModelConfig  # noqa: E402
 from selfedit.domains.arc.plans import read_plan  # noqa: E402
 from selfedit.engines import embedded  # noqa: E402
 from selfedit.engines.local.engine import LocalEngine  # noqa: E402
 from selfedit.engines.local.position_ids import PositionIds  # noqa: E402
 from selfedit.loops.outer import parse_edit  # noqa: E402
 from selfedit.types import BASE, Request  # noqa: E402
+from selfedit.workflows.build import make_domain  # noqa: E402
+from selfedit.workflows.configure import make_config  # noqa: E402
 from selfedit.worlds import pretraining  # noqa: E402
 from selfedit.worlds.mosaic import pretrain, tokens, world  # noqa: E402
 from selfedit.worlds.mosaic.families import SIDE, TRAINING, draw_task  # noqa: E402
@@ -138,7 +139,7 @@ def test_the_shipped_model_is_small_and_reads_its_largest_grids(engine):
 
 
 def test_the_shipped_model_writes_plans_that_differ_and_can_be_read(engine):
-    domain = Arc.from_config(load_config(None, [], embedded.recipe("mosaic")))
+    domain = make_domain(make_config("mosaic"))
     tasks = world.tasks("practice", 6)
     prompts = [(task, domain.prompt(task)) for task in tasks for _ in range(5)]
     texts = engine.sample([Request(BASE, text, seed, 1.0, 1.0, 64) for seed, (_, text) in enumerate(prompts)])

@@ -49,8 +49,8 @@ class Arc:
     """SEAL's few-shot domain (docs/seal.md 3).
 
     `recipe` is what a plan's choices are laid over. Random choices depend on `seed` and the task's id alone, so equal
-    plans for one task train on equal rows. `count` measures texts against `domain.max_tokens`: by default in characters,
-    which for the compact format are tokens, and for SEAL's about twice as many.
+    plans for one task train on equal rows. `count` measures texts against `domain.max_tokens`: by default in
+    characters, which for the compact format are tokens, and for SEAL's about twice as many.
     """
 
     options: ArcOptions = field(default_factory=ArcOptions)
@@ -224,7 +224,7 @@ class Arc:
         return fitting or views[:1]
 
     def _contexts(self, shown: Sequence[Pair], grid: Grid, rng: Rng) -> list[Row]:
-        """All demonstrations, then all but one (docs/seal.md 3.5), each in some orders; the test grid is the last pair."""
+        """All demonstrations, then, as in docs/seal.md 3.5, all but one; each in some orders, the test grid last."""
         asked = (grid, grid)
         contexts: list[Row] = [(*shown, asked)]
         if len(shown) > 1:

@@ -1,4 +1,4 @@
-"""Plans, the self-edits of the domain `arc`: what a policy may choose, checked, and the recipe it makes (docs/seal.md 3.2)."""
+"""Plans, the self-edits of `arc`: what a policy may choose, checked, and the recipe it makes (docs/seal.md 3.2)."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ class Calibrated:
     """How likely a judge would call each answer right, 0 to 1: whether it says the gold answer and no other.
 
     Chances and not verdicts, so that means over many answers come out as the judge's would. A blank answer is wrong
-    without a look (docs/seal.md 1.4). Fitted on short answers in English by base language models; other languages were never
-    measured. It knows no paraphrase beyond word stems, numbers, dates and a small thesaurus.
+    without a look (docs/seal.md 1.4). Fitted on short answers in English by base language models; other languages were
+    never measured. It knows no paraphrase beyond word stems, numbers, dates and a small thesaurus.
     """
 
     def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]:
