@@ -28,6 +28,21 @@ def test_blank_answers_are_counted_and_failed_ones_are_not():
     assert Score(("yes", " \n", "", DOWN), (1.0, 0.0, 0.0, DOWN)).blank == 0.5
 
 
+@pytest.mark.parametrize(
+    ("score", "complete"),
+    [
+        (Score(("yes",), (0.0,)), True),
+        (Score(("yes",), (1.0,), {"likelihood": (-1.0,), "control": (-2.0, -3.0)}), True),
+        (Score(("yes",), (1.0,), {"likelihood": (-1.0,), "control": (-2.0, DOWN)}), False),
+        (Score(("yes",), (1.0,), {"retention": (DOWN,)}), False),
+        (Score(("yes", "no"), (1.0, DOWN), {"likelihood": (-1.0, -1.0)}), False),
+        (Score((), (), {"likelihood": (-1.0,)}), False),
+    ],
+)
+def test_a_score_is_complete_once_all_that_was_asked_for_was_measured(score, complete):
+    assert score.is_complete is complete
+
+
 def test_a_score_without_answers_has_no_blanks():
     assert Score((), ()).blank == 0.0
 
@@ -41,6 +56,7 @@ NOUNS = [
     SelfEdit("id", "prompt"),
     BASE,
     Score((), ()),
+    Score(("yes",), (1.0,), {"likelihood": (-1.0,)}),
     Trial(SelfEdit("id", "prompt")),
     Request(BASE, "prompt"),
     Job(BASE, (), Recipe(), 0),

@@ -1,8 +1,14 @@
+from dataclasses import replace
+from operator import attrgetter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from selfedit.config import Config, ModelConfig, OuterConfig, load_config, merge, resolve
+from selfedit.config.toml import to_toml
+from selfedit.config.tree import POLICY_RECIPE
+from selfedit.domains.knowledge.domain import KnowledgeOptions
 from selfedit.errors import InputError
 from selfedit.graders import GRADERS
 from selfedit.rewards.credit import CREDITS
@@ -74,6 +80,17 @@ def test_a_file_changes_what_it_names_and_nothing_else(toml):
     assert config.model_copy(update={"outer": OuterConfig()}) == Config()
 
 
+@pytest.mark.parametrize(
+    ("table", "default"),
+    [("inner", Recipe()), ("outer.recipe", POLICY_RECIPE), ("outer.sampling", SamplingParams())],
+)
+def test_a_key_of_a_recipe_leaves_its_other_keys_as_they_are(table, default):
+    key = "top_p" if table == "outer.sampling" else "epochs"
+    for config in (load_config(None, [f"{table}.{key}=1"]), make_config("fake", [f"{table}.{key}=1"])):
+        assert attrgetter(table)(config) == replace(default, **{key: 1})
+        assert attrgetter(table)(config) != default
+
+
 def test_a_file_goes_over_the_recipe_and_options_over_the_file(toml):
     path = toml("seed = 2\nmax_adapters = 2\n[inner]\nrank = 2\n")
     base = {"seed": 1, "max_adapters": 1, "inner": {"rank": 1, "epochs": 1}, "outer": {"rounds": 1}}
@@ -121,6 +138,9 @@ def test_merging_leaves_what_is_merged_alone():
         ("outer.tasks_per_rond", "tasks_per_round"),
         ("outer.recipe.learning_rat", "learning_rate"),
         ("outer.sampling.temprature", "temperature"),
+        ("domain.max_document", "max_documents"),
+        ("continual.olora_rnk", "olora_rank"),
+        ("endpoints.judge.modle", "model"),
     ],
 )
 def test_an_unknown_key_is_named_with_the_nearest_right_one(key, near):
@@ -282,6 +302,7 @@ def test_every_key_stands_in_the_toml_with_its_description():
         dict,
         seed=st.integers(-(2**63), 2**63 - 1),
         exam=st.builds(dict, repeat_context=st.booleans()),
+        domain=st.builds(dict, split_newlines=st.booleans(), max_documents=st.integers(0, 99)),
         model=st.builds(dict, template=st.text(st.characters(codec="utf-8"))),
         inner=st.builds(
             dict,
@@ -293,7 +314,7 @@ def test_every_key_stands_in_the_toml_with_its_description():
 def test_any_config_survives_the_round_trip_through_toml(tmp_path_factory, tree):
     path = tmp_path_factory.mktemp("config") / "run.toml"
     config = make_config("a-model", base=tree)
-    path.write_text(commented(config))
+    path.write_text(to_toml(config, KnowledgeOptions(**config.domain.options)))
     assert make_config(path=path) == config
 
 
@@ -323,41 +344,5 @@ def test_the_domain_arc_has_defaults_of_its_own_under_what_is_set():
         5e-5,
     )
     assert resolve(config.model_dump(mode="json"), "config.json") == config
-    assert make_config("fake").inner == Config().inner
-
-
-# Keys of version 0.1
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("wave=2", "wave is called max_adapters since version 0.2"),
-        ("outer.writing.top_p=1", "outer.writing is called outer.sampling since version 0.2"),
-        ("documents.together=4", "documents.together is called exam.tasks_per_adapter since version 0.2"),
-        ("arc.format=seal", "domain.format, beside domain.name=arc"),
-        ("domain=arc", "set domain.name, such as domain.name=arc"),
-        ('continual.keepers=["replay"]', "continual.keepers is called continual.methods since version 0.2"),
-    ],
-)
-def test_an_old_key_names_the_new_one(old, new):
-    assert new in complaint(old)
-
-
-def test_every_name_that_an_old_key_is_told_to_have_now_is_a_key():
-    from selfedit.config.renamed import _NOW
-
-    known = _keys_of(make_config("fake")) | _keys_of(make_config("fake", ["domain.name=arc"]))
-    assert not [now for now in (text.split()[0] for text in _NOW.values()) if now not in known]
-
-
-def _keys_of(config):
-    """All keys and tables of a config, with dots."""
-
-    def walk(tree, above=""):
-        for key, value in tree.items():
-            yield above + key
-            if isinstance(value, dict):
-                yield from walk(value, f"{above}{key}.")
-
-    return set(walk(config.model_dump(mode="json")))
+    plain = make_config("fake", ["domain.name=knowledge"])
+    assert plain == Config().model_copy(update={"model": ModelConfig(name="fake"), "domain": plain.domain})

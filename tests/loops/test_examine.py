@@ -155,3 +155,86 @@ def test_retention_is_the_grades_on_other_tasks_of_every_update_once(engine, tas
 def test_an_open_book_exam_measures_nothing_else(engine, tasks):
     (found,) = score(measuring(examiner(engine), "likelihood"), [Exam(BASE, tasks[0])], open_book=True)
     assert found.measurements == {}
+
+
+def test_the_models_own_answer_is_asked_for_once_a_question_whatever_is_examined_and_how_often(engine, tasks):
+    measured = measuring(examiner(engine), "likelihood")
+    update = train_edits([parse_edit(tasks[0], 0, USELESS, Knowledge())], BASE, engine, [0])[0].update
+    for exams in ([Exam(BASE, tasks[0]), Exam(update, tasks[0])], [Exam(update, tasks[0]), Exam(BASE, tasks[1])]):
+        score(measured, exams)
+    with_passage = [request for request in engine.requests if "Passage:" in request.prompt]
+    expected = [Knowledge().open_book(task, question)[0] for task in tasks[:2] for question in task.questions]
+    assert [request.prompt for request in with_passage] == expected
+    assert {request.update for request in with_passage} == {BASE}
+
+
+def test_each_measurement_stands_under_its_name_beside_the_grades(engine, tasks):
+    measurements = {name: make(tasks) for name, make in MEASUREMENTS.items()}
+    everything = replace(examiner(engine), measurements=measurements)
+    (found,) = score(everything, [Exam(BASE, tasks[0])])
+    sizes = {name: len(values) for name, values in found.measurements.items()}
+    assert sizes == {"likelihood": 2, "control": 3, "retention": 8}  # questions, other tasks, questions of all tasks
+    assert score(everything.only_grades, [Exam(BASE, tasks[0])]) == [replace(found, measurements={})]
+
+
+def test_a_measurement_that_failed_leaves_a_score_incomplete_with_its_value(engine, tasks):
+    engine.likelihood = lambda requests: [DOWN, *[Likelihood(-1.0, 1) for _ in requests[1:]]]
+    (found,) = score(measuring(examiner(engine), "likelihood"), [Exam(BASE, tasks[0])])
+    assert found.measurements["likelihood"] == (DOWN, -1.0)
+    assert found.value == 0.0 and not found.is_complete
+
+
+# Rescoring
+
+
+class Rescored(Twice):
+    """Every different text that came back in a view is a candidate."""
+
+    @property
+    def rescoring(self):
+        return self
+
+    def candidates(self, task, question, texts):
+        return list(dict.fromkeys(text for of_view in texts for text in of_view))
+
+    def attempts(self, ranked):
+        return " > ".join(ranked)
+
+
+SHORT, LONG = "short", "a long one"
+
+
+class Weighing:
+    """Says one candidate in the first view of a question and another in the second, and finds them so likely."""
+
+    def __init__(self, **likelihoods):
+        self.likelihoods, self.asked = likelihoods, []
+
+    def sample(self, requests):
+        return [SHORT if request.prompt.startswith("First:") else LONG for request in requests]
+
+    def likelihood(self, requests):
+        self.asked += [(request.prompt.split()[0], request.target) for request in requests]
+        return [self.likelihoods["short" if request.target == SHORT else "long"] for request in requests]
+
+
+@pytest.mark.parametrize(
+    ("short", "long", "first"),
+    [
+        (Likelihood(-3.0, 1), Likelihood(-5.0, 50), SHORT),  # per token the long one is far likelier
+        (Likelihood(-5.0, 50), Likelihood(-3.0, 1), LONG),
+        (Likelihood(-4.0, 1), Likelihood(-5.0, 1), SHORT),  # per character the long one is likelier
+    ],
+)
+def test_candidates_are_ranked_by_their_nats_summed_over_tokens_and_views(tasks, short, long, first):
+    engine = Weighing(short=short, long=long)
+    task = replace(tasks[0], questions=tasks[0].questions[:1])
+    (found,) = score(Examiner(engine, Rescored(), Contains()), [Exam(BASE, task)])
+    assert found.answers == (f"{first} > {LONG if first == SHORT else SHORT}",)
+    assert engine.asked == [(view, target) for target in (SHORT, LONG) for view in ("First:", "Then:")]
+
+
+def test_a_candidate_that_could_not_be_weighed_fails_its_question(tasks):
+    engine = Weighing(short=Likelihood(-1.0, 1), long=DOWN)
+    (found,) = score(Examiner(engine, Rescored(), Contains()), [Exam(BASE, tasks[0])])
+    assert found.answers == found.grades == (DOWN, DOWN)
