@@ -16,8 +16,8 @@ def ask(sampler: Sampler, prompts: Sequence[str], read: Read, max_new_tokens: in
     """One number per prompt, at temperature 0; equal prompts are asked once.
 
     An answer that cannot be read is asked for once more, with another seed; then it is a Failure, never a number.
-    Where an answer could not be had at all this raises EndpointDown, so that nothing half-graded is stored: the batch is
-    done again when the run goes on. An answer that cannot be read does not stop the run: it would stop it every time.
+    Where an answer could not be had at all this raises EndpointDown, so that nothing half-graded is stored: the batch
+    is done again when the run goes on. An unreadable answer does not stop the run: it would stop it every time.
     """
     numbers: dict[str, float | Failure] = {}
     for seed in (0, 1):
