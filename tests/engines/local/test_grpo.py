@@ -108,7 +108,11 @@ def test_loss_and_gradients_equal_trls(make_engine, make_trainer, ratio_clip, kl
 
 @pytest.mark.parametrize("ratio_clip, kl", LIMITS)
 def test_a_job_equals_a_loop_over_trls_loss(make_engine, make_trainer, tmp_path, ratio_clip, kl):
-    """From a parent that is not the base: the ratio is to the parent, the divergence from the base."""
+    """From a parent that is not the base: the ratio is to the parent, the divergence from the base.
+
+    TRL's log-probs are float32, and Adam divides by the gradient's own size: where that is nearly zero, TRL's rounding
+    decides the step. So whole matrices are compared and not each element.
+    """
     engine, other = make_engine(), make_engine()
     (first,) = engine.train([Job(BASE, (Example("", "It sank."),), Recipe(4, 8.0, 8, 2e-2), 0)])
     engine.save(first, tmp_path / "parent")
@@ -142,7 +146,8 @@ def test_a_job_equals_a_loop_over_trls_loss(make_engine, make_trainer, tmp_path,
     assert len(set(losses)) == recipe.epochs
     for name, pair in engine.adapters.chains[update.id].own.weights.items():
         for mine, theirs in zip(pair, leaves[name], strict=True):
-            assert torch.allclose(mine, theirs[0], atol=1e-5, rtol=1e-5), name
+            gap, length = (mine - theirs[0]).norm(), theirs.norm()
+            assert float(gap) < 1e-3 * float(length), name
 
 
 NUMBERS = st.floats(-3, 3).map(lambda number: round(number, 3))
