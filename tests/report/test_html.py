@@ -152,9 +152,10 @@ def test_runs_on_grids_speak_of_tasks_and_plans(tmp_path: Path) -> None:
 
 
 def test_adaptation_has_before_and_after(run: Run) -> None:
-    run.remember("adapt", 0, lambda: [tried(0)], Trial)
+    run.remember("notes", 0, lambda: [tried(0)], Trial)
     text = words(page(run, {"before": row(0.1), "after": row(0.6)}))
     assert "the model answers 60 % of questions after learning from its own notes; 10 % before" in text
+    assert "Adaptation" in text
     assert "Trained tokens" not in text.partition("Passages and notes")[0]
 
 
@@ -181,7 +182,7 @@ def test_edits_show_failures_answers_and_costs(run: Run) -> None:
 def test_ungraded_answers_say_why(run: Run) -> None:
     down = Failure("system", "the judge did not answer")
     after = Score(("yes", down), (down, down))
-    run.remember("adapt", 0, lambda: [Trial(SelfEdit(TASK.id, ""), after=after)], Trial)
+    run.remember("notes", 0, lambda: [Trial(SelfEdit(TASK.id, ""), after=after)], Trial)
     assert words(page(run)).count("(the judge did not answer)") == 2
 
 

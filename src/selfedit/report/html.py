@@ -157,7 +157,7 @@ def _kind(parts: Sequence[Stage]) -> str:
     told = [
         f"reinforcement ({counted(rounds, 'round')})" if rounds else "",
         f"exam ({counted(exams, 'condition')})" if exams else "",
-        "adaptation" if any(stage.name == "adapt" for stage in parts) else "",
+        "adaptation" if any(stage.name == "notes" for stage in parts) else "",
         "stream of edits" if any(stage.name == "learn" for stage in parts) else "",
     ]
     return ", ".join(part for part in told if part).capitalize()
