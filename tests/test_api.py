@@ -25,6 +25,8 @@ def test_a_document_can_be_a_file(tmp_path):
         model.internalize(tmp_path / "handbook.md")
         with pytest.raises(InputError, match="there is no file"):
             model.internalize(tmp_path / "handbok.md")
+        with pytest.raises(InputError, match="a title goes with a text"):
+            model.internalize(tmp_path / "handbook.md", title="Handbook")
 
 
 def test_training_ends_with_a_table_and_a_run_that_goes_on(tmp_path):

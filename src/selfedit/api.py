@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from selfedit.config import Config
+from selfedit.errors import InputError
 from selfedit.loops.inner import train_one
 from selfedit.loops.outer import propose
 from selfedit.protocols import Progress, silent
@@ -70,9 +71,11 @@ class Model:
         return notes
 
     def _documents(self, document: str | Path, title: str) -> list[Task]:
-        if title:
-            return [Task(title, title, str(document))]
-        return documents_with_questions([Path(document)])
+        if not title:
+            return documents_with_questions([Path(document)])
+        if isinstance(document, Path):
+            raise InputError(f"{document} is a path, whose file says its title; a title goes with a text")
+        return [Task(title, title, document)]
 
     def ask(self, question: str, topic: str = "") -> str:
         """Its answer without the document. `topic` is the title of the document that the question is about."""
