@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -43,5 +44,5 @@ def test_a_command_of_the_docs_can_be_typed(words):
 
 @pytest.mark.parametrize("words", commands())
 def test_config_keys_in_the_docs_are_keys(words):
-    settings = [value for word, value in zip(words, words[1:], strict=False) if word == "--set"]
+    settings = [value for word, value in pairwise(words) if word == "--set"]
     make_config("a-model", [setting for setting in settings if "..." not in setting and "…" not in setting])
