@@ -67,9 +67,11 @@ def _of_world(config: Config, name: str, split: str, count: int, seed: int = 0) 
 
 
 def example_tasks(config: Config, count: int = 3) -> list[Task]:
-    """Practice tasks of the first world that the domain has."""
-    world = next(world for world in WORLDS.values() if world.domain == config.domain.name)
-    return world.tasks("practice", count, config.seed)
+    """Practice tasks of the first world that the domain has. Raises InputError for a domain without one."""
+    for world in WORLDS.values():
+        if world.domain == config.domain.name:
+            return world.tasks("practice", count, config.seed)
+    raise InputError(f"domain {config.domain.name} has no generated tasks to try; set domain.name to one that has")
 
 
 def read_file(config: Config, path: Path) -> list[Task]:
