@@ -31,7 +31,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from selfedit import __version__
-from selfedit.errors import InputError, Refused
+from selfedit.errors import InputError, OtherVersion, Refused
 from selfedit.files import write_whole
 from selfedit.protocols import NounT
 from selfedit.statistics import Reliability, reliability
@@ -211,7 +211,7 @@ def list_runs(folder: Path) -> list[dict[str, Any]]:
                 config, trials = run.config, sum(len(batch.trials) for batch in run.batches())
             state = "finished" if (path / "report.html").exists() else "can be resumed"
         except InputError as error:
-            config, trials, state = {}, 0, "of another version" if "is a run of selfedit" in str(error) else "damaged"
+            config, trials, state = {}, 0, "of another version" if isinstance(error, OtherVersion) else "damaged"
         model = config.get("model")
         name = model.get("name") if isinstance(model, dict) else None
         rows.append(
@@ -264,7 +264,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise InputError(f"{saved} is damaged: it holds no table of settings; restore it, or choose another folder")
     made_by = str(config.get("version", "0.1"))
     if made_by.split(".")[:2] != __version__.split(".")[:2]:
-        raise InputError(
+        raise OtherVersion(
             f"{path} is a run of selfedit {made_by}, and this is {__version__}: open it with that version, or start it "
             "again; its adapters work as they are, by the folders in updates/"
         )

@@ -6,7 +6,7 @@ import pytest
 
 from selfedit.domains.arc.domain import demonstrations
 from selfedit.domains.arc.grids import to_grid
-from selfedit.domains.arc.prompts import FORMATS
+from selfedit.domains.arc.prompts import FORMATS, to_task
 from selfedit.domains.arc.reader import read_arc
 from selfedit.errors import InputError
 from selfedit.formats.arc import (
@@ -23,20 +23,11 @@ from selfedit.formats.arc import (
     write_submission,
 )
 
-PAIR = {"input": [[1, 2]], "output": [[2], [1]]}
-TASK = {"train": [PAIR, PAIR], "test": [PAIR]}
 
-
-def write(path, content):
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(content))
-    return path
-
-
-def challenges(tmp_path, tests=1):
-    path = write(tmp_path / "x_challenges.json", {"a": {"train": [PAIR], "test": [{"input": [[1, 2]]}] * tests}})
-    write(tmp_path / "x_solutions.json", {"a": [[[3]]] * tests})
-    return path
+def tasks(*names):
+    """Each asks for two grids, both [[3]]."""
+    pair = (to_grid([[1]]), to_grid([[3]]))
+    return [to_task(name, [pair], [pair] * 2) for name in names]
 
 
 # Submissions
@@ -44,25 +35,24 @@ def challenges(tmp_path, tests=1):
 
 def test_a_task_is_right_if_each_of_its_grids_is_in_either_attempt(tmp_path):
     right, wrong = "[[[9]], [[3]]]", "[[[9]]]"
-    path = write(
-        tmp_path / "t.json", {name: {**TASK, "test": [{"input": [[1]], "output": [[3]]}] * 2} for name in "abcd"}
-    )
     answers = {"a": [right, right], "b": [right, wrong], "c": ["[]", "[]"]}
     write_submission(tmp_path / "submission.json", to_submission(answers))
     submission = read_submission(tmp_path / "submission.json")
-    assert score_submission(submission, read_arc(path)) == SubmissionScore(4, 1, 8, 3)
+    assert score_submission(submission, tasks(*"abcd")) == SubmissionScore(4, 1, 8, 3)
     assert submission["b"][1].attempt_1 == submission["b"][1].attempt_2 == ((9,),)
     assert submission["c"][0].attempt_1 == ((0, 0), (0, 0))
 
 
-def test_a_submission_with_another_number_of_grids_is_refused(tmp_path):
+def test_a_submission_with_another_number_of_grids_is_refused():
     with pytest.raises(InputError, match="task a has 2 test grids; the submission has 1"):
-        score_submission(to_submission({"a": ["[]"]}), read_arc(challenges(tmp_path, tests=2)))
+        score_submission(to_submission({"a": ["[]"]}), tasks("a"))
 
 
 def test_a_submission_that_is_damaged_is_refused(tmp_path):
+    path = tmp_path / "s.json"
+    path.write_text('{"a": [{"attempt_1": [[1]]}]}')
     with pytest.raises(InputError, match="attempt_2"):
-        read_submission(write(tmp_path / "s.json", {"a": [{"attempt_1": [[1]]}]}))
+        read_submission(path)
 
 
 # SEAL's files
