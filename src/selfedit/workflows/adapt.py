@@ -41,11 +41,12 @@ def adapt(run: Run, config: Config, engine: Engine, progress: Progress = silent)
     these reward its notes for `outer.rounds` rounds, the other half is the exam.
     """
     documents, split = tasks_of(run)["documents"], splitter(config, engine)
-    passages = [passage for document in documents for passage in split(document)]
+    parts = [split(document) for document in documents]
+    passages = [passage for of_document in parts for passage in of_document]
     policy, remarks = load_update(engine, config.outer.policy), list[str]()
-    for document in documents:
-        if (parts := len(split(document))) > 1:
-            remarks.append(f"{document.title!r} is longer than the model's context: split into {parts} passages")
+    for document, of_document in zip(documents, parts, strict=True):
+        if (count := len(of_document)) > 1:
+            remarks.append(f"{document.title!r} is longer than the model's context: split into {count} passages")
     asked = "your questions"
     if not any(document.questions for document in documents):
         documents, policy = _reinforced_by_own_questions(run, config, passages, policy, engine, progress)

@@ -109,6 +109,11 @@ def tasks_text(tasks: Mapping[str, Sequence[Task]]) -> str:
     return json.dumps(plain, indent=1)
 
 
+def list_text(tasks: Sequence[Task]) -> str:
+    """As the lists beside it have them."""
+    return json.dumps(_LIST.dump_python(list(tasks), mode="json"), indent=2) + "\n"
+
+
 def tasks_of(run: Run) -> Tasks:
     """The tasks that were stored with the run, by what they are for."""
     path = run.path / "tasks.json"

@@ -16,6 +16,7 @@ from selfedit.plugins import lookup
 from selfedit.protocols import Engine, Progress, silent
 from selfedit.types import BASE, Task, Update
 from selfedit.workflows.build import make_domain
+from selfedit.workflows.updates import update_folder
 
 
 @contextmanager
@@ -36,8 +37,8 @@ def open_engine(
 
 
 def load_update(engine: Engine, folder: str | Path | None) -> Update:
-    """The update in a folder, or the base model where none is named."""
-    return engine.load(Path(folder)) if folder else BASE
+    """The update in a folder or a run, or the base model where none is named."""
+    return engine.load(update_folder(Path(folder))) if folder else BASE
 
 
 def splitter(config: Config, engine: Engine) -> Callable[[Task], list[Task]]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from selfedit.config import Config
 from selfedit.errors import InputError
 from selfedit.store import Run
 from selfedit.types import Task
-from selfedit.workflows.data import stored_tasks, tasks_of
+from selfedit.workflows.data import list_text, stored_tasks, tasks_of, tasks_text
 
 STREAM = "stream-"
 """What the streams are called among a run's tasks."""
@@ -45,12 +44,7 @@ def documents_of(run: Run) -> list[Task]:
 
 
 def write_tasks(run: Run, name: str, tasks: Sequence[Task]) -> None:
-    run.write_json(name, [_plain(task) for task in tasks])
-
-
-def _plain(task: Task) -> dict[str, Any]:
-    questions = [{"text": question.text, "target": question.target} for question in task.questions]
-    return {"id": task.id, "title": task.title, "context": task.context, "questions": questions}
+    run.write_text(name, list_text(tasks))
 
 
 def add_documents(run: Run, added: Sequence[Task]) -> None:
@@ -98,8 +92,8 @@ def forget(run: Run, config: Config, document: str) -> list[Task]:
     path, names = run.path / FORGOTTEN, {task.id for task in gone}
     write_tasks(run, FORGOTTEN, [*(stored_tasks(path) if path.exists() else []), *gone])
     write_questions(run, {name: halves for name, halves in written_questions(run).items() if name not in names})
-    kept = {group: [_plain(t) for t in of_group if t.id not in names] for group, of_group in tasks.items()}
-    run.write_json("tasks.json", kept)
+    kept = {group: [task for task in of_group if task.id not in names] for group, of_group in tasks.items()}
+    run.write_text("tasks.json", tasks_text(kept))
     write_tasks(run, DOCUMENTS, [task for place, task in enumerate(documents) if place not in places])
     run.become("stream")
     for place in reversed(places):

@@ -32,8 +32,7 @@ from selfedit.workflows.build import make_exam_plan, make_examiner, make_outer, 
 from selfedit.workflows.configure import domain_type
 from selfedit.workflows.data import tasks_of
 from selfedit.workflows.endpoints import make_sampler
-from selfedit.workflows.engine import refuse_too_long
-from selfedit.workflows.updates import update_folder
+from selfedit.workflows.engine import load_update, refuse_too_long
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def run_experiment(
     kept = tuple(train[: config.outer.retention_tasks]) if config.outer.retention else ()
     if config.outer.questions == "own":
         train, _ = own_questions(run, used, examiner, outer, progress)
-    start = engine.load(update_folder(Path(config.outer.policy))) if config.outer.policy else BASE
+    start = load_update(engine, config.outer.policy)
     practice, outer = train[len(kept) :], replace(outer, retention_tasks=kept)
     policy = run_outer(practice, examiner, outer, run.remember, run.updates, progress, start)
 
