@@ -10,11 +10,23 @@ SelfEditError
 - BadEdit       the policy wrote something its domain cannot read; earns the floor reward
 """
 
+import re
+
+_STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""On one line, with what would steer a terminal, reverse the writing or not be encoded as its escape: \x1b."""
+    return _STEERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
 
 class SelfEditError(Exception):
-    """One sentence for a person: what is wrong, where, and what to do."""
+    """One sentence for a person: what is wrong, where, and what to do. Whatever it quotes, it can be printed."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class InputError(SelfEditError, ValueError):
