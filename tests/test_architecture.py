@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1] / "src" / "selfedit"
 FLOORS = [
-    {"types", "errors"},
+    {"types", "errors", "thoughts"},
     {"protocols", "seeds", "statistics", "files", "plugins"},
     {"config", "results", "ratings"},
     {"store", "domains", "graders", "rewards", "engines"},

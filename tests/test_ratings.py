@@ -41,6 +41,13 @@ def test_what_cannot_be_read_is_asked_once_more_with_another_seed():
     assert [(request.prompt, request.seed) for request in model.requests[3:]] == [("b", 1), ("c", 1)]
 
 
+def test_thoughts_are_not_read_and_a_thought_that_did_not_end_is_no_answer():
+    model = Scripted({"a": ["<think>7</think>1"], "b": ["<think>7", "<think>8</think>2"], "c": ["<think>7"] * 2})
+    one, two, three = ask(model, ["a", "b", "c"], number, 9)
+    assert (one, two) == (1.0, 2.0)
+    assert isinstance(three, Failure) and "still thinking" in three.message and "raise thinking_tokens" in three.message
+
+
 @pytest.mark.parametrize(
     "answers", [{"a": ["1"], "b": [Failure("system", "no")]}, {"a": ["1"], "b": ["hm", Failure("system", "no")]}]
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from selfedit.errors import EndpointDown
 from selfedit.protocols import Sampler
+from selfedit.thoughts import without_thoughts
 from selfedit.types import BASE, Failure, Request
 
 Read = Callable[[str], float | None]
@@ -16,6 +17,7 @@ def ask(sampler: Sampler, prompts: Sequence[str], read: Read, max_new_tokens: in
     """One number per prompt, at temperature 0; equal prompts are asked once.
 
     An answer that cannot be read is asked for once more, with another seed; then it is a Failure, never a number.
+    Thoughts are not read, and a thought that did not end is no answer.
     Where an answer could not be had at all this raises EndpointDown, so that nothing half-graded is stored: the batch
     is done again when the run goes on. An unreadable answer does not stop the run: it would stop it every time.
     """
@@ -37,5 +39,12 @@ def _all_answers(texts: Sequence[str | Failure]) -> list[str]:
 
 
 def _number(text: str, read: Read) -> float | Failure:
-    number = read(text)
-    return Failure("system", f"a verdict could not be read: {text[:80]!r}") if number is None else number
+    said = without_thoughts(text)
+    if said is None:
+        return Failure(
+            "system",
+            "the model was still thinking when its tokens were used up; raise thinking_tokens of its endpoint, or turn "
+            "thinking off where it is served",
+        )
+    number = read(said)
+    return Failure("system", f"a verdict could not be read: {said[:80]!r}") if number is None else number

@@ -11,6 +11,7 @@ import pytest
 from selfedit.config import EndpointConfig
 from selfedit.engines.http import MAX_LOST, MAX_WAIT, SEEDS, HttpSampler
 from selfedit.errors import EndpointDown, EngineError, InputError
+from selfedit.thoughts import without_thoughts
 from selfedit.types import BASE, Failure, Request, Update
 
 SECRET = "sk-do-not-show-this-0123456789"
@@ -104,6 +105,128 @@ def test_an_adapter_cannot_be_sampled(endpoint, sampler):
 def test_an_answer_without_text_is_blank(endpoint, sampler, content):
     endpoint.script = [(200, {"choices": [{"message": {"content": content}}]}, {})]
     assert sampler().sample(asked("a")) == [""]
+
+
+# Models that think
+
+
+def said(content, finish_reason="stop", **more):
+    return 200, {"choices": [{"finish_reason": finish_reason, "message": {"content": content, **more}}]}, {}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        said("<think>Yes or no?</think>\n\nyes"),
+        said("so, no\n</think>\n\nyes"),
+        said("yes", reasoning_content="yes or no"),
+        said("yes", reasoning="yes or no"),
+        said([{"type": "thinking", "thinking": [{"type": "text", "text": "no"}]}, {"type": "text", "text": "yes"}]),
+    ],
+)
+def test_thoughts_are_no_part_of_an_answer(endpoint, sampler, reply):
+    endpoint.script = [reply]
+    assert sampler().sample(asked("a")) == ["yes"]
+
+
+CUT = [
+    said("<think>Is it", "length"),
+    said(None, "length", reasoning_content="Is it"),
+    said("", "length"),
+    said("\n", "length", reasoning="Is it"),
+]
+
+
+@pytest.mark.parametrize("reply", CUT)
+def test_a_thought_that_was_cut_off_is_asked_for_again_with_more_room(endpoint, sampler, tmp_path, reply):
+    endpoint.script = [reply, said("<think>It is.</think>yes")]
+    for _ in range(2):
+        assert sampler(tmp_path, thinking_tokens=100).sample(asked("a", max_new_tokens=16)) == ["yes"]
+    assert [body["max_tokens"] for body in endpoint.bodies] == [16, 116]
+
+
+@pytest.mark.parametrize("reply", CUT)
+def test_a_thought_that_never_ends_is_said_to_be_one_and_not_kept(endpoint, sampler, tmp_path, reply):
+    endpoint.script = [reply, reply]
+    (text,) = sampler(tmp_path).sample(asked("a"))
+    assert without_thoughts(text) is None and len(endpoint.bodies) == 2
+    assert sampler(tmp_path).sample(asked("a")) == ["You said a"]
+
+
+def test_an_answer_that_was_cut_off_is_one(endpoint, sampler):
+    endpoint.script = [said("yes, because", "length")]
+    assert sampler().sample(asked("a")) == ["yes, because"] and len(endpoint.bodies) == 1
+
+
+# Models that take other parameters
+
+
+def refusing(endpoint, complaints):
+    """Answers only what has none of these parameters; complains as the table says, one at a time."""
+
+    def answer(prompt):
+        for name, complaint in complaints.items():
+            if name in endpoint.bodies[-1]:
+                return 400, complaint, {}
+        return "fine"
+
+    endpoint.answer = answer
+
+
+def openai_error(message, param):
+    return {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": "invalid_value"}}
+
+
+@pytest.mark.parametrize(
+    "complaints",
+    [
+        {
+            "max_tokens": openai_error(
+                "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' "
+                "instead.",
+                "max_tokens",
+            ),
+            "temperature": openai_error(
+                "Unsupported value: 'temperature' does not support 0 with this model.", "temperature"
+            ),
+        },
+        {"top_p": {"message": "`temperature` and `top_p` cannot both be specified", "param": "top_p"}},
+        {
+            "seed": {
+                "detail": [
+                    {"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}
+                ]
+            }
+        },
+        {"max_tokens": "max_tokens is deprecated", "seed": "Unknown argument: seed", "top_p": "unexpected top_p"},
+    ],
+)
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_what_a_model_does_not_take_is_spared_and_that_is_remembered(endpoint, sampler, complaints, parallel):
+    refusing(endpoint, complaints)
+    asker = sampler(parallel=parallel)
+    assert asker.sample(asked(*"abcdef", max_new_tokens=7)) == ["fine"] * 6
+    before = len(endpoint.bodies)
+    asker.sample(asked("g", max_new_tokens=7))
+    assert len(endpoint.bodies) == before + 1
+    last = endpoint.bodies[-1]
+    assert not last.keys() & complaints.keys()
+    assert last["max_completion_tokens" if "max_tokens" in complaints else "max_tokens"] == 7
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        openai_error("max_tokens is too large: 5000. This model supports at most 4096 completion tokens", "max_tokens"),
+        openai_error("Unsupported parameter: 'messages'", "messages"),
+        {"error": "temperature must be at most 1"},
+    ],
+)
+def test_any_other_complaint_is_told(endpoint, sampler, complaint):
+    endpoint.script = [(400, complaint, {})] * 9
+    with pytest.raises(EngineError, match="does not take such requests"):
+        sampler().sample(asked("a"))
+    assert len(endpoint.bodies) == 1
 
 
 # Asking again

@@ -159,15 +159,34 @@ def test_an_honest_judge_passes(caplog):
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize(("word", "wrong"), [("yes", False), ("no", True), ("perhaps", None)])
+@pytest.mark.parametrize(("word", "wrong"), [("yes", False), ("no", True)])
 def test_a_judge_that_does_not_read_is_refused(word, wrong):
     judge = Judge(say(word))
-    plain = [p for p in probe(judge) if not p.trick]
-    assert plain == [p for p in JUDGE_CHECKS if not p.trick and wrong in (p.right, None)]
+    plain = [p for p, _ in probe(judge) if not p.trick]
+    assert plain == [p for p in JUDGE_CHECKS if not p.trick and p.right is wrong]
     with pytest.raises(Refused) as error:
         check(judge, "lazy")
     assert str(error.value).startswith(f"the judge lazy is wrong on {len(plain)} of 6 answers that are plainly")
     assert str(error.value).endswith("use a better model")
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("perhaps", "a verdict could not be read: 'perhaps'"),
+        ("<think>Is it? Yes or no", "the model was still thinking when its tokens were used up; raise thinking_tokens"),
+    ],
+)
+def test_a_judge_without_verdicts_is_refused_and_says_what_it_lacks(said, why):
+    with pytest.raises(Refused) as error:
+        check(Judge(say(said)), "dreamer")
+    told = f"the judge dreamer has no verdict on 6 of 6 answers that are plainly right or wrong: {why}"
+    assert str(error.value).startswith(told)
+
+
+@pytest.mark.parametrize("thought", ["<think>No, or yes?</think>", "so yes and no\n</think>\n\n", "[THINK]no[/THINK]"])
+def test_thoughts_are_no_verdict(thought):
+    check(Judge(Model(lambda prompt: thought + honest(prompt))), "thinker")
 
 
 def test_one_plain_mistake_is_enough():

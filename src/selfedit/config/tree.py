@@ -88,6 +88,9 @@ class EndpointConfig(Section):
     parallel: int = Field(8, ge=1, description="requests at once")
     timeout: float = Field(60, gt=0, description="seconds without a sign of life before a request is tried again")
     retries: int = Field(5, ge=0, le=20, description="further tries of a request, each after twice the wait")
+    thinking_tokens: int = Field(
+        4096, ge=0, description="room for thoughts, given to an answer that was cut off before it began"
+    )
     chat: bool = Field(True, description="ask /chat/completions; false: /completions")
 
     @field_validator("url")

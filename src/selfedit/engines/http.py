@@ -1,15 +1,18 @@
 """A sampler over any OpenAI-compatible endpoint: vLLM, llama.cpp, OpenAI and others. It carries judges and teachers.
 
-What is not covered: adapters (only the base model of an endpoint is sampled), streams, and models that take other
-parameters than temperature, top_p, max_tokens and seed. An answer without text, such as a refusal, is a blank one.
+What is not covered: adapters (only the base model of an endpoint is sampled) and streams. A parameter that a model does
+not take is left out, or sent by its newer name. An answer without text, such as a refusal, is a blank one; thoughts are
+no part of an answer, and one that did not end is asked for again with more room.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +25,13 @@ from typing import TYPE_CHECKING, Any
 from selfedit.config import EndpointConfig
 from selfedit.engines.cache import AnswerCache, Body, key_of
 from selfedit.errors import EndpointDown, EngineError, InputError, SelfEditError
+from selfedit.thoughts import UNFINISHED, without_thoughts
 from selfedit.types import BASE, Failure, Request
 
 if TYPE_CHECKING:
     import httpx2
+
+log = logging.getLogger(__name__)
 
 TRANSIENT = {408, 409, 429}
 """The statuses below 500 that say nothing about the request: timeout, conflict, too many requests."""
@@ -41,6 +47,16 @@ POLL_SECONDS = 0.5
 
 SEEDS = 2**31
 """Seeds are taken modulo this: some servers keep them in 32 bits."""
+
+NEWER_NAMES = {"max_tokens": "max_completion_tokens"}
+OPTIONAL = ("temperature", "top_p", "seed")
+"""What some models refuse: OpenAI's o-series and gpt-5 take the newer name only, and no temperature."""
+
+UNSUPPORTED = re.compile(
+    r"unsupported|n[o']t support|deprecated|cannot both|extra|unknown|unrecogni[sz]ed|unexpected",
+    re.IGNORECASE,
+)
+"""What servers say of a parameter that they do not take; they say other things of a value that is too large."""
 
 Sleep = Callable[[float], object]
 
@@ -79,9 +95,12 @@ class HttpSampler:
         self.endpoint = endpoint
         self.url = endpoint.url.rstrip("/") + ("/chat/completions" if endpoint.chat else "/completions")
         self._cache, self._sleep = AnswerCache(cache), sleep
+        self._refused: set[str] = set()  # parameters that this endpoint has said it does not take
 
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
-        """One text per request; equal requests are asked once. A Failure where every try of one failed.
+        """One text per request, without thoughts; equal requests are asked once. A Failure where every try failed.
+
+        A text that begins with `thoughts.UNFINISHED` is a thought that did not end, given `thinking_tokens` as well.
 
         Raises EndpointDown where every request that was sent failed, EngineError for an adapter and for requests that
         the endpoint does not take, InputError for its address, its model's name or its key.
@@ -149,9 +168,13 @@ class HttpSampler:
         reason, tries = "not asked, because other requests had no answer either", 0
         while tries <= self.endpoint.retries and not call.over.is_set():
             outcome = self._try(call, client, body)
+            if isinstance(outcome, str) and outcome.startswith(UNFINISHED) and self.endpoint.thinking_tokens:
+                room = body["max_tokens"] + self.endpoint.thinking_tokens
+                outcome = self._try(call, client, {**body, "max_tokens": room})
             tries += 1
             if isinstance(outcome, str):
-                self._cache.write(body, outcome)
+                if not outcome.startswith(UNFINISHED):  # it may be given more room another time
+                    self._cache.write(body, outcome)
                 call.ended(answered=True)
                 return outcome
             reason = outcome.reason
@@ -163,18 +186,43 @@ class HttpSampler:
     def _try(self, call: RequestGroup, client: httpx2.Client, body: Body) -> str | Retry:
         import httpx2
 
-        sent = {name: value for name, value in body.items() if name != "url"}
+        sent = self._sent(body)
         try:
             response = client.post(self.url, content=json.dumps(sent))
         except httpx2.RequestError as error:
             return Retry(str(error) or type(error).__name__)
         if response.status_code in TRANSIENT or response.status_code >= 500:
             return Retry(self._said(response), _retry_after(response.headers.get("retry-after", "")))
+        if self._learns_from(response, sent):
+            return self._try(call, client, body)
         if not response.is_success:
             call.over.set()  # at once: the other requests would be refused as well
             raise self._refusal(response)
         text = _text_of(response)
         return Retry("it answered with something that is no completion") if text is None else text
+
+    def _sent(self, body: Body) -> Body:
+        """The body without its url, and without what the endpoint has refused."""
+        refused = self._refused
+        named = {NEWER_NAMES[name] if name in refused & NEWER_NAMES.keys() else name: v for name, v in body.items()}
+        return {name: value for name, value in named.items() if name != "url" and name not in refused}
+
+    def _learns_from(self, response: httpx2.Response, sent: Body) -> bool:
+        """Whether it refuses a parameter that was sent and can be spared; from here on it is."""
+        if response.status_code not in (400, 422) or not UNSUPPORTED.search(response.text):
+            return False
+        error = _json(response)
+        error = error.get("error") if isinstance(error, dict) else None
+        named = error.get("param") if isinstance(error, dict) else None
+        known = [name for name in (*NEWER_NAMES, *OPTIONAL) if name in sent]
+        found = (
+            named if named in known else next((one for one in known if re.search(rf"\b{one}\b", response.text)), None)
+        )
+        if found is None:
+            return False
+        log.info("%s does not take %s: it is not sent any more", self.url, found)
+        self._refused.add(found)
+        return True
 
     def _refusal(self, response: httpx2.Response) -> SelfEditError:
         said, name = self._said(response), self.endpoint.key_env
@@ -221,13 +269,22 @@ def _complaint(response: httpx2.Response) -> str:
 
 
 def _text_of(response: httpx2.Response) -> str | None:
-    """The completion. None where the body is none; a message without content is blank."""
+    """The completion without thoughts, or from UNFINISHED on where it was cut off in them. None where the body is none;
+    a message without content is blank. Servers that part thoughts from the answer have them in fields of their own.
+    """
     try:
         choice = _json(response)["choices"][0]
         text = choice["message"]["content"] if "message" in choice else choice["text"]
     except (LookupError, TypeError):
         return None
-    return "" if text is None else text if isinstance(text, str) else None
+    if isinstance(text, list):  # of parts, some of which are thoughts
+        text = "".join(str(part.get("text") or "") for part in text if isinstance(part, dict))
+    if text is not None and not isinstance(text, str):
+        return None
+    said = without_thoughts(text or "")
+    if said is None or (not said.strip() and choice.get("finish_reason") == "length"):
+        return UNFINISHED + (text or "").strip().removeprefix(UNFINISHED)
+    return said
 
 
 def _json(response: httpx2.Response) -> Any:

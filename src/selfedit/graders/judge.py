@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from selfedit.errors import Refused
 from selfedit.protocols import Grader, Sampler
 from selfedit.ratings import ask
-from selfedit.types import Failure, Question
+from selfedit.types import Failure, Question, Value
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,8 @@ class Judge:
     """1 if a model says that the answer conveys the gold answer and does not contradict it (docs/seal.md 1.4).
 
     An answer with nothing in it is wrong without a call, unless the gold answer is just that. A verdict that is neither
-    yes nor no, asked for twice, is a Failure. Raises EndpointDown where the model cannot be reached.
+    yes nor no, asked for twice, is a Failure; so is a thought that did not end. Raises EndpointDown where the model
+    cannot be reached.
     """
 
     def __init__(self, sampler: Sampler) -> None:
@@ -101,22 +102,30 @@ JUDGE_CHECKS = (
 """The almanac's invented people and places: no judge can know them, so it has to read."""
 
 
-def probe(judge: Grader) -> list[JudgeCheck]:
-    """The probes that the judge gets wrong; a verdict that could not be read is wrong as well."""
+def probe(judge: Grader) -> list[tuple[JudgeCheck, Value]]:
+    """The probes that the judge gets wrong or has no verdict on, with its grades."""
     grades = judge.grade([(probe.question, probe.answer) for probe in JUDGE_CHECKS])
-    return [probe for probe, grade in zip(JUDGE_CHECKS, grades, strict=True) if grade != float(probe.right)]
+    return [(probe, grade) for probe, grade in zip(JUDGE_CHECKS, grades, strict=True) if grade != float(probe.right)]
 
 
 def check(judge: Grader, name: str) -> None:
-    """Raises Refused for a judge that misjudges a plain answer, and warns of one that falls for a trick.
+    """Raises Refused for a judge that misjudges a plain answer or has no verdict on it, and warns of one that falls for
+    a trick.
 
     The plain ones leave no room for opinion, so one that is misjudged is enough. A trick costs less: it matters only if
     the policy finds it. `name` is what people know the judge by.
     """
     missed = probe(judge)
-    plain, tricks = ([probe for probe in missed if probe.trick is trick] for trick in (False, True))
+    of = sum(not probe.trick for probe in JUDGE_CHECKS)
+    silent = [grade.message for probe, grade in missed if isinstance(grade, Failure) and not probe.trick]
+    if silent:
+        raise Refused(
+            f"the judge {name} has no verdict on {len(silent)} of {of} answers that are plainly right or wrong: "
+            f"{silent[0]}"
+        )
+    plain, tricks = ([probe for probe, _ in missed if probe.trick is trick] for trick in (False, True))
     if plain:
-        of, first = sum(not probe.trick for probe in JUDGE_CHECKS), plain[0]
+        first = plain[0]
         raise Refused(
             f"the judge {name} is wrong on {len(plain)} of {of} answers that are plainly right or wrong, such as "
             f"{first.answer!r} where the gold answer is {first.question.target!r}; use a better model"
