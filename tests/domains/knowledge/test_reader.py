@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfedit.domains.knowledge.reader import add_questions, read_documents, read_tasks, split
+from selfedit.domains.knowledge.questions import add_questions
+from selfedit.domains.knowledge.reader import read_documents, read_tasks, split
 from selfedit.errors import InputError
 from selfedit.types import Question, Task
 
@@ -65,11 +66,12 @@ def test_the_byte_order_mark_of_some_editors_is_no_part_of_the_file(write):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ({"data": [RECORD]}, "should hold a list of passages, each with title, context and questions"),
-        ([], "should hold a list of passages"),
+        ({"data": []}, "should hold a list of records, at least one; accepted are SEAL's layout, SQuAD's"),
+        ([], "should hold a list of records"),
         ([RECORD, "text"], "record 1 should be an object with the key title; it is a str"),
         ([RECORD, without("title")], "record 1 has no key 'title'; its keys are context, questions"),
-        ([without("context")], "record 0 has no key 'context'; its keys are title, questions"),
+        ([without("context")], "record 0 has questions and no context; name the document, and this file with --quest"),
+        ([{"title": "Apollo"}], "record 0 has no key 'context'; its keys are title; accepted are"),
         ([{}], "record 0 has no key 'title'; its keys are none"),
         ([{**RECORD, "title": None}], "record 0: title should be text; it is None"),
         ([{**RECORD, "context": ["a"]}], "record 0: context should be text; it is ['a']"),
@@ -86,7 +88,8 @@ def test_the_byte_order_mark_of_some_editors_is_no_part_of_the_file(write):
         ([{**RECORD, "id": "a"}, {**RECORD, "id": "a"}], "has two passages with the id 'a'; give each its own"),
         ('[{"title": "Apollo",\n}]', "is not JSON: "),
         ("", "is not JSON: Expecting value in line 1"),
-        (b"\xff\xfe[]", "is not text in UTF-8"),
+        (b"\xff\xfe[]", "is not JSON"),
+        (b'["\x81"]', "is not text in UTF-8"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named_with_its_record_and_key(write, content, expected):
@@ -139,10 +142,34 @@ def test_an_empty_document_is_an_error(write):
     assert refused(read_documents, [path]) == f"{path} is empty; there is nothing to learn in it"
 
 
-def test_two_documents_of_the_same_name_are_an_error(write, tmp_path):
+def test_documents_whose_names_look_alike_are_told_apart_wherever_they_lie(write, tmp_path):
+    """Case 02."""
+    long = "quarterly-report-of-the-north-american-division-202"
     (tmp_path / "old").mkdir()
-    paths = [write("hand book.txt", "a"), write("old/hand-book.md", "b")]
-    assert "two documents have the same name, 'hand-book'" in refused(read_documents, paths)
+    paths = [
+        write(f"{long}3.md", "a"),
+        write(f"{long}4.md", "b"),
+        write("hand book.txt", "c"),
+        write("old/hand-book.md", "d"),
+    ]
+    ids = [task.id for task in read_documents(paths)]
+    assert len(set(ids)) == 4 and [name.rpartition("-")[0] for name in ids] == [long[:40]] * 2 + ["hand-book"] * 2
+    assert [task.id for task in read_documents(paths[::-1])] == ids[::-1]
+    assert [task.id for task in read_documents(paths[:1])] == [long[:40]]
+
+
+def test_names_in_any_script_are_ids(write):
+    tasks = read_documents(
+        [write(name, name) for name in ("员工手册.md", "财务制度.md", "Größe.md", "👩.md", "a b.md")]
+    )
+    assert [task.id for task in tasks] == ["员工手册", "财务制度", "größe", "document", "a-b"]
+
+
+def test_a_document_that_is_given_twice_is_learned_once(write, tmp_path, caplog):
+    path = write("a.txt", "a")
+    (tmp_path / "copies").mkdir()
+    assert len(read_documents([path, path, tmp_path, write("copies/a.txt", "a")])) == 1
+    assert "1 documents were given more than once: each is learned once" in caplog.text
 
 
 # Questions for documents
@@ -155,25 +182,39 @@ def ask(title=None, question="When?", answer="1969"):
 
 
 def test_a_question_goes_to_the_document_that_it_names(write):
-    path = write("questions.json", [ask("Torvik"), ask("Apollo"), {"title": "Torvik", "questions": [ask(), ask()]}])
+    more = {"title": " torvik", "questions": [ask(question="Where?"), ask(question="Who?")]}
+    path = write("questions.json", [ask("Torvik"), ask("Apollo"), more, ask("t", "By id?")])
     apollo, torvik = add_questions(DOCUMENTS, path)
     assert apollo.questions == (Question("When?", "1969"),)
-    assert torvik.questions == (Question("Old?", "yes"), *[Question("When?", "1969")] * 3)
+    assert [question.text for question in torvik.questions] == ["Old?", "When?", "Where?", "Who?", "By id?"]
 
 
-def test_with_one_document_no_title_is_needed(write):
-    (task,) = add_questions(DOCUMENTS[:1], write("questions.json", [ask(), ask("another title")]))
+def test_with_one_document_no_title_is_needed_and_another_is_said(write, caplog):
+    (task,) = add_questions(DOCUMENTS[:1], write("questions.json", [ask(), ask("another title", "Where?")]))
     assert len(task.questions) == 2
+    assert "names 'another title', and the only document is 'Apollo': asked of it" in caplog.text
+
+
+def test_a_question_that_stands_twice_is_asked_once_and_said(write, caplog):
+    (task,) = add_questions(DOCUMENTS[:1], write("questions.json", [ask(), ask(question=" when? ")]))
+    assert task.questions == (Question("When?", "1969"),) and "1 questions stand there twice" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ({}, "should hold a list of questions, each with question and answer"),
-        ([], "should hold a list of questions"),
+        ({}, "record 0 has no key 'title'; its keys are none; accepted are"),
+        ([], "should hold a list of records, at least one"),
+        ([{"title": "Apollo", "context": "It landed."}], "should hold a list of questions, each with question and"),
+        ([ask("Apollo"), ask("Apollo", answer="1970")], "record 1 asks 'When?' again: answers '1969' and '1970'; keep"),
+        ([ask("Apollo", " ")], "record 0 has a blank question"),
+        ([ask("Apollo", answer="")], "record 0 has a blank answer"),
+        ([ask("Apollo", answer=None)], "record 0: answer should be text; it is None"),
+        ([ask("Apollo", answer=[])], "record 0: answer should be text; it is []"),
+        ('[{"question": "When?", "answer": NaN}]', "is not JSON: NaN is no number"),
         ([ask("Apollo"), ask()], "'When?' has no title; with several documents say which it is about"),
-        ([ask("Mars")], "no document is called 'Mars'; the documents are Apollo, Torvik"),
-        ([ask("Apollo"), "When?"], "record 1 should be an object with the key question"),
+        ([ask("Mars")], "no document is called 'Mars'; the documents are 'Apollo', 'Torvik'"),
+        ([ask("Apollo"), "When?"], "record 1 should be an object with the key title; it is a str"),
         ([{"title": "Apollo", "question": "When?"}], "record 0 has no key 'answer'; its keys are title, question"),
         ([{**ask(), "title": ["Apollo"]}], "record 0: title should be text; it is ['Apollo']"),
         (

@@ -1,18 +1,28 @@
-"""Files in, tasks out: plain documents, SEAL's JSON, and lists of questions."""
+"""Files in, tasks out: documents of many kinds, data files of passages, and lists of questions.
+
+What a file is follows from what is in it; its name decides only between kinds of plain text.
+"""
 
 from __future__ import annotations
 
+import logging
 import re
 import reprlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
+from selfedit.domains.knowledge.convert import Converter, converter, kind_of_zip
+from selfedit.domains.knowledge.layouts import entries, is_csv, tell
+from selfedit.domains.knowledge.sources import DATA, HTML, KINDS, MARKDOWN, STDIN, find_files, standard_input
+from selfedit.domains.knowledge.text import decode, slug, titled
 from selfedit.errors import InputError
-from selfedit.files import read_json, read_text
-from selfedit.types import Question, Task
+from selfedit.files import read_bytes
+from selfedit.types import Task
+
+log = logging.getLogger(__name__)
 
 Fits = Callable[[str, str], bool]
 """(title, text) -> whether a passage of this text fits the model's context, notes included."""
@@ -20,105 +30,157 @@ Fits = Callable[[str, str], bool]
 _CUTS = [(r"\n\n", "\n\n"), (r"\n", "\n"), (r"(?<=[.!?])\s", " "), (r"\s", " ")]
 """Where a long document may be cut, the best places first, and what the pieces are joined with again."""
 
-_HEADING = re.compile(r"^#\s+(.+?)\s*#*$", re.MULTILINE)
+BINARY = {
+    b"\xd0\xcf\x11\xe0": "an old Office file; save it as DOCX, PPTX or XLSX",
+    b"{\\rtf": "RTF; save it as DOCX",
+    b"\x1f\x8b": "compressed; unpack it",
+    b"BZh": "compressed; unpack it",
+    b"\xfd7zXZ": "compressed; unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed; unpack it",
+    b"7z\xbc\xaf": "compressed; unpack it",
+    b"Rar!": "compressed; unpack it",
+    b"\x89PNG": "a picture; write down what it says",
+    b"\xff\xd8\xff": "a picture; write down what it says",
+    b"GIF8": "a picture; write down what it says",
+    b"SQLite format 3": "a database; export the texts",
+    b"\x7fELF": "a program",
+    b"ARROW1": "an Arrow file; save it as JSON lines or parquet",
+    b"%!PS": "PostScript; save it as PDF",
+}
+"""What files begin with that hold no text."""
+
+
+# Passages with questions
 
 
 def read_tasks(path: Path) -> list[Task]:
-    """The passages of a JSON file in SEAL's layout: a list of {title, context, questions: [{question, answer}]}.
+    """The passages of a data file with their questions, in any layout of `layouts`, in the file's order.
 
-    A record may have an `id`; without one its place in the file is part of its id. Raises InputError with the record
+    A record may have an `id`; without one its place in the file is part of its id. Questions stand as they are in the
+    file, but for those that are marked as having no answer. What was read is logged. Raises InputError with the record
     and the key that is wrong, and for an id that stands there twice.
     """
-    records = read_json(path)
-    if not isinstance(records, list) or not records:
-        raise InputError(f"{path} should hold a list of passages, each with title, context and questions")
-    tasks = [_task(record, f"{path}: record {index}", index) for index, record in enumerate(records)]
-    seen: set[str] = set()
-    for task in tasks:
-        if task.id in seen:
-            raise InputError(f"{path} has two passages with the id {task.id!r}; give each its own")
-        seen.add(task.id)
+    return _passages(read_bytes(path), str(path), path)
+
+
+def _passages(data: bytes, where: str, path: Path) -> list[Task]:
+    found = list(entries(data, where, path.suffix.lower()))
+    if bare := [entry.where for entry in found if entry.context is None]:
+        raise InputError(f"{bare[0]} has questions and no context; name the document, and this file with --questions")
+    tasks, places, name = list[Task](), dict[tuple[str | None, str], int](), _name(path)
+    for entry in found:
+        context = str(entry.context)
+        if not entry.is_whole and (place := places.get((entry.title, context))) is not None:
+            tasks[place] = replace(tasks[place], questions=tasks[place].questions + entry.questions)
+            continue
+        if not entry.is_whole:
+            places[entry.title, context] = len(tasks)
+        title = name if entry.title is None else entry.title
+        # Two files' passages must not share an id. Seeds come from it, so it stays as it is.
+        own = f"{len(tasks):04d}-{slug(title)}-{crc32(context.encode()):08x}"
+        tasks.append(Task(entry.id or own, title, context, entry.questions))
+    twice = [name for name, count in Counter(task.id for task in tasks).items() if count > 1]
+    if twice:
+        raise InputError(f"{where} has two passages with the id {reprlib.repr(twice[0])}; give each its own")
+    tell(where, f"{len(tasks)} passages", [q for t in tasks for q in t.questions], sum(e.unanswerable for e in found))
     return tasks
 
 
-def _task(record: Any, where: str, index: int) -> Task:
-    title, context = _text(record, "title", where), _text(record, "context", where)
-    if not context.strip():
-        raise InputError(f"{where} has an empty context; there is nothing to learn in it")
-    name = f"{index:04d}-{slug(title)}-{crc32(context.encode()):08x}"  # two files' passages must not share an id
-    return Task(str(record.get("id", name)), title, context, _questions(record, where))
+# Documents
 
 
-def _questions(record: Mapping[str, Any], where: str) -> tuple[Question, ...]:
-    questions = record.get("questions", [])
-    if not isinstance(questions, list):
-        given = reprlib.repr(questions)
-        raise InputError(f"{where}: questions should be a list of {{question, answer}}; it is {given}")
-    return tuple(_question(question, f"{where}, question {number}") for number, question in enumerate(questions))
+def read_documents(paths: Sequence[Path], include: str = "") -> list[Task]:
+    """One task per document, one per passage of a data file. A path may be a folder, a pattern, or `-`: standard input.
 
-
-def _question(record: Any, where: str) -> Question:
-    return Question(_text(record, "question", where), _text(record, "answer", where))
-
-
-def _text(record: Any, key: str, where: str) -> str:
-    if not isinstance(record, Mapping):
-        raise InputError(f"{where} should be an object with the key {key}; it is a {type(record).__name__}")
-    if key not in record:
-        raise InputError(f"{where} has no key {key!r}; its keys are {', '.join(map(str, record)) or 'none'}")
-    if not isinstance(record[key], str):
-        raise InputError(f"{where}: {key} should be text; it is {reprlib.repr(record[key])}")
-    return str(record[key])
-
-
-def read_documents(paths: Sequence[Path]) -> list[Task]:
-    """One task per .txt or .md file, and one per record of a .json file in SEAL's layout. Raises InputError."""
-    tasks = [task for path in paths for task in (read_tasks(path) if path.suffix == ".json" else [_document(path)])]
-    repeated = {task.id for task in tasks if sum(other.id == task.id for other in tasks) > 1}
-    if repeated:
-        raise InputError(f"two documents have the same name, {sorted(repeated)[0]!r}; rename one of the files")
-    return tasks
-
-
-def _document(path: Path) -> Task:
-    text = read_text(path)
-    if not text.strip():
-        raise InputError(f"{path} is empty; there is nothing to learn in it")
-    heading = _HEADING.search(text) if path.suffix == ".md" else None
-    title = heading[1] if heading else path.stem.replace("_", " ").replace("-", " ")
-    body = (text[: heading.start()] + text[heading.end() :]) if heading else text
-    return Task(slug(path.stem), title, body.strip() or text.strip())
-
-
-def add_questions(tasks: Sequence[Task], path: Path) -> list[Task]:
-    """Give the documents the questions of a JSON file: SEAL's layout, or a list of {question, answer, title?}.
-
-    A title says which document a question is about; with one document it can be left out.
+    In folders, hidden files, those of other kinds than `KINDS`, or than the pattern `include`, and those that cannot be
+    read are skipped; how many is logged. Different documents with the same id get a hash behind it; of equal ones
+    one is kept. Raises InputError.
     """
-    records = read_json(path)
-    if not isinstance(records, list) or not records:
-        raise InputError(f"{path} should hold a list of questions, each with question and answer")
-    asked: dict[str, list[Question]] = {task.title: [] for task in tasks}
-    if len(asked) < len(tasks):
-        raise InputError(f"{path}: two documents have the same title, so a question cannot say which it is about")
-    for title, question in _titled(records, path):
-        if title is None and len(tasks) > 1:
-            raise InputError(f"{path}: {question.text!r} has no title; with several documents say which it is about")
-        name = tasks[0].title if title is None or len(tasks) == 1 else title
-        if name not in asked:
-            raise InputError(f"{path}: no document is called {name!r}; the documents are {', '.join(asked)}")
-        asked[name].append(question)
-    return [replace(task, questions=task.questions + tuple(asked[task.title])) for task in tasks]
+    tasks, skipped = list[Task](), list[InputError]()
+    with converter() as convert:
+        for path, is_named in find_files(paths, include):
+            try:
+                tasks += _read(path, convert)
+            except InputError as error:
+                if is_named:
+                    raise
+                skipped.append(error)
+    if skipped:
+        log.warning("skipped %d files that could not be read, the first because %s", len(skipped), skipped[0])
+    if not tasks:
+        raise skipped[0] if skipped else InputError(f"{_listed(paths)}: no document there; read are {' '.join(KINDS)}")
+    return _told_apart(tasks)
 
 
-def _titled(records: Sequence[Any], path: Path) -> Iterator[tuple[str | None, Question]]:
-    for index, record in enumerate(records):
-        where = f"{path}: record {index}"
-        title = _text(record, "title", where) if isinstance(record, Mapping) and "title" in record else None
-        if isinstance(record, Mapping) and "questions" in record:
-            yield from ((title, question) for question in _questions(record, where))
-        else:
-            yield title, _question(record, where)
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))
+
+
+def _told_apart(tasks: list[Task]) -> list[Task]:
+    distinct = list(dict.fromkeys(tasks))
+    if len(distinct) < len(tasks):
+        log.warning("%d documents were given more than once: each is learned once", len(tasks) - len(distinct))
+    count = Counter(task.id for task in distinct)
+    return [replace(t, id=f"{t.id}-{crc32(repr(t).encode()):08x}") if count[t.id] > 1 else t for t in distinct]
+
+
+def _read(path: Path, convert: Converter) -> list[Task]:
+    """A file's documents, by what is in it."""
+    where = "standard input" if path == STDIN else str(path)
+    data = standard_input() if path == STDIN else read_bytes(path)
+    suffix, start = path.suffix.lower(), data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
+    what = next((what for mark, what in BINARY.items() if data.startswith(mark)), "")
+    if what:
+        raise InputError(f"{where} is {what}")
+    if data.startswith(b"PAR1") or (suffix in DATA and suffix not in (".csv", ".tsv")) or is_csv(data, suffix):
+        return _passages(data, where, path)
+    if data.startswith(b"PK\x03\x04"):
+        return [_converted(kind_of_zip(data, where), data, where, path, convert)]
+    if b"%PDF-" in data[:1024]:
+        return [_converted("PDF", data, where, path, convert)]
+    text = decode(data, where)
+    if suffix in HTML or re.match(rb"<!doctype html|<html|<\?xml[^>]*>\s*(<!doctype html|<html)", start, re.IGNORECASE):
+        return [_converted("HTML", text.encode(), where, path, convert)]
+    if suffix in (".csv", ".tsv"):
+        return [_converted("CSV", text.encode(), where, path, convert)]
+    if start.startswith(b"<?xml"):
+        raise InputError(f"{where} is XML; save its text as HTML, Markdown or plain text")
+    if _is_json(text):
+        return _passages(data, where, path)
+    return [_document(*titled(text, _name(path), suffix in MARKDOWN or path == STDIN), where, path)]
+
+
+def _is_json(text: str) -> bool:
+    """Whether the text, or its first line, is a JSON object or a list of them, whatever the file is called."""
+    return re.match(r'\s*(\{\s*("|\})|\[\s*\{\s*")', text) is not None
+
+
+def _converted(kind: str, data: bytes, where: str, path: Path, convert: Converter) -> Task:
+    stated, text = convert(kind, data, where)
+    text = re.sub(
+        r"<!-- Slide number: \d+ -->\n?|!\[[^]\n]{0,500}\]\([^)\n]{0,500}\)", "", decode(text.encode(), where)
+    )
+    if not text.strip():
+        advice = "; if its pages are pictures, recognise their text (OCR) first" if kind == "PDF" else ""
+        raise InputError(f"{where} holds no text{advice}")
+    heading, body = titled(text, "", is_markdown=True)
+    if stated := " ".join(stated.split()):
+        return _document(stated, text.strip(), where, path)
+    return _document(heading or _name(path), body, where, path)
+
+
+def _document(title: str, body: str, where: str, path: Path) -> Task:
+    if not body:
+        raise InputError(f"{where} is empty; there is nothing to learn in it")
+    return Task(slug(path.stem, any_letters=True), title, body)
+
+
+def _name(path: Path) -> str:
+    stem = path.stem.encode("utf-8", "replace").decode()  # a file's name may be no text
+    return stem.replace("_", " ").replace("-", " ").strip() or "document"
+
+
+# Cutting
 
 
 def split(task: Task, fits: Fits) -> list[Task]:
@@ -154,7 +216,3 @@ def _halve(title: str, word: str, fits: Fits) -> list[str]:
         raise InputError(f"{title!r}: the model's context has no room for a passage; choose a model with a longer one")
     middle = len(word) // 2
     return [part for half in (word[:middle], word[middle:]) for part in _pack(title, half, (), fits)]
-
-
-def slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40] or "document"
