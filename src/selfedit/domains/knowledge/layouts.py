@@ -48,7 +48,7 @@ MAX_CELLS, MAX_PARQUET = 2**20, 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DataRecord:
     """What one record says. `where` is its place in words. A record without a context has only questions."""
 
     where: str
@@ -69,7 +69,7 @@ def is_csv(data: bytes, suffix: str) -> bool:
     return any(keys <= set(names) for keys, _ in OTHERS) or bool({"question", "context", "text"} & set(names))
 
 
-def entries(data: bytes, where: str, suffix: str = "") -> Iterator[Entry]:
+def entries(data: bytes, where: str, suffix: str = "") -> Iterator[DataRecord]:
     """The passages and questions in a data file, in order. Raises InputError that names the record and the key."""
     if data.startswith(b"PAR1"):
         records = enumerate(_parquet(data, where))
@@ -146,7 +146,7 @@ def _parquet(data: bytes, where: str) -> list[Any]:
 # One record
 
 
-def _entries(record: Any, where: str) -> Iterator[Entry]:
+def _entries(record: Any, where: str) -> Iterator[DataRecord]:
     if not isinstance(record, Mapping):
         text(record, "title", where)  # says what it is instead
     for keys, name in OTHERS:
@@ -160,16 +160,16 @@ def _entries(record: Any, where: str) -> Iterator[Entry]:
     if "question" in record:
         context = _context(record, "context", where) if "context" in record else None
         asked = question(record, where)
-        yield Entry(where, title, context, (asked,) if asked else (), 0 if asked else 1, is_whole=False)
+        yield DataRecord(where, title, context, (asked,) if asked else (), 0 if asked else 1, is_whole=False)
     elif "context" in record or "text" not in record:
         if "questions" in record and "context" not in record:
-            yield Entry(where, title, None, *_questions(record, "questions", where))
+            yield DataRecord(where, title, None, *_questions(record, "questions", where))
             return
         named = text(record, "title", where)
         context = _context(record, "context", where)
-        yield Entry(where, named, context, *_questions(record, "questions", where), own)
+        yield DataRecord(where, named, context, *_questions(record, "questions", where), own)
     else:
-        yield Entry(where, title, _context(record, "text", where), (), 0, own)
+        yield DataRecord(where, title, _context(record, "text", where), (), 0, own)
 
 
 def _id(given: Any, where: str) -> str | None:
@@ -181,14 +181,14 @@ def _id(given: Any, where: str) -> str | None:
     return str(given)
 
 
-def _paragraphs(record: Mapping[str, Any], where: str) -> Iterator[Entry]:
+def _paragraphs(record: Mapping[str, Any], where: str) -> Iterator[DataRecord]:
     """SQuAD's own layout."""
     title, paragraphs = text(record, "title", where), record["paragraphs"]
     if not isinstance(paragraphs, list):
         raise InputError(f"{where}: paragraphs should be a list; it is {reprlib.repr(paragraphs)}")
     for number, paragraph in enumerate(paragraphs):
         place = f"{where}, paragraph {number}"
-        yield Entry(place, title, _context(paragraph, "context", place), *_questions(paragraph, "qas", place))
+        yield DataRecord(place, title, _context(paragraph, "context", place), *_questions(paragraph, "qas", place))
 
 
 def _context(record: Any, key: str, where: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from selfedit.domains.knowledge.layouts import Entry, entries, tell
+from selfedit.domains.knowledge.layouts import DataRecord, entries, tell
 from selfedit.errors import InputError
 from selfedit.files import read_bytes
 from selfedit.types import Question, Task
@@ -50,7 +50,7 @@ def add_questions(tasks: Sequence[Task], path: Path) -> list[Task]:
     return [replace(t, questions=t.questions + tuple(own.values())) for t, own in zip(tasks, asked, strict=True)]
 
 
-def _document_of(entry: Entry, tasks: Sequence[Task], path: Path) -> int:
+def _document_of(entry: DataRecord, tasks: Sequence[Task], path: Path) -> int:
     """Which document a record's questions are about."""
     if len(tasks) == 1:
         return 0
