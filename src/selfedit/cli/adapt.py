@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from selfedit.cli.options import DryRun, Json, Memory, Model, Output, Questions, Set, config_from
+from selfedit.cli.options import DOCUMENTS, DryRun, Include, Json, Memory, Model, Output, Questions, Set, config_from
 from selfedit.cli.running import finish, start_and_finish
 from selfedit.errors import InputError
 from selfedit.store import Run
@@ -17,9 +17,10 @@ from selfedit.workflows.updates import update_folder
 
 
 def adapt(
-    documents: Annotated[list[Path], typer.Argument(help=".txt, .md, or .json in SEAL's layout", metavar="DOC")],
+    documents: Annotated[list[Path], typer.Argument(help=DOCUMENTS, metavar="DOC")],
     model: Model = None,
     questions: Questions = None,
+    include: Include = "",
     policy: Annotated[Path | None, typer.Option("--policy", help="write notes with this trained run's policy")] = None,
     reinforce: Annotated[
         int, typer.Option("--reinforce", min=0, help="rounds of reinforcement by questions that the model writes")
@@ -42,7 +43,7 @@ def adapt(
 
     Example: selfedit adapt appendix.md --into runs/handbook
     """
-    taught = documents_with_questions(documents, questions)
+    taught = documents_with_questions(documents, questions, include)
     if into:
         if model or policy or reinforce or overrides or output or dry_run:
             raise InputError("--into goes on under the settings of that run; leave out the other options")

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from selfedit.cli import screen
-from selfedit.cli.options import DryRun, Json, Memory, Model, Output, Questions, RunFolder, Set, config_from
+from selfedit.cli.options import (
+    DOCUMENTS,
+    DryRun,
+    Include,
+    Json,
+    Memory,
+    Model,
+    Output,
+    Questions,
+    RunFolder,
+    Set,
+    config_from,
+)
 from selfedit.cli.running import finish, start_and_finish
 from selfedit.store import Run
 from selfedit.workflows.configure import config_of
@@ -21,7 +33,7 @@ from selfedit.workflows.updates import update_folder
 
 def continual(
     documents: Annotated[
-        list[Path] | None, typer.Argument(help=".txt, .md, or .json in SEAL's layout; none: the almanac", metavar="DOC")
+        list[Path] | None, typer.Argument(help=f"{DOCUMENTS}; none: the almanac", metavar="DOC")
     ] = None,
     method: Annotated[
         str | None,
@@ -33,6 +45,7 @@ def continual(
     ] = None,
     model: Model = None,
     questions: Questions = None,
+    include: Include = "",
     control: Annotated[
         Path | None, typer.Option("--control", help="passages with questions that are never taught, JSON")
     ] = None,
@@ -64,7 +77,7 @@ def continual(
         outer__policy=str(update_folder(policy)) if policy else None,
     )
     if documents:
-        tasks = document_tasks(config, documents_with_questions(documents, questions), control)
+        tasks = document_tasks(config, documents_with_questions(documents, questions, include), control)
     else:
         tasks = almanac_streams(config)
     start_and_finish("stream", "continual", output, config, tasks, json)

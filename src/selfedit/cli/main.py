@@ -61,7 +61,8 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code. Every error ends here as one sentence; --debug lets it through."""
     debug = "--debug" in arguments
     try:
-        code = app([a for a in arguments if a != "--debug"], prog_name="selfedit", standalone_mode=False)
+        with screen.remarks():
+            code = app([a for a in arguments if a != "--debug"], prog_name="selfedit", standalone_mode=False)
         return _say("stopped", 130) if code == 130 else int(code or 0)  # 130: typer has met Ctrl-C
     except SelfEditError as error:
         if debug:

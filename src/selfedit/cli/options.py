@@ -22,7 +22,13 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="the whole run with an engine that has no model: seconds, and made-up numbers")
 ]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")]
-Questions = Annotated[Path | None, typer.Option("--questions", "-q", help="JSON list of {question, answer}")]
+Questions = Annotated[
+    Path | None, typer.Option("--questions", "-q", help="{question, answer} as JSON, JSON lines or CSV, or SQuAD's")
+]
+Include = Annotated[str, typer.Option("--include", help="of folders only files like this: '*.md'")]
+DOCUMENTS = "text, Markdown, PDF, DOCX, PPTX, XLSX, HTML, EPUB, data with passages; a folder, a pattern, or - (stdin)"
+"""What a document can be, for help."""
+
 RunFolder = Annotated[Path, typer.Argument(help="the run's folder", metavar="RUN")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from selfedit.errors import printable
 from selfedit.results import Summary, TextTable
 
 out = Console(highlight=False, markup=False, emoji=False)
@@ -26,6 +28,25 @@ ENGINE_WORK = ("training", "writing")
 
 _MARKS = {"✓": "green", "✗": "red", "?": "yellow"}
 _VERDICTS = {"equal": "green", "DIFFERS": "bold red"}
+
+
+class _Remarks(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        err.print(Text(printable(record.getMessage())), soft_wrap=True)
+
+
+@contextmanager
+def remarks() -> Iterator[None]:
+    """What this package logs, such as how a file was read, is shown."""
+    log, handler = logging.getLogger("selfedit"), _Remarks()
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 class _Rate(ProgressColumn):

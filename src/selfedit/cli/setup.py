@@ -10,7 +10,7 @@ from rich.text import Text
 
 from selfedit.bench.doctor import doctor as diagnose
 from selfedit.cli import screen
-from selfedit.cli.options import Json, Model, Set, config_from
+from selfedit.cli.options import Include, Json, Model, Set, config_from
 from selfedit.cli.running import print_json
 from selfedit.errors import InputError, Refused
 from selfedit.workflows.configure import commented
@@ -38,8 +38,11 @@ def init(
 
 
 def doctor(
-    documents: Annotated[list[Path] | None, typer.Argument(help="documents to be taught", metavar="DOC")] = None,
+    documents: Annotated[
+        list[Path] | None, typer.Argument(help="documents, as adapt takes them", metavar="DOC")
+    ] = None,
     model: Model = None,
+    include: Include = "",
     overrides: Set = None,
     json: Json = False,
 ) -> None:
@@ -53,7 +56,9 @@ def doctor(
     Example: selfedit doctor handbook.md --model path/to/model
     """
     config = config_from(model, overrides)
-    found = diagnose(config, documents_with_questions(documents) if documents else example_tasks(config))
+    found = diagnose(
+        config, documents_with_questions(documents, include=include) if documents else example_tasks(config)
+    )
     if json:
         return print_json(found.facts)
     for name, value in found.facts.items():
