@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -12,56 +13,107 @@ from urllib.parse import urlparse
 import torch
 from huggingface_hub import constants
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from selfedit.config import ModelConfig
 from selfedit.engines import embedded
+from selfedit.engines.local import checkpoint
 from selfedit.errors import InputError, ModelAbsent
+
+UNPACKED = ("fp8", "mxfp4")
+"""Packings that transformers undoes while it loads: the model then takes the memory of its unpacked weights."""
 
 
 def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model, frozen and in evaluation mode on its device, and its tokenizer. Raises InputError with what to do."""
-    source, device = _source(config.name), pick_device(config.device)
-    tokenizer = _tokenizer(source, config.name)
+    """The model, frozen and in evaluation mode on its device, and its tokenizer. Raises InputError with what to do.
+
+    Everything that the files hold was loaded, nothing else is in the model, and it is a causal language model.
+    """
+    name, source, device = config.name, _source(config.name), pick_device(config.device)
+    architecture, dtype = _architecture(source, name), _dtype(config.dtype, device)
+    tokenizer, packed = _tokenizer(source, name), _packed(config, architecture, dtype)
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             source,
-            dtype=_dtype(config.dtype, device),
-            attn_implementation=attention(_dtype(config.dtype, device), device),
+            config=architecture,
+            dtype=dtype,
+            attn_implementation=attention(dtype, device),
             use_safetensors=True,
             trust_remote_code=False,
-            local_files_only=not _hub_answers(),
-            **_quantized(config, device),
+            local_files_only=_is_offline(source),
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by name
+            **(packed and {**packed, "device_map": {"": device}}),
         )
     except Exception as error:  # transformers raises OSError, ValueError and the hub's own errors alike
-        raise _why_not(config.name, error) from error
+        raise _why_not(name, error) from error
+    model: PreTrainedModel = loaded[0]
     model.requires_grad_(False).eval()
     for layer in model.modules():
         if hasattr(layer, "support_avx512bf16_for_cpu"):
             # bitsandbytes would repack the weights once sampled from, and nothing can be trained over those.
             setattr(layer, "support_avx512bf16_for_cpu", False)  # noqa: B010
-    return model if config.quantize else model.to(device), tokenizer  # type: ignore[arg-type]  # `to` loses the type
-
-
-def _quantized(config: ModelConfig, device: torch.device) -> dict[str, Any]:
-    """What transformers must be told to load the weights in 4 bits; nothing for a model that is not quantized."""
-    if not config.quantize:
-        return {}
-    try:
-        import bitsandbytes  # type: ignore[import-not-found, import-untyped, unused-ignore]  # noqa: F401
-    except ImportError:
+    if not packed:
+        model.to(device)  # type: ignore[arg-type]  # its annotation is for a method of nn.Module without self
+    with torch.no_grad():
+        checkpoint.check_causal(model, name)
+        checkpoint.check_loaded(model, loaded[1], name)
+        checkpoint.check_finite(model, name)
+    checkpoint.check_vocabulary(model, tokenizer, name)
+    if tokenizer.eos_token_id is None:
         raise InputError(
-            "model.quantize is 4bit, which needs the package bitsandbytes: pip install 'selfedit[quantized]'"
-        ) from None
-    how = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=_dtype(config.dtype, device)
-    )
-    return {"quantization_config": how, "device_map": {"": device}}
+            f"the tokenizer of {name} has no end-of-text token: set eos_token in its tokenizer_config.json"
+        )
+    return model, tokenizer
+
+
+def _architecture(source: str, name: str) -> PreTrainedConfig:
+    """The config of a model that could be one, and is as large as its weights. Raises InputError."""
+    try:
+        found: PreTrainedConfig = AutoConfig.from_pretrained(
+            source, trust_remote_code=False, local_files_only=_is_offline(source)
+        )
+        checkpoint.check_config(found, name)
+        if (folder := Path(source)).is_dir():
+            checkpoint.check_size(found, folder, name)
+    except Exception as error:
+        raise _why_not(name, error) from error
+    return found
+
+
+def _packed(config: ModelConfig, architecture: PreTrainedConfig, dtype: torch.dtype) -> dict[str, Any]:
+    """What transformers must be told of weights that are packed in 4 or 8 bits, or are to be; nothing of others.
+
+    Raises InputError for a packing that nothing can be trained over.
+    """
+    own: dict[str, Any] = getattr(architecture, "quantization_config", None) or {}
+    method = str(own.get("quant_method") or "bitsandbytes") if own else "bitsandbytes" if config.quantize else ""
+    if own and config.quantize:
+        raise InputError(f"{config.name} is packed already, by {method}; leave model.quantize out")
+    if method in UNPACKED:
+        own["dequantize"] = True
+        return {}
+    if method not in ("", "bitsandbytes"):
+        raise InputError(
+            f"{config.name} is packed by {method}, which cannot be trained over here; choose its unpacked weights "
+            "(model.quantize = 4bit packs them), or some that are packed by bitsandbytes"
+        )
+    if method and not find_spec("bitsandbytes"):
+        raise InputError(
+            f"{'model.quantize is 4bit' if config.quantize else f'{config.name} is packed by bitsandbytes'}, which "
+            "needs the package bitsandbytes: pip install 'selfedit[quantized]'"
+        )
+    if own or not method:
+        return {"quantization_config": None} if own else {}
+    how = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
+    return {"quantization_config": how}
 
 
 def _tokenizer(source: str, name: str) -> PreTrainedTokenizerBase:
@@ -71,14 +123,10 @@ def _tokenizer(source: str, name: str) -> PreTrainedTokenizerBase:
         raise InputError(f"{name} has no tokenizer: put its tokenizer.json beside config.json")
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            source, trust_remote_code=False, local_files_only=not _hub_answers()
+            source, trust_remote_code=False, local_files_only=_is_offline(source)
         )
     except Exception as error:
         raise _why_not(name, error) from error
-    if tokenizer.eos_token_id is None:
-        raise InputError(
-            f"the tokenizer of {name} has no end-of-text token: set eos_token in its tokenizer_config.json"
-        )
     return tokenizer
 
 
@@ -87,9 +135,16 @@ def _source(name: str) -> str:
         return str(shipped)
     looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     folder = Path(name).expanduser()
+    if folder.is_dir():
+        checkpoint.check_folder(folder)
     if looks_like_a_path and not (folder / "config.json").is_file():
         raise InputError(f"{name} is not a model directory: it has no config.json")
     return str(folder) if folder.is_dir() else name
+
+
+def _is_offline(source: str) -> bool:
+    """Whether the hub is not to be asked: of a folder, or where it does not answer."""
+    return Path(source).is_dir() or not _hub_answers()
 
 
 @cache
@@ -108,7 +163,9 @@ def _hub_answers() -> bool:
 
 
 def _why_not(name: str, error: Exception) -> InputError:
-    text = str(error)
+    if isinstance(error, InputError):
+        return error
+    text = str(error).strip() or type(error).__name__
     if "safetensors" in text and Path(name).exists():
         return InputError(
             f"{name} has no safetensors weights; convert them: only safetensors files are loaded, pickles never are"
