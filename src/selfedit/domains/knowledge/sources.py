@@ -50,7 +50,7 @@ def _below(path: Path, include: str) -> list[Path]:
     except (ValueError, OSError, re.error) as error:
         raise InputError(f"cannot look for {str(path)!r}: {error}") from None
     if not found:
-        raise InputError(f"no file is called like {path}")
+        raise InputError(f"there is no file {path}")
     return found
 
 
