@@ -30,7 +30,7 @@ def almanac(options: Options) -> dict[str, Any]:
             open_engine(config, options.progress, parallel=True) as engine,
         ):
             found = run_experiment(run, config, tasks["train"], tasks["eval"], engine, options.progress)
-            options.on_run(run, summary_of(config, found, tasks["train"], tasks["eval"]))
+            options.on_run(run, summary_of(config, found, tasks["train"]))
             experiments.append(found)
     table = across_seeds([found.trials for found in experiments])
     rows = tuple(replace(row, seconds=sum(f.table[row.key].seconds or 0 for f in experiments) / SEEDS) for row in table)

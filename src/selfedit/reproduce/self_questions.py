@@ -20,7 +20,7 @@ from selfedit.store import Run
 from selfedit.types import BASE, Score, Task, Trial, Value
 from selfedit.workflows.build import make_examiner, make_outer
 from selfedit.workflows.data import read_data
-from selfedit.workflows.engine import open_engine, refuse_too_long
+from selfedit.workflows.engine import leave_out_too_long, open_engine
 from selfedit.workflows.runs import start
 from selfedit.workflows.train import own_questions, practice_prompts
 
@@ -54,7 +54,9 @@ def rank_edits(
     examiner, outer = make_examiner(config, engine), make_outer(config)
     examiner = replace(examiner, measurements={"likelihood": MEASUREMENTS["likelihood"](tasks)})
     domain = examiner.domain
-    refuse_too_long(tasks, engine, lambda task: [domain.question_prompt(task), *practice_prompts(task, domain, config)])
+    tasks, _ = leave_out_too_long(
+        tasks, engine, lambda task: [domain.question_prompt(task), *practice_prompts(task, domain, config)]
+    )
     first, second = own_questions(run, tasks, examiner, outer, progress)
     written = {task.id: task.questions for task in first}
     for task in second:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,9 +15,11 @@ from selfedit.engines.start import usual_processes
 from selfedit.errors import InputError
 from selfedit.plugins import lookup
 from selfedit.protocols import Engine, Progress, silent
-from selfedit.types import BASE, Task, Update
+from selfedit.types import BASE, Failure, Task, Update
 from selfedit.workflows.build import make_domain
 from selfedit.workflows.updates import update_folder
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -51,12 +54,36 @@ def splitter(config: Config, engine: Engine) -> Callable[[Task], list[Task]]:
     return lambda document: split(replace(document, questions=()), fits)
 
 
-def refuse_too_long(tasks: Sequence[Task], engine: Engine, prompts: Callable[[Task], Sequence[str]]) -> None:
-    """Raises InputError for the first task with a prompt, of those that `prompts` gives, that the model cannot read."""
-    asked = [(task, prompt) for task in tasks for prompt in dict.fromkeys(prompts(task))]
-    for (task, _), refused in zip(asked, engine.fits([prompt for _, prompt in asked]), strict=True):
-        if refused:
-            raise InputError(
-                f"passage {task.title!r} is too long: {refused.message}; shorten or cut it, or choose a model with a "
-                "longer context"
-            )
+def leave_out_too_long(
+    tasks: Sequence[Task], engine: Engine, prompts: Callable[[Task], Sequence[str]], needed: int | None = None
+) -> tuple[list[Task], list[str]]:
+    """The tasks of which the model can read every prompt that `prompts` gives, and a remark on the others, if any.
+
+    `needed`: how many will be used, all where it is None; the rest is taken unseen. The remark is logged, too.
+    Raises InputError where no task is left.
+    """
+    kept, refused, seen = list[Task](), list[tuple[Task, Failure]](), 0
+    while seen < len(tasks) and (needed is None or len(kept) < needed):
+        asked = tasks[seen : None if needed is None else seen + needed - len(kept)]
+        seen += len(asked)
+        failed = first_refusals(asked, engine, prompts)
+        kept += [task for task, failure in zip(asked, failed, strict=True) if failure is None]
+        refused += [(task, failure) for task, failure in zip(asked, failed, strict=True) if failure]
+    if not refused:
+        return list(tasks), []
+    task, failure = refused[0]
+    about = f"passage {task.title!r} is too long: {failure.message}"
+    if not kept:
+        raise InputError(f"{about}; shorten or cut it, or choose a model with a longer context")
+    remark = f"{len(refused)} of {seen} passages left out, being too long for the model: {about}"
+    log.warning("%s", remark)
+    return [*kept, *tasks[seen:]], [remark]
+
+
+def first_refusals(
+    tasks: Sequence[Task], engine: Engine, prompts: Callable[[Task], Sequence[str]]
+) -> list[Failure | None]:
+    """Of each task why the first prompt that the model cannot read is none for it; None where it can read all."""
+    asked = [list(dict.fromkeys(prompts(task))) for task in tasks]
+    found = iter(engine.fits([prompt for of_task in asked for prompt in of_task]))
+    return [next((f for f in [next(found) for _ in of_task] if f), None) for of_task in asked]

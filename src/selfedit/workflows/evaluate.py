@@ -16,7 +16,7 @@ from selfedit.types import Failure, Question, Score, SelfEdit, Task, Trial, Upda
 from selfedit.workflows.build import make_examiner
 from selfedit.workflows.configure import domain_type
 from selfedit.workflows.data import read_file
-from selfedit.workflows.engine import load_update, refuse_too_long
+from selfedit.workflows.engine import leave_out_too_long, load_update
 from selfedit.workflows.train import question_prompts
 
 
@@ -35,11 +35,12 @@ def evaluate(config: Config, engine: Engine, update: Path | None, data: Path, ti
     if not tasks:
         raise InputError(f"{data} holds no questions")
     loaded, examiner = load_update(engine, update), make_examiner(config, engine)
-    refuse_too_long(tasks, engine, lambda task: question_prompts(task, examiner.domain))
+    tasks, remarks = leave_out_too_long(tasks, engine, lambda task: question_prompts(task, examiner.domain))
     scores = score(examiner, [Exam(loaded, task) for task in tasks])
     trials = [Trial(SelfEdit(task.id, ""), loaded, after=own) for task, own in zip(tasks, scores, strict=True)]
     table = Table((summarise("closed_book", trials),))
-    return Evaluation(tasks, scores, Summary(table, tables=[score_table(table, domain_type(config).words, title)]))
+    shown = score_table(table, domain_type(config).words, title)
+    return Evaluation(tasks, scores, Summary(table, tables=[shown], remarks=remarks))
 
 
 def ask(config: Config, engine: Engine, update: Path | None, question: str, topic: str = "") -> str:

@@ -28,27 +28,31 @@ from selfedit.protocols import Domain, Engine, Progress, silent
 from selfedit.results import Summary, Table, answer_table, gain_sentence, score_table
 from selfedit.store import Run
 from selfedit.types import BASE, DraftedQuestions, Task, Trial, Update
-from selfedit.workflows.build import make_exam_plan, make_examiner, make_outer, make_reward
+from selfedit.workflows.build import make_domain, make_exam_plan, make_examiner, make_outer, make_reward
 from selfedit.workflows.configure import domain_type
 from selfedit.workflows.data import tasks_of
 from selfedit.workflows.endpoints import make_sampler
-from selfedit.workflows.engine import load_update, refuse_too_long
+from selfedit.workflows.engine import leave_out_too_long, load_update
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """The last policy, the table of conditions (empty without tasks to evaluate on), and the trials behind it."""
+    """The last policy, the table of conditions (empty without tasks to evaluate on), and the trials behind it: one per
+    task of `evaluation`. `remarks` say which tasks were left out.
+    """
 
     policy: Update
     table: Table
     trials: dict[str, list[Trial]]
+    evaluation: Sequence[Task] = ()
+    remarks: Sequence[str] = ()
 
 
 def train(run: Run, config: Config, engine: Engine, progress: Progress = silent) -> Summary:
     """Reinforce the policy on the run's tasks `train`, then score every condition on `eval`."""
     tasks = tasks_of(run)
     experiment = run_experiment(run, config, tasks["train"], tasks["eval"], engine, progress)
-    return summary_of(config, experiment, tasks["train"], tasks["eval"])
+    return summary_of(config, experiment, tasks["train"])
 
 
 def run_experiment(
@@ -61,17 +65,18 @@ def run_experiment(
 ) -> Experiment:
     """Resumes what the run already holds, and writes `summary.json` and `metrics.jsonl`.
 
-    Raises InputError, before anything is run, for a passage that is too long for the model. `seconds` in the summary is
-    this call's time and that of the batches that earlier calls ran; what those took besides is not known.
+    Passages that are too long for the model are left out, and the remarks say so; InputError, before anything is run,
+    where all are. `seconds` in the summary is this call's time and that of the batches that earlier calls ran; what
+    those took besides is not known.
     """
     began, earlier = time.monotonic(), sum(run.seconds().values())
+    domain, needed = make_domain(config), config.outer.rounds * config.outer.tasks_per_round
+    train, left_out = leave_out_too_long(train, engine, lambda task: practice_prompts(task, domain, config), needed)
+    evaluation, of_exam = leave_out_too_long(evaluation, engine, lambda task: exam_prompts(task, domain, config))
     examiner, outer = make_examiner(config, engine, train, run.path), make_outer(config, run.path)
-    used = train[: config.outer.rounds * config.outer.tasks_per_round]
-    refuse_too_long(used, engine, lambda task: practice_prompts(task, examiner.domain, config))
-    refuse_too_long(evaluation, engine, lambda task: exam_prompts(task, examiner.domain, config))
     kept = tuple(train[: config.outer.retention_tasks]) if config.outer.retention else ()
     if config.outer.questions == "own":
-        train, _ = own_questions(run, used, examiner, outer, progress)
+        train, _ = own_questions(run, train[:needed], examiner, outer, progress)
     start = load_update(engine, config.outer.policy)
     practice, outer = train[len(kept) :], replace(outer, retention_tasks=kept)
     policy = run_outer(practice, examiner, outer, run.remember, run.updates, progress, start)
@@ -91,12 +96,13 @@ def run_experiment(
     table = Table(scores, gains, round(earlier + time.monotonic() - began, 1))
     run.write_json("summary.json", table.to_json())
     run.write_metrics()
-    return Experiment(policy, table, trials)
+    return Experiment(policy, table, trials, evaluation, [*left_out, *of_exam])
 
 
-def summary_of(config: Config, experiment: Experiment, train: Sequence[Task], evaluation: Sequence[Task]) -> Summary:
+def summary_of(config: Config, experiment: Experiment, train: Sequence[Task]) -> Summary:
     """The table, one worked example before it, and what it cost."""
     words, table, trials = domain_type(config).words, experiment.table, experiment.trials
+    evaluation = experiment.evaluation
     sections: list[tuple[str, str]] = []
     tables = []
     if evaluation and {"own_edits", "after_rl"} <= trials.keys():
@@ -114,7 +120,7 @@ def summary_of(config: Config, experiment: Experiment, train: Sequence[Task], ev
     if evaluation:
         title = f"{words.title} on {len(evaluation)} unseen {words.task}s"
         tables.append(score_table(table, words, title))
-    remarks = [gain_sentence(gain, words.task) for gain in table.gains.values()]
+    remarks = [*experiment.remarks, *(gain_sentence(gain, words.task) for gain in table.gains.values())]
     remarks.append(f"Policy: {experiment.policy.id}   {table.seconds} s")
     return Summary(table, None, sections, tables, remarks, [*train, *evaluation])
 

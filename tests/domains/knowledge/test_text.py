@@ -77,6 +77,7 @@ def test_lines_and_pages_end_in_one_way():
         ("---\nNot: closed", "name", "---\nNot: closed"),
         ("---\nA line between rules.\n---\nText.", "name", "---\nA line between rules.\n---\nText."),
         ("---\ntitle: only\n---\n", "only", ""),
+        ("# " + "x" * 201, "name", "# " + "x" * 201),
         ("# Only a heading", "Only a heading", "# Only a heading"),
     ],
 )

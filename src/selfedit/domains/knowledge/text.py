@@ -27,8 +27,8 @@ _HIGH, _ASCII_LETTER = re.compile("[\x80-\uffff]"), re.compile("[A-Za-z]")
 MAX_FOREIGN = 1 / 2
 """Largest share of accented letters in a Western text; more in one byte each is another script's code."""
 
-MAX_FRONT = 200
-"""Lines that a document's front matter may have."""
+MAX_FRONT, MAX_TITLE = 200, 200
+"""Lines that a document's front matter may have, and characters of a title: it stands before every training text."""
 
 
 def decode(data: bytes, where: str) -> str:
@@ -92,7 +92,7 @@ def titled(text: str, name: str, is_markdown: bool) -> tuple[str, str]:
     stated, text = _front_matter(text)
     lines = text.split("\n")
     found = None if stated else _heading(lines)
-    if found is None:
+    if found is None or len(found[0]) > MAX_TITLE:
         return stated or name, text.strip()
     title, start, end = found
     body = "\n".join([*lines[:start], "", *lines[end:]]).strip()
@@ -141,7 +141,8 @@ def _front_matter(text: str) -> tuple[str, str]:
         title = next((_plain(line.partition(":")[2].strip()) for line in front if line.startswith("title:")), "")
     else:
         return "", text
-    return " ".join(title.split()) if isinstance(title, str) else "", "\n".join(lines[end + 1 :])
+    title = " ".join(title.split()) if isinstance(title, str) else ""
+    return title if len(title) <= MAX_TITLE else "", "\n".join(lines[end + 1 :])
 
 
 def _plain(value: str) -> str:
