@@ -107,7 +107,7 @@ def test_the_adapter_of_another_model_is_your_input(cli, school, saved_model):
     [
         ("adapter_config.json", "{", "adapter_config.json is damaged: "),
         ("adapter_config.json", "[]", "adapter_config.json is not the config of a PEFT adapter"),
-        ("adapter_model.safetensors", "no tensors", "holds no adapter that can be read: "),
+        ("adapter_model.safetensors", "no tensors", "adapter_model.safetensors is damaged ("),
     ],
 )
 def test_a_damaged_adapter_is_your_input(cli, school, tmp_path, name, content, said):

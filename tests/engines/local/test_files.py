@@ -89,11 +89,14 @@ def test_an_adapter_of_another_model_is_refused(make_engine, tmp_path):
         make_engine("gpt2").load(tmp_path / "adapter")
 
 
-@pytest.mark.parametrize("content", [None, "{", "{}"])
-def test_a_folder_without_an_adapter_is_refused(make_engine, tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "holds no adapter that can be read"), ("{", "is not JSON"), ("{}", "has r = None"), ("[]", "no table")],
+)
+def test_a_folder_without_an_adapter_is_refused(make_engine, tmp_path, content, message):
     if content is not None:
         (tmp_path / "adapter_config.json").write_text(content)
-    with pytest.raises(InputError, match="holds no adapter that can be read"):
+    with pytest.raises(InputError, match=message):
         make_engine().load(tmp_path)
 
 

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from pydantic import TypeAdapter, ValidationError
+from safetensors.torch import save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
 from selfedit.engines.local.lora import Adapter, FullWeights, LoraPair
+from selfedit.engines.local.peft_files import (
+    CONFIG,
+    IMPORTANCE,
+    PREFIX,
+    WEIGHTS,
+    A,
+    B,
+    read_adapter,
+    read_tensors,
+)
 from selfedit.errors import InputError
-from selfedit.types import Update
+from selfedit.files import read_json
+from selfedit.types import BASE, Update
 
-_PREFIX, _A, _B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 _FULL = "model.safetensors"
-_IMPORTANCE = "importance.safetensors"
-"""Beside an adapter that carries it; no other tool reads it."""
 
 
 def write_update(
@@ -57,16 +65,16 @@ def _write_adapter(folder: Path, adapter: Adapter, model: PreTrainedModel, base:
         inference_mode=True,
     )
     config.save_pretrained(str(folder))
-    _sort_targets(folder / "adapter_config.json")
-    _write_pairs(folder / "adapter_model.safetensors", adapter.weights)
+    _sort_targets(folder / CONFIG)
+    _write_pairs(folder / WEIGHTS, adapter.weights)
     if adapter.importance:
-        _write_pairs(folder / _IMPORTANCE, adapter.importance)
+        _write_pairs(folder / IMPORTANCE, adapter.importance)
 
 
 def _write_pairs(path: Path, pairs: Mapping[str, LoraPair]) -> None:
     tensors = {}
     for name, (a, b) in pairs.items():
-        tensors[_PREFIX + name + _A], tensors[_PREFIX + name + _B] = a.cpu().contiguous(), b.cpu().contiguous()
+        tensors[PREFIX + name + A], tensors[PREFIX + name + B] = a.cpu().contiguous(), b.cpu().contiguous()
     save_file(tensors, path, metadata={"format": "pt"})
 
 
@@ -86,24 +94,30 @@ def _sort_targets(path: Path) -> None:
 
 
 def read_weights(folder: Path) -> tuple[Adapter | FullWeights, dict[str, Any]]:
-    """The weights in a PEFT or model directory, ours or another's, and its card (empty for another's)."""
+    """The weights in a PEFT or model directory, ours or another's, and what its card says of the update (nothing for
+    another's). Raises InputError.
+    """
+    known = _card(folder)
+    if (folder / CONFIG).is_file():
+        return read_adapter(folder), known
+    if (folder / _FULL).is_file():
+        return FullWeights(read_tensors(folder / _FULL)), known
+    raise InputError(f"{folder} holds no adapter that can be read: it has no {CONFIG}")
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    path = folder / "card.json"
+    if not path.exists():
+        return {}
+    card = read_json(path)
+    if not isinstance(card, dict):
+        raise InputError(f"{path} is not the card of an update: it holds no table")
+    known = {field.name: card[field.name] for field in fields(Update) if field.name in card}
     try:
-        card = json.loads((folder / "card.json").read_text()) if (folder / "card.json").exists() else {}
-        if (folder / _FULL).exists():
-            return FullWeights(load_file(folder / _FULL)), card
-        config = json.loads((folder / "adapter_config.json").read_text())
-        return _adapter(folder, config, load_file(folder / "adapter_model.safetensors")), card
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
-        raise InputError(f"{folder} holds no adapter that can be read: {error}") from None
-
-
-def _adapter(folder: Path, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Adapter:
-    if config.get("use_rslora") or config.get("use_dora") or config.get("rank_pattern") or config.get("alpha_pattern"):
-        raise InputError(f"{folder} is not a plain LoRA adapter (it uses rsLoRA, DoRA or rank patterns)")
-    importance = _pairs(load_file(folder / _IMPORTANCE)) if (folder / _IMPORTANCE).exists() else None
-    return Adapter(_pairs(tensors), config["r"], config["lora_alpha"], importance)
-
-
-def _pairs(tensors: Mapping[str, torch.Tensor]) -> dict[str, LoraPair]:
-    names = [key.removeprefix(_PREFIX).removesuffix(_A) for key in tensors if key.endswith(_A)]
-    return {name: (tensors[_PREFIX + name + _A], tensors[_PREFIX + name + _B]) for name in names}
+        TypeAdapter(Update).validate_json(json.dumps({"id": folder.name, **known}), strict=True)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise InputError(f"{path} is not the card of an update: {wrong['loc'][0]}: {wrong['msg']}") from None
+    if not re.fullmatch(r"[\w.-]{1,100}", str(known.get("id", "x"))) or known.get("id") in (".", "..", BASE.id):
+        raise InputError(f"{path} is not the card of an update: its id is {known['id']!r:.60}")
+    return known

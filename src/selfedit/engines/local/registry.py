@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from safetensors import SafetensorError
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selfedit.engines.local import files
 from selfedit.engines.local.chain import AdapterChain, concatenate, extend_chain, scale_chain
-from selfedit.engines.local.lora import Adapter, FullWeights, find_targets
+from selfedit.engines.local.lora import Adapter, FullWeights, adapter_dtype, find_targets
 from selfedit.engines.local.merging import MergedWeights, merged_weights
+from selfedit.engines.local.peft_files import MERGE
 from selfedit.errors import EngineError, InputError
 from selfedit.types import BASE, Job, Update
 
@@ -69,13 +71,13 @@ class AdapterRegistry:
         """Read an adapter, or full weights, of this model. Raises InputError if it is for another."""
         weights, card = files.read_weights(folder)
         if wrong := self.misfits(weights):
-            raise InputError(f"{folder} was trained for another model: {wrong[0]} does not fit {self.name}")
-        known = {field: card[field] for field in ("parent", "tokens", "loss") if field in card}
-        update = Update(card.get("id", folder.name), **known)
+            raise InputError(f"{folder} {self._why_misfit(weights, wrong[0])}")
+        name = folder.name if folder.name != BASE.id else f"{folder.name}-adapter"
+        update = Update(**{"id": name, **card})
         self.release([update])
         if isinstance(weights, Adapter):
-            device = self.model.device
-            on_device = {name: (a.to(device), b.to(device)) for name, (a, b) in weights.weights.items()}
+            device, dtype = self.model.device, adapter_dtype(self.model)
+            on_device = {name: (a.to(device, dtype), b.to(device, dtype)) for name, (a, b) in weights.weights.items()}
             weights = replace(weights, weights=on_device)
         if one_of_many and isinstance(weights, Adapter):
             self.chains[update.id] = AdapterChain(update, weights, None, weights, BASE.id)
@@ -91,6 +93,14 @@ class AdapterRegistry:
             return [name for name in own | given if own.get(name) != given.get(name)]
         shapes = {target.name: (target.inputs, target.outputs) for target in find_targets(self.model)}
         return [name for name, (a, b) in weights.weights.items() if shapes.get(name) != (a.shape[1], b.shape[0])]
+
+    def _why_misfit(self, weights: Adapter | FullWeights, name: str) -> str:
+        layers = dict(self.model.named_modules())
+        if isinstance(weights, Adapter) and layers.get(name) is not None and not isinstance(layers[name], nn.Linear):
+            return f"adapts {name}, a {type(layers[name]).__name__}, and only linear layers can be; {MERGE}"
+        if isinstance(weights, Adapter) and layers.get(name) is self.model.get_output_embeddings() is not None:
+            return f"adapts {name}, the output head, which stays as it is here; {MERGE}"
+        return f"was trained for another model: {name} does not fit {self.name}"
 
     def scale(self, update: Update, factor: float) -> Update:
         """The update with what it adds to its parent times `factor`."""
