@@ -304,10 +304,14 @@ def model_of(start: Update, past: tuple[StreamStep, ...]) -> Update:
 
 @dataclass(frozen=True, slots=True)
 class DraftedQuestions:
-    """The questions that a model wrote about a task and that passed the sieve; perhaps none."""
+    """The questions that a model wrote about a task and that passed the sieve; perhaps none.
+
+    `invented`: how many more it wrote whose answer does not stand in the task's context.
+    """
 
     task_id: str
     questions: tuple[Question, ...]
+    invented: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ ENTRY = (
 
 def test_without_questions_the_model_writes_its_own_and_is_examined_on_half(cli, write, tmp_path):
     document = write("maren.md", ENTRY)
-    options = ["--set", "outer.edits_per_task=2", "--reinforce", "1"]
+    options = ["--set", "outer.edits_per_task=2", "--set", "seed=8", "--reinforce", "1"]
     called = cli("adapt", document, "-o", "run", *options, "--json")
     assert called.code == 0
     run = tmp_path / "here" / "run"
@@ -206,4 +206,6 @@ def test_without_questions_the_model_writes_its_own_and_is_examined_on_half(cli,
     assert all(len(trial.after.grades) == len(reward) for trial in stages["round-0"] if trial.after)
     assert [len(trial.after.grades) for trial in stages["exam"]] == [len(report)]
     assert called.json["after"]["n"] == 1
-    assert "questions that it wrote itself" in cli("resume", "run").said
+    said = cli("resume", "run").said
+    assert "questions that it wrote itself" in said
+    assert "7 questions that the model wrote were dropped: their answer does not stand in the document" in said

@@ -9,7 +9,7 @@ from selfedit.domains.knowledge import prompts
 from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.graders.exact import Contains
 from selfedit.loops.examine import Examiner
-from selfedit.loops.questions import distinct, draft, halves, self_exams, sieve
+from selfedit.loops.questions import distinct, draft, grounded, halves, self_exams, sieve
 from selfedit.types import BASE, Failure, Question, SamplingParams, Task
 
 
@@ -41,6 +41,32 @@ def test_what_the_engine_failed_is_dropped(engine, tasks):
     (kept,) = sieve(tasks[:1], BASE, examiner(engine))
     assert kept.questions == ()
     assert draft(tasks[:1], BASE, examiner(engine), SamplingParams(), seed=0) == [()]
+
+
+def test_an_answer_that_does_not_stand_in_the_passage_is_no_question_about_it(engine, tasks):
+    invented = Question("Which river does Torvik lie on?", "Danube")
+    task = replace(tasks[1], questions=(invented, *tasks[1].questions))
+    assert grounded(task).questions == tasks[1].questions
+
+    class Sure(type(engine)):
+        """Says with the passage what it invented."""
+
+        def sample(self, requests):
+            return ["Danube" if tasks[1].context in request.prompt else "" for request in requests]
+
+    (kept,) = sieve([task], BASE, examiner(Sure(tasks)))
+    assert kept.questions == ()
+
+
+def test_how_many_were_invented_is_counted(engine, tasks):
+    text = "Question 1: Which river?\nAnswer: Danube\nQuestion 2: Famous for what?\nAnswer: lace\n"
+
+    class Writer(type(engine)):
+        def sample(self, requests):
+            return [text if request.temperature else "" for request in requests]
+
+    (exam,) = self_exams(tasks[1:2], BASE, examiner(Writer(tasks)), SamplingParams(), seed=1)
+    assert (exam.drafted, exam.invented) == (2, 1)
 
 
 TASK = Task("apollo", "Apollo 11", "It landed.")

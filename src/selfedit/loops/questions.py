@@ -1,7 +1,7 @@
 """Self-generated evaluation: where nobody wrote questions about a passage, the model does.
 
-It keeps those that it answers with the passage before it and not without, and shares them between a half that rewards
-edits and a half that only the report sees.
+It keeps those whose answer stands in the passage, and that it answers with the passage before it and not without, and
+shares them between a half that rewards edits and a half that only the report sees.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+from selfedit.graders.exact import Contains
 from selfedit.loops.examine import Exam, Examiner, score
 from selfedit.seeds import derive_seed
 from selfedit.types import Failure, Question, Request, SamplingParams, Task, Update
@@ -24,11 +25,14 @@ KNOWN = 0.5
 
 @dataclass(frozen=True, slots=True)
 class SelfExam:
-    """The two halves for one passage: tasks with the same context. `drafted` counts the questions before the sieve."""
+    """The two halves for one passage: tasks with the same context. `drafted` counts the questions before the sieve, and
+    `invented` those of them whose answer does not stand in the passage.
+    """
 
     reward: Task
     report: Task
     drafted: int
+    invented: int
 
 
 def self_exams(
@@ -38,11 +42,13 @@ def self_exams(
 
     A passage may end with no question in a half, or in both. Raises nothing; what the engine failed is left out.
     """
-    drafted = draft(tasks, writer, examiner, sampling, seed)
-    kept = sieve([replace(task, questions=own) for task, own in zip(tasks, drafted, strict=True)], writer, examiner)
+    own = zip(tasks, draft(tasks, writer, examiner, sampling, seed), strict=True)
+    drafted = [replace(task, questions=questions) for task, questions in own]
+    kept = sieve(drafted, writer, examiner)
+    counts = [(len(task.questions), len(task.questions) - len(grounded(task).questions)) for task in drafted]
     return [
-        SelfExam(*halves(task, derive_seed(seed, "halves", task.id)), drafted=len(own))
-        for task, own in zip(kept, drafted, strict=True)
+        SelfExam(*halves(task, derive_seed(seed, "halves", task.id)), *count)
+        for task, count in zip(kept, counts, strict=True)
     ]
 
 
@@ -75,8 +81,15 @@ def distinct(questions: Sequence[Question]) -> list[Question]:
     return list(seen.values())
 
 
+def grounded(task: Task) -> Task:
+    """The task with those of its questions whose answer stands in its context: what is not in it, it cannot teach."""
+    grades = Contains().grade([(question, task.context) for question in task.questions])
+    return replace(task, questions=tuple(q for q, grade in zip(task.questions, grades, strict=True) if grade == 1.0))
+
+
 def sieve(tasks: Sequence[Task], writer: Update, examiner: Examiner) -> list[Task]:
-    """Leave each task the questions that are answered with the passage and not without it."""
+    """Leave each task the questions whose answer stands in it, and that are answered with it and not without it."""
+    tasks = [grounded(task) for task in tasks]
     exams = [Exam(writer, task) for task in tasks]
     open_book, closed_book = (score(examiner.only_grades, exams, open_book=is_open) for is_open in (True, False))
     kept = []

@@ -57,7 +57,7 @@ def rank_edits(
     tasks, _ = leave_out_too_long(
         tasks, engine, lambda task: [domain.question_prompt(task), *practice_prompts(task, domain, config)]
     )
-    first, second = own_questions(run, tasks, examiner, outer, progress)
+    first, second, _ = own_questions(run, tasks, examiner, outer, progress)
     written = {task.id: task.questions for task in first}
     for task in second:
         written[task.id] = written.get(task.id, ()) + task.questions

@@ -49,7 +49,8 @@ def adapt(run: Run, config: Config, engine: Engine, progress: Progress = silent)
             remarks.append(f"{document.title!r} is longer than the model's context: split into {count} passages")
     asked = "your questions"
     if not any(document.questions for document in documents):
-        documents, policy = _reinforced_by_own_questions(run, config, passages, policy, engine, progress)
+        documents, policy, invented = _reinforced_by_own_questions(run, config, passages, policy, engine, progress)
+        remarks += invented
         asked = "questions that it wrote itself"
     adaptation = teach(run, config, passages, documents, policy, engine, progress)
     return _summary(run, config, adaptation, documents, passages, asked, remarks)
@@ -57,15 +58,15 @@ def adapt(run: Run, config: Config, engine: Engine, progress: Progress = silent)
 
 def _reinforced_by_own_questions(
     run: Run, config: Config, passages: list[Task], policy: Update, engine: Engine, progress: Progress
-) -> tuple[list[Task], Update]:
-    """The passages with the questions of the report half, and the policy after its rounds on the other half."""
+) -> tuple[list[Task], Update, list[str]]:
+    """The passages with the questions of the report half, the policy after its rounds on the other half, remarks."""
     examiner, outer = make_examiner(config, engine, passages, run.path), make_outer(config, run.path)
-    practice, report = own_questions(run, passages, examiner, outer, progress)
+    practice, report, remarks = own_questions(run, passages, examiner, outer, progress)
     if practice and config.outer.rounds:
         settings = outer.settings.model_copy(update={"tasks_per_round": len(practice)})
         outer = replace(outer, settings=settings)
         policy = run_outer(practice, examiner, outer, run.remember, run.updates, progress, policy)
-    return report, policy
+    return report, policy, remarks
 
 
 def teach(

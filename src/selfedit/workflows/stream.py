@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from selfedit.protocols import Engine, Progress, silent
 from selfedit.results import StreamCosts, StreamSummary, Summary, stream_table
 from selfedit.statistics import mean_interval
 from selfedit.store import Run
-from selfedit.types import BASE, Question, SelfEdit, StreamStep, Task, Trial, Update
+from selfedit.types import BASE, DraftedQuestions, Question, SelfEdit, StreamStep, Task, Trial, Update
 from selfedit.workflows.adapt import ADAPTER
 from selfedit.workflows.build import make_domain, make_examiner
 from selfedit.workflows.data import Tasks, read_neutral, stored_tasks, tasks_of
@@ -39,8 +40,11 @@ from selfedit.workflows.history import (
     write_questions,
     written_questions,
 )
+from selfedit.workflows.train import invented_remark
 from selfedit.worlds.almanac import world
 from selfedit.worlds.almanac.documents import known_entries
+
+log = logging.getLogger(__name__)
 
 NEUTRAL = "neutral"
 """Among a run's tasks: texts that are about none of them. The other groups are streams and control tasks."""
@@ -205,6 +209,8 @@ def with_questions(
         exams = self_exams(new, BASE, make_examiner(config, engine), config.outer.sampling, config.seed)
         known |= {document.id: (exam.reward, exam.report) for document, exam in zip(new, exams, strict=True)}
         write_questions(run, known)
+        for remark in invented_remark([DraftedQuestions(e.report.id, e.report.questions, e.invented) for e in exams]):
+            log.info("%s", remark)
         progress("questions", len(new), len(new), "")
     asked = [replace(d, questions=d.questions or known[d.id][1].questions) for d in documents]
     return asked, {name: reward.questions for name, (reward, _) in known.items()}

@@ -76,7 +76,8 @@ def run_experiment(
     examiner, outer = make_examiner(config, engine, train, run.path), make_outer(config, run.path)
     kept = tuple(train[: config.outer.retention_tasks]) if config.outer.retention else ()
     if config.outer.questions == "own":
-        train, _ = own_questions(run, train[:needed], examiner, outer, progress)
+        train, _, invented = own_questions(run, train[:needed], examiner, outer, progress)
+        left_out += invented
     start = load_update(engine, config.outer.policy)
     practice, outer = train[len(kept) :], replace(outer, retention_tasks=kept)
     policy = run_outer(practice, examiner, outer, run.remember, run.updates, progress, start)
@@ -185,21 +186,21 @@ def named_rows(config: Config, rows: dict[str, Condition]) -> dict[str, Conditio
 
 def own_questions(
     run: Run, tasks: Sequence[Task], examiner: Examiner, outer: Outer, progress: Progress = silent
-) -> tuple[list[Task], list[Task]]:
-    """(reward half, report half): the tasks with questions that the model wrote itself, kept in the run.
+) -> tuple[list[Task], list[Task], list[str]]:
+    """(reward half, report half, remarks): the tasks with questions that the model wrote itself, kept in the run.
 
     A task is in a half only if it has questions there. A domain that can make exams of the tasks has a first half only.
     """
     made = examiner.domain.own_exams(tasks)
     if made is not None:
-        return made, []
+        return made, [], []
 
     def write() -> list[DraftedQuestions]:
         progress("questions", 0, len(tasks), "")
         exams = self_exams(tasks, BASE, examiner, outer.settings.sampling, outer.seed)
         progress("questions", len(tasks), len(tasks), "")
-        rows = [half for exam in exams for half in (exam.reward, exam.report)]
-        return [DraftedQuestions(half.id, half.questions) for half in rows]
+        rows = [row for exam in exams for row in ((exam.reward, exam.invented), (exam.report, 0))]
+        return [DraftedQuestions(half.id, half.questions, invented) for half, invented in rows]
 
     drafted = run.remember("questions", 0, write, DraftedQuestions)
     first, second = (
@@ -210,4 +211,11 @@ def own_questions(
         ]
         for half in (0, 1)
     )
-    return first, second
+    return first, second, invented_remark(drafted)
+
+
+def invented_remark(drafted: Sequence[DraftedQuestions]) -> list[str]:
+    """How many questions were dropped because their answer does not stand in the document, if any."""
+    kept, invented = sum(len(own.questions) for own in drafted), sum(own.invented for own in drafted)
+    what = f"{invented} questions that the model wrote were dropped: their answer does not stand in the document"
+    return [f"{what}; {kept} others count"] if invented else []

@@ -199,8 +199,8 @@ def test_its_own_exam_asks_for_the_last_demonstration_and_shows_the_others():
 def test_own_questions_are_the_held_out_demonstrations():
     examiner = Examiner(Solver([]), PLAIN, Attempts())
     made = [task(3), task(1), task(4, name="other")]
-    reward, report = own_questions(None, made, examiner, OUTER)
-    assert [of_task.id for of_task in reward] == ["flip", "other"] and report == []
+    reward, report, remarks = own_questions(None, made, examiner, OUTER)
+    assert [of_task.id for of_task in reward] == ["flip", "other"] and report == remarks == []
     assert [len(demonstrations(of_task)) for of_task in reward] == [2, 3]
 
 
