@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from selfedit.errors import InputError
 from selfedit.files import read_text, write_text
 
+MAX_KEYS = 30
+"""How many an error names."""
+
 
 class Record(BaseModel):
     """A frozen JSON object. Keys that SEAL's later versions added are kept, so what is read is written again whole.
@@ -69,8 +72,9 @@ def parse(text: str, adapter: TypeAdapter[Value], where: str) -> Value:
         raise InputError(f"{where} is not JSON: {problem['msg'].removeprefix('Invalid JSON: ')}")
     *outer, last = [*problem["loc"]] or [""]
     if problem["type"] == "missing":
-        keys = ", ".join(map(str, problem["input"])) or "none"
-        raise InputError(f"{_place(where, outer)} has no key {last!r}; its keys are {keys}")
+        keys = [reprlib.repr(key)[1:-1] for key in list(problem["input"])[:MAX_KEYS]]
+        shown = ", ".join(keys) + (", …" if len(problem["input"]) > MAX_KEYS else "") or "none"
+        raise InputError(f"{_place(where, outer)} has no key {last!r}; its keys are {shown}")
     # A pydantic message may be long or say only what it should be; what it is must be shown, but not in full.
     given = reprlib.repr(problem["input"])
     raise InputError(f"{_place(where, [*outer, last])}: {_sentence(problem['msg'])}; it is {given}")
@@ -79,7 +83,8 @@ def parse(text: str, adapter: TypeAdapter[Value], where: str) -> Value:
 def _place(where: str, keys: Sequence[int | str]) -> str:
     """("x.json", [3, "questions", 0, "answer"]) -> x.json: record 3, questions 0, answer"""
     words = [f"record {keys[0]}", *keys[1:]] if keys and isinstance(keys[0], int) else list(keys)
-    joined = re.sub(r", (\d+)", r" \1", ", ".join(str(word) for word in words if word != ""))
+    shown = [word if isinstance(word, int) else reprlib.repr(word)[1:-1] for word in words if word != ""]
+    joined = re.sub(r", (\d+)", r" \1", ", ".join(map(str, shown)))
     return f"{where}: {joined}" if joined else where
 
 

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from mutations import examples, mutated_json, survives
 
 from selfedit.domains.arc.reader import SEAL_DROPPED, SEAL_TASKS, read_arc, seal_tasks
 from selfedit.errors import InputError
@@ -49,10 +51,16 @@ def test_a_file_with_one_task_and_a_folder_of_them_are_read(tmp_path):
         ({**TASK, "train": [PAIR, {**PAIR, "input": [[0] * 31]}]}, "task a, train 1: .* 1 x 31"),
         ({**TASK, "train": []}, "task a: train should be a list of pairs"),
         ({"train": [PAIR]}, "task a: test should be a list"),
-        ({**TASK, "test": [{"input": [[1]]}]}, "task a, test 0 has no output; name the file with the solutions"),
+        ({**TASK, "test": [{"input": [[1]]}]}, "task a, test 0 has no output; put the solutions beside it"),
+        ({**TASK, "test": [{"input": [[1]], "output": None}]}, "task a, test 0 has no output; put the solutions"),
+        ({**TASK, "train": [{"input": [[1]]}]}, "task a, train 0 has no output; each pair to learn from has one"),
+        ({**TASK, "train": [{**PAIR, "input": [[1.0]]}]}, "task a, train 0: .* one here is 1.0"),
+        ({**TASK, "train": [{**PAIR, "input": [[True]]}]}, "task a, train 0: .* one here is True"),
+        ({**TASK, "train": [{**PAIR, "input": ["12"]}]}, "task a, train 0: a grid is a list of rows"),
+        ({**TASK, "train": [{**PAIR, "input": [[]]}]}, "task a, train 0: .* this one has 1 x 0"),
         ({**TASK, "train": [{"output": [[1]]}]}, "task a, train 0 should be an object with input and output"),
         ({**TASK, "train": [7]}, "task a, train 0 should be"),
-        (3, "task a should be an object"),
+        (3, "holds no task under 'a'; a task is {train"),
     ],
 )
 def test_a_task_that_is_wrong_is_named_with_what_is_wrong(tmp_path, task, complaint):
@@ -68,6 +76,49 @@ def test_files_without_tasks_and_too_few_solutions_are_refused(tmp_path):
         read_arc(tmp_path / "nothing")
     with pytest.raises(InputError, match="2 test grids and not as many solutions"):
         read_arc(challenges(tmp_path, tests=2), write(tmp_path / "other.json", {"a": [[[4]]]}))
+
+
+def test_tasks_come_in_lists_and_lines_too(tmp_path):
+    """Case 19."""
+    named = {**TASK, "id": "mine", "solved_by": 3}
+    lines = tmp_path / "tasks.jsonl"
+    lines.write_text(json.dumps(TASK) + "\n" + json.dumps(named) + "\n")
+    assert [task.id for task in read_arc(lines)] == ["tasks-0", "mine"]
+    assert [task.id for task in read_arc(write(tmp_path / "list.json", [named, TASK]))] == ["mine", "list-1"]
+    assert [task.id for task in read_arc(write(tmp_path / "wrapped.json", named))] == ["wrapped"]
+    with pytest.raises(InputError, match="two tasks of the same name"):
+        read_arc(write(tmp_path / "twice.json", [named, named]))
+
+
+def test_what_a_mac_leaves_in_a_folder_is_passed_over_and_counted(tmp_path, caplog):
+    caplog.set_level("INFO")
+    write(tmp_path / "tasks" / "a.JSON", TASK)
+    (tmp_path / "tasks" / "._a.json").write_bytes(b"\x00\x05\x16\x07\xff\xfe")
+    assert [task.id for task in read_arc(tmp_path / "tasks")] == ["a"]
+    assert "passed over 1 hidden files" in caplog.text and "1 tasks, 1 test grids" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ([PAIR], "record 0 is no task; a task is {train"),
+        ({"examples": [[[[1]], [[2]]]]}, "holds no task under 'examples'; a task is {train"),
+        (7, "should hold a task, tasks by name, or a list of them"),
+        ({"a": {"input": 1}}, r"task a: train should be a list of pairs, one at least; the keys are \['input'\]"),
+    ],
+)
+def test_what_is_no_task_is_told_what_one_is(tmp_path, content, complaint):
+    with pytest.raises(InputError, match=complaint):
+        read_arc(write(tmp_path / "x.json", content))
+
+
+@examples(40)
+@given(mutated_json(TASK, {"a": TASK}, [TASK]))
+def test_any_file_is_read_or_refused(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_bytes(content)
+    for task in survives(read_arc, path) or []:
+        assert all(json.loads(question.target) for question in task.questions)
 
 
 def test_seals_tasks_are_12_and_10_of_which_its_commands_reach_10_and_8(tmp_path):

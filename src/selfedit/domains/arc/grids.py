@@ -5,6 +5,7 @@ A pair is an input and its output. A row is pairs of one task, of which the last
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import combinations
@@ -33,12 +34,12 @@ def to_grid(value: object) -> Grid:
     if not isinstance(value, list) or not value or not all(isinstance(row, list) for row in value):
         raise ValueError("a grid is a list of rows, each a list of colours")
     if len({len(row) for row in value}) > 1:
-        raise ValueError(f"the grid is ragged: its rows have {sorted({len(row) for row in value})} cells")
+        raise ValueError(f"the grid is ragged: its rows have {reprlib.repr(sorted({len(row) for row in value}))} cells")
     if not 1 <= len(value[0]) <= SIDE or len(value) > SIDE:
         raise ValueError(f"a grid has 1 to {SIDE} rows and columns; this one has {len(value)} x {len(value[0])}")
     for cell in (cell for row in value for cell in row):
         if type(cell) is not int or not 0 <= cell < COLOURS:
-            raise ValueError(f"a cell is a whole number from 0 to 9; one here is {cell!r}")
+            raise ValueError(f"a cell is a whole number from 0 to 9; one here is {reprlib.repr(cell)}")
     return np.array(value, dtype=np.int_)
 
 
