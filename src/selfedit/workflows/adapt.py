@@ -21,6 +21,7 @@ from selfedit.workflows.configure import domain_type
 from selfedit.workflows.data import tasks_of
 from selfedit.workflows.engine import load_update, splitter
 from selfedit.workflows.train import own_questions
+from selfedit.workflows.updates import remarks_on
 
 ADAPTER = "adapter"
 """The run's update, below its `updates`."""
@@ -28,12 +29,15 @@ ADAPTER = "adapter"
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """The update (also saved in the run), the notes it learned, and each document's exam before and after."""
+    """The update (also saved in the run), the notes it learned, each document's exam before and after, and what the
+    saved update was seen to do.
+    """
 
     update: Update
     notes: list[Trial]
     exams: list[Trial]
     table: Table
+    seen: list[str]
 
 
 def adapt(run: Run, config: Config, engine: Engine, progress: Progress = silent) -> Summary:
@@ -87,7 +91,7 @@ def teach(
     if not folder.exists():
         job = adapter_job(notes, passages, examiner.domain, policy, outer.seed)
         engine.save(train_one(engine, job, "the adapter could not be trained"), folder)
-    update = engine.load(folder)
+    update, seen = engine.load(folder), remarks_on(folder)
     exams = run.remember("exam", 0, partial(_sit_exam, documents, policy, update, examiner, outer), Trial)
     table, asked = Table(), [trial for trial in exams if trial.before]
     if asked:
@@ -96,7 +100,7 @@ def teach(
         table = Table((summarise("before", before), after), {"gain": paired_gain(asked, before)})
     run.write_json("summary.json", table.to_json())
     run.write_metrics()
-    return Adaptation(update, notes, exams, table)
+    return Adaptation(update, notes, exams, table, seen)
 
 
 def adapter_job(notes: Sequence[Trial], passages: Sequence[Task], domain: Domain, parent: Update, seed: int) -> Job:
@@ -153,6 +157,7 @@ def _summary(
             "No questions were given (--questions), and the model wrote none that show what it learned: "
             "nothing was examined."
         )
+    remarks += adaptation.seen
     remarks.append(f"Try: selfedit ask {run.path} 'a question'")
     return Summary(
         adaptation.table, None, sections, tables, remarks, [*documents, *passages], {"adapter": run.updates / ADAPTER}

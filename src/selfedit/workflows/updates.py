@@ -48,3 +48,35 @@ def base_of(folder: Path | None) -> str | None:
         raise InputError(f"{path} is not the config of a PEFT adapter: it holds no table of settings")
     name = config.get("base_model_name_or_path") or config.get("base")
     return str(name) if name else None
+
+
+VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM takes as --max-lora-rank; 16 if it is not told."""
+
+
+def remarks_on(folder: Path) -> list[str]:
+    """What a saved update was seen to do when it was read back, and what a server must be told of it.
+
+    Nothing of an update whose card does not say. Raises InputError where training has changed nothing.
+    """
+    card = read_json(folder / "card.json") if (folder / "card.json").is_file() else {}
+    remarks, effect = list[str](), card.get("effect") if isinstance(card, dict) else None
+    if isinstance(effect, dict):
+        if not effect.get("kl_to_base"):
+            raise InputError(
+                f"training changed nothing: on a text that it was trained on, the model with {folder} is the model "
+                "without it; raise inner.learning_rate or inner.epochs"
+            )
+        gap, merged = effect.get("max_logit_gap"), effect.get("merged_logit_gap")
+        remarks.append(
+            f"Read back, the update is what was trained: its logits differ by at most {gap} in PEFT and {merged} "
+            f"merged. On a text that it learned it is {effect['kl_to_base']} nats a token from the base."
+        )
+    if (folder / "adapter_config.json").is_file():
+        rank = read_json(folder / "adapter_config.json").get("r", 0)
+        fitting = next((most for most in VLLM_RANKS if most >= rank), None)
+        if not fitting:
+            remarks.append(f"Its rank is {rank}, and vLLM serves adapters of rank {VLLM_RANKS[-1]} at most.")
+        elif fitting > 16:
+            remarks.append(f"Its rank is {rank}: vLLM serves it with --enable-lora --max-lora-rank {fitting}.")
+    return remarks

@@ -177,7 +177,8 @@ class LocalEngine:
             return Failure("policy", f"training diverged at learning rate {job.recipe.learning_rate}")
         name = hashlib.sha256(repr(job).encode()).hexdigest()[:16]
         update = Update(name, job.parent.id, trained.tokens, trained.loss)
-        self.adapters.add(update, trained.weights, job)
+        text = next(row.ids for example in job.examples for row in self.text.rows(example) if row.scored)
+        self.adapters.add(update, trained.weights, job, text)
         return update
 
     # The rows of a job

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
+from selfedit.engines.local.effect import Effect
 from selfedit.engines.local.lora import Adapter, FullWeights, LoraPair
 from selfedit.engines.local.peft_files import (
     CONFIG,
@@ -35,9 +36,17 @@ _FULL = "model.safetensors"
 
 
 def write_update(
-    folder: Path, update: Update, weights: Adapter | FullWeights, model: PreTrainedModel, tokenizer: Any, base: str
+    folder: Path,
+    update: Update,
+    weights: Adapter | FullWeights,
+    model: PreTrainedModel,
+    tokenizer: Any,
+    base: str,
+    prove: Callable[[Path], Effect],
 ) -> None:
-    """Write into a temporary folder, then rename it: `folder` is there whole or not at all."""
+    """Write into a temporary folder, then rename it: `folder` is there whole or not at all. What was written is proved
+    before.
+    """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -45,7 +54,8 @@ def write_update(
         _write_full(partial, weights, model, tokenizer)
     else:
         _write_adapter(partial, weights, model, base)
-    (partial / "card.json").write_text(json.dumps({"base": base, **asdict(update)}, indent=2) + "\n")
+    card = {"base": base, **asdict(update), "effect": asdict(prove(partial))}
+    (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n")
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(partial, folder)
