@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfedit.thoughts import without_thoughts
+from selfedit.thoughts import answer_in, closing_of, open_thought, without_thoughts
 
 plain = st.text(alphabet="ab <>/\n", max_size=9)
 
@@ -21,6 +21,10 @@ plain = st.text(alphabet="ab <>/\n", max_size=9)
         ("<seed:think>no</seed:think>yes", "yes"),
         ("<think>a<think>b</think>yes", "yes"),
         ("<think>a</think>one <think>b</think>two", "one two"),
+        ("<THINK>no</Think>yes", "yes"),
+        ("<|channel>thought\nno<channel|>yes", "yes"),
+        ("<|channel|>analysis<|message|>no<|end|><|start|>assistant<|channel|>final<|message|>yes", "yes"),
+        ("<|channel|>analysis<|message|>Is it? No", None),
         ("<think>", None),
         ("<think>Is it? No", None),
         ("<think>a</think>one<think>b", None),
@@ -43,3 +47,12 @@ def test_a_thought_never_changes_what_is_said_after_it(thought, said):
 def test_ten_thousand_marks_take_no_time():
     assert without_thoughts("<think>" * 50_000) is None
     assert without_thoughts("</think>" * 50_000) == ""
+
+
+def test_a_thought_without_end_is_a_blank_answer():
+    assert answer_in("<think>1969, or was it") == "" and answer_in("In 1969. ") == "In 1969. "
+
+
+def test_a_prompt_may_begin_a_thought():
+    assert open_thought("<user>Who?<bot><think>\n") == "<think>" and closing_of("<think>") == "</think>"
+    assert open_thought("<user>What is <think>?<bot>") == "" == open_thought("<bot><think>\n\n</think>\n\n")

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 
-_OPENING = r"<(?:think|thinking|thought|thoughts|reasoning|seed:think)>|\[THINK\]|◁think▷|<\|START_THINKING\|>"
-_CLOSING = r"</(?:think|thinking|thought|thoughts|reasoning|seed:think)>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>"
-_MARK = re.compile(rf"({_OPENING})|({_CLOSING})")
-"""As Qwen3, DeepSeek-R1, Seed-OSS, Magistral, Kimi and Command A write them."""
+_NAMES = "think|thinking|thought|thoughts|reasoning|reflection|seed:think"
+_OPENING = (
+    rf"<(?:{_NAMES})>|\[THINK\]|◁think▷|<\|START_THINKING\|>|<\|inner_prefix\|>|<\|channel>thought"
+    r"|<\|channel\|>\s?(?:analysis|commentary)\b"
+)
+_CLOSING = (
+    rf"</(?:{_NAMES})>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>|<\|inner_suffix\|>|<channel\|>"
+    r"|<\|channel\|>\s?final\b(?:<\|message\|>)?"
+)
+_MARK = re.compile(rf"({_OPENING})|({_CLOSING})", re.IGNORECASE)
+"""As Qwen3, DeepSeek-R1, Seed-OSS, Magistral, Kimi, Command A, Apertus, Gemma and GPT-OSS write them."""
 
 UNFINISHED = "<think>"
 """Begins what a model said that never came to an answer."""
@@ -30,3 +37,24 @@ def without_thoughts(text: str) -> str | None:
     if thinking:
         return None
     return "".join([*said, text[last:]]).strip() if last else text
+
+
+def answer_in(text: str) -> str:
+    """What is said without thoughts; blank where a thought did not end: what is learned, asked and graded."""
+    return without_thoughts(text) or ""
+
+
+def open_thought(prompt: str) -> str:
+    """The mark with which a prompt ends that has begun a thought for the model; mostly none."""
+    marks = list(_MARK.finditer(prompt))
+    return marks[-1][0] if marks and marks[-1][1] and not prompt[marks[-1].end() :].strip() else ""
+
+
+def closing_of(mark: str) -> str:
+    """The mark that ends the thought which `mark` begins, where it is said by a slash: `<think>` -> `</think>`."""
+    return mark[0] + "/" + mark[1:] if re.fullmatch(rf"<(?:{_NAMES})>|\[THINK\]|◁think▷", mark, re.IGNORECASE) else ""
+
+
+def is_mark(token: str) -> bool:
+    """Whether a token takes part in such a mark."""
+    return _MARK.match(token) is not None or token in ("<|channel|>", "<|channel>")

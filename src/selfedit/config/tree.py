@@ -56,7 +56,7 @@ class ModelConfig(Section):
 
 def _bytes(text: str) -> int:
     """8GB, 512 MB, 1.5TB: powers of ten, as disks and this project's own figures have them."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip(), re.IGNORECASE)
     if not found or not float(found[1]):
         raise ValueError("a size is a number with KB, MB, GB or TB, such as 8GB")
     return int(float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " "))

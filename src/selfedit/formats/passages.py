@@ -14,7 +14,7 @@ from selfedit.files import read_text
 from selfedit.formats.record import Record, parse, read_records
 from selfedit.types import Question
 
-_STRING_OR_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])')
+_STRING_OR_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+"?)|,(?=\s*[}\]])')
 
 
 class AskedQuestion(Record):

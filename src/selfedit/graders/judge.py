@@ -32,7 +32,7 @@ VERDICT_TOKENS = 16
 
 _LEAD_IN = r"(?:the )?(?:final |correct |right )?(?:answer|solution)(?: is)?|thought process|explanation"
 _OPENING = r"let['\u2019]?s (?:solve this(?: problem)?|think) step by step|解|かいせつ|respuesta"
-_NEARLY_EMPTY = re.compile(rf"(?:[\W_]*\b(?:{_LEAD_IN}|{_OPENING})\b)*[\W_]*", re.IGNORECASE)
+_NEARLY_EMPTY = re.compile(rf"[\W_]*+(?:\b(?:{_LEAD_IN}|{_OPENING})\b[\W_]*+)*+", re.IGNORECASE)
 """Punctuation and lead-ins with nothing after them: judges take these for right answers (arXiv 2507.08794)."""
 
 

@@ -5,17 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from selfedit.thoughts import answer_in
 from selfedit.types import Question
 
 _QUESTION, _ANSWER = re.compile(r"Question \d+:"), "Answer:"
-_BLOCK = re.compile(r"(?:^|\n)\s*(?:Question(?: \d+)?:)?\s*(.+?)\s*\n\s*Answer:\s*(.+?)\s*(?=\n|$)")
+_NUMBER = re.compile(r"Question(?: \d+)?:")
 
 
 def parse_questions(text: str) -> Iterator[Question]:
-    """The questions in a text of the form `Question 1: …`, `Answer: …`; what has no answer is left out."""
-    for found in _BLOCK.finditer(text):
-        if found[1].endswith("?"):
-            yield Question(found[1], found[2])
+    """The questions in a text of the form `Question 1: …`, `Answer: …`; what has no answer is left out. An answer may
+    stand on the line below its mark. Thoughts are not read.
+    """
+    asked = ""
+    lines = iter([line.strip() for line in answer_in(text).split("\n") if line.strip()])
+    for line in lines:
+        if not (asked and line.startswith(_ANSWER)):
+            asked = _NUMBER.sub("", line, count=1).lstrip() if _NUMBER.match(line) else line
+            continue
+        answer = line.removeprefix(_ANSWER).strip() or next(lines, "")
+        if answer and asked.endswith("?"):
+            yield Question(asked, answer)
+        asked = ""
 
 
 def build_documents(title: str, context: str, notes: str, split_newlines: bool = True) -> list[str]:

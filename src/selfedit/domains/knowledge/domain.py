@@ -17,9 +17,10 @@ from selfedit.errors import BadEdit
 from selfedit.plugins import lookup
 from selfedit.protocols import Rescoring
 from selfedit.results import Words
+from selfedit.thoughts import answer_in
 from selfedit.types import Example, Question, Recipe, SelfEdit, Task
 
-_CONCLUSION = re.compile(r"^\W*Implications:\W*$", re.MULTILINE | re.IGNORECASE)
+_CONCLUSION = re.compile(r"^[^\w\n]*Implications:[^\w\n]*$(?:\n[^\w\n]*$)*", re.MULTILINE | re.IGNORECASE)
 
 MAX_NAMES = 4
 """Names that an `entity-pair` edit relates to each other: six pairs. EntiGraph takes all of a passage's, at a cost that
@@ -100,16 +101,17 @@ class Knowledge:
         return prompts.relations(task, _names(task, text)[:MAX_NAMES])
 
     def parse(self, task: Task, text: str, member: int = 0) -> SelfEdit:
-        if not text.strip():
-            raise BadEdit("the notes are empty")
-        conclusion = _CONCLUSION.search(text)  # what comes before it was thinking aloud (docs/seal.md 1.3)
-        notes = text[conclusion.end() :] if conclusion else text
+        said = answer_in(text)
+        if not said.strip():
+            raise BadEdit("the notes are empty" + ", because a thought did not end" * bool(text.strip()))
+        conclusion = _CONCLUSION.search(said)  # what comes before it was thinking aloud (docs/seal.md 1.3)
+        notes = said[conclusion.end() :] if conclusion else said
         *lines, passage = documents.build_documents(task.title, task.context, notes, self.options.split_newlines)
         lines = lines[: self.options.max_documents or None] + [passage] * self.options.passage
         if not lines:
             raise BadEdit("there is nothing to learn in the notes")
         examples = tuple(Example("", line) for line in lines)
-        return SelfEdit(task.id, self.prompt(task, member), text, examples, self.recipe)
+        return SelfEdit(task.id, self.prompt(task, member), said, examples, self.recipe)
 
     def without_edit(self, task: Task) -> SelfEdit:
         return SelfEdit(task.id, "", "", (Example("", f"{task.title}\n{task.context}"),), self.recipe)
@@ -140,5 +142,5 @@ class Knowledge:
 
 def _names(task: Task, text: str) -> list[str]:
     """The listed names that stand in the passage, each once, without the list's numbers and dashes."""
-    lines = [re.sub(r"^[\s\-*\d.)]+", "", line).strip() for line in re.split(r"[\n,;]", text)]
+    lines = [re.sub(r"^[\s\-*\d.)]+", "", line).strip() for line in re.split(r"[\n,;]", answer_in(text))]
     return list(dict.fromkeys(line for line in lines if line and line in f"{task.title}\n{task.context}"))

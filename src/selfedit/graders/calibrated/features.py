@@ -27,8 +27,8 @@ APPROXIMATE = frozenset("about approximately around roughly nearly almost estima
 ARTICLES = frozenset(("the", "a", "an"))
 _AND = re.compile(r",|\band\b")
 _PARTS = re.compile(r",|;|\band\b|\bor\b|/")
-_ASIDE = re.compile(r"\s*\([^)]*\)?")
-_RAMBLE = re.compile(r"\n\s*(?:Q:|Question|Topic|Answer|Passage)")
+_ASIDE = re.compile(r"(?:(?<!\s)\s+)?\([^)]*\)?")
+_RAMBLE = re.compile(r"\n[^\S\n]*(?:Q:|Question|Topic|Answer|Passage)")
 
 
 def features(question: str, gold: str, answer: str, rarity: Rarity) -> list[float]:

@@ -13,7 +13,7 @@ THESAURUS = Path(__file__).with_name("thesaurus.txt")
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
 _CLAIM = re.compile(r"^\W*(?:the answer is|answer|a)\s*[:.]\s*", re.IGNORECASE)
-_NEXT = re.compile(r"\n\s*(?:Question|Topic|Q:|Let's|You are|###)")
+_NEXT = re.compile(r"\n[^\S\n]*(?:Question|Topic|Q:|Let's|You are|###)")
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"“])|\n")
 _UNITS = "one two three four five six seven eight nine".split()
 _NUMBERS = (

@@ -74,6 +74,10 @@ def write(entry: Entry, facts: Facts, rng: Random) -> str:
     return style(entry, [facts[index] for index in chosen], rng)
 
 
+MAX_SENTENCE = 400
+"""Characters of a sentence that can be read; a statement has under 150, and patterns with two gaps take square time."""
+
+
 @cache
 def _readers() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
     """(kind, fact, pattern) for every wording of every statement and for keyword lines."""
@@ -92,6 +96,8 @@ def stated(kind: str, text: str) -> Iterator[tuple[str, str]]:
     """(fact, value) for each sentence of `text` that states one in a wording of this kind."""
     for line in re.split(r"\n|(?<=\.) ", text):
         sentence = line.removeprefix("Answer: ").strip()
+        if len(sentence) > MAX_SENTENCE:
+            continue
         for of_kind, key, pattern in _readers():
             if of_kind == kind and (found := pattern.fullmatch(sentence)):
                 yield key, found["value"]
