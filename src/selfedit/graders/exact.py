@@ -7,6 +7,7 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
+from selfedit.thoughts import answer_in
 from selfedit.types import Failure, Question
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -25,14 +26,16 @@ class Exact:
     """1 if the answer is the gold answer."""
 
     def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]:
-        return [float(normalise(answer) == normalise(question.target)) for question, answer in pairs]
+        return [float(normalise(answer_in(answer)) == normalise(question.target)) for question, answer in pairs]
 
 
 class Contains:
     """1 if the gold answer's words stand in the answer, in a row. A gold answer without words matches only a blank."""
 
     def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]:
-        return [float(_contains(normalise(answer), normalise(question.target))) for question, answer in pairs]
+        return [
+            float(_contains(normalise(answer_in(answer)), normalise(question.target))) for question, answer in pairs
+        ]
 
 
 def _contains(answer: str, gold: str) -> bool:
@@ -43,7 +46,9 @@ class F1:
     """The harmonic mean of the shares of words that answer and gold answer have in common (SQuAD v1.1): 0 to 1."""
 
     def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]:
-        return [_f1(normalise(answer).split(), normalise(question.target).split()) for question, answer in pairs]
+        return [
+            _f1(normalise(answer_in(answer)).split(), normalise(question.target).split()) for question, answer in pairs
+        ]
 
 
 def _f1(answer: list[str], gold: list[str]) -> float:

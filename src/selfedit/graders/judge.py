@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from selfedit.errors import Refused
 from selfedit.protocols import Grader, Sampler
 from selfedit.ratings import ask
+from selfedit.thoughts import answer_in
 from selfedit.types import Failure, Question, Value
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Judge:
         self.sampler = sampler
 
     def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]:
+        pairs = [(question, answer_in(answer)) for question, answer in pairs]
         said = [(question, answer) for question, answer in pairs if not is_empty(answer, question.target)]
         prompts = [PROMPT.format(question=q.text, gold=q.target, answer=answer) for q, answer in said]
         verdicts = dict(zip(said, ask(self.sampler, prompts, verdict, VERDICT_TOKENS), strict=True))

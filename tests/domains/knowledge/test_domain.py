@@ -5,7 +5,7 @@ import pytest
 from selfedit.domains.knowledge.documents import build_documents
 from selfedit.domains.knowledge.domain import Knowledge, KnowledgeOptions
 from selfedit.errors import BadEdit
-from selfedit.types import Example, Recipe
+from selfedit.types import Example, Question, Recipe
 
 
 @pytest.mark.parametrize("text", ["", " \n\t"])
@@ -59,3 +59,17 @@ def test_the_answer_is_what_came_back_and_every_model_has_its_own_way_to_say_it(
 def test_the_recipe_of_the_domain_rides_on_every_edit(tasks):
     domain = Knowledge(recipe=Recipe(rank=3))
     assert domain.parse(tasks[0], "One.").recipe == domain.without_edit(tasks[0]).recipe == Recipe(rank=3)
+
+
+def test_thoughts_are_no_training_documents(tasks):
+    edit = Knowledge().parse(tasks[0], "<think>\nIn 1968?\nNo.\n</think>\n\nIt landed in 1969.")
+    assert [example.target for example in edit.examples] == [
+        f"{tasks[0].title}\nIt landed in 1969.",
+        f"{tasks[0].title}\n{tasks[0].context}",
+    ]
+    assert edit.text == "It landed in 1969."
+    with pytest.raises(BadEdit):
+        Knowledge().parse(tasks[0], "<think>\nIn 1968, or was it")
+    assert Knowledge().parse_questions(
+        "<think>Question 1: Who?\nAnswer: X</think>Question 1: When?\nAnswer:\n1969"
+    ) == [Question("When?", "1969")]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selfedit.graders.calibrated.features import features
+from selfedit.thoughts import answer_in
 from selfedit.types import Failure, Question
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ class Calibrated:
 
     def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]:
         model = _model()
-        said = [index for index, (_, answer) in enumerate(pairs) if answer.strip()]
-        rows = [features(pairs[i][0].text, pairs[i][0].target, pairs[i][1], model.rarity) for i in said]
+        answers = [answer_in(answer) for _, answer in pairs]
+        said = [index for index, answer in enumerate(answers) if answer.strip()]
+        rows = [features(pairs[i][0].text, pairs[i][0].target, answers[i], model.rarity) for i in said]
         found = dict(zip(said, model.predict(rows), strict=True)) if rows else {}
         return [found.get(index, 0.0) for index in range(len(pairs))]
 
