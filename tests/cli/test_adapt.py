@@ -52,9 +52,19 @@ def test_a_folder_is_taught_and_what_was_read_is_said(cli, write, brief):
     called = cli("adapt", "docs", "--include", "*.[mc]*", "-o", "run", "--dry-run", *brief)
     assert called.code == 0
     assert "docs: 2 files; passed over 1 of other kinds (1 .txt)" in called.err
-    assert "docs/c.csv: 1 passages, 1 questions" in called.err
+    assert "docs/c.csv: 1 passage, 1 question" in called.err
     with Run.open(Path("run")) as run:
         assert [task.title for task in documents_of(run)] == ["A", "Torvik"]
+
+
+def test_markup_in_a_document_is_text(cli, write, brief):
+    """Case 24."""
+    title = "Guide [/bold] </title><script>alert(1)</script> {{7*7}} {prompt}"
+    asked = write("q.json", [{"question": "Tag? [/x] {question}", "answer": "</script> {answer} [/y]"}])
+    document = write("a.md", f"# {title}\n\n{{answer}} [/y] {{{{7*7}}}}")
+    called = cli("adapt", document, "-q", asked, "--dry-run", *brief)
+    assert called.code == 0 and title in called.said and "[/y]" in called.said
+    assert "<script>alert" not in Path("runs/adapt-1/report.html").read_text()
 
 
 def test_a_document_can_be_piped_in(cli, brief, monkeypatch):

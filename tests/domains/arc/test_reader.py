@@ -95,7 +95,7 @@ def test_what_a_mac_leaves_in_a_folder_is_passed_over_and_counted(tmp_path, capl
     write(tmp_path / "tasks" / "a.JSON", TASK)
     (tmp_path / "tasks" / "._a.json").write_bytes(b"\x00\x05\x16\x07\xff\xfe")
     assert [task.id for task in read_arc(tmp_path / "tasks")] == ["a"]
-    assert "passed over 1 hidden files" in caplog.text and "1 tasks, 1 test grids" in caplog.text
+    assert "1 hidden, passed over" in caplog.text and "tasks 1, test grids 1" in caplog.text
 
 
 @pytest.mark.parametrize(

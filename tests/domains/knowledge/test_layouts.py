@@ -60,7 +60,7 @@ def test_every_layout_gives_the_same_passage_and_questions(write, name, content,
     caplog.set_level("INFO")
     (task,) = read_documents([write(name, content)])
     assert (task.title, task.context, task.questions) == ("Handbook", CONTEXT, ASKED)
-    assert "1 passages, 2 questions" in caplog.text
+    assert "1 passage, 2 questions" in caplog.text
     assert ("1 without an answer left out" in caplog.text) == (content is OFFICIAL)
 
 

@@ -169,7 +169,7 @@ def test_a_document_that_is_given_twice_is_learned_once(write, tmp_path, caplog)
     path = write("a.txt", "a")
     (tmp_path / "copies").mkdir()
     assert len(read_documents([path, path, tmp_path, write("copies/a.txt", "a")])) == 1
-    assert "1 documents were given more than once: each is learned once" in caplog.text
+    assert "1 document given more than once, and learned once" in caplog.text
 
 
 # Questions for documents
@@ -197,7 +197,7 @@ def test_with_one_document_no_title_is_needed_and_another_is_said(write, caplog)
 
 def test_a_question_that_stands_twice_is_asked_once_and_said(write, caplog):
     (task,) = add_questions(DOCUMENTS[:1], write("questions.json", [ask(), ask(question=" when? ")]))
-    assert task.questions == (Question("When?", "1969"),) and "1 questions stand there twice" in caplog.text
+    assert task.questions == (Question("When?", "1969"),) and "1 question twice: asked once" in caplog.text
 
 
 @pytest.mark.parametrize(

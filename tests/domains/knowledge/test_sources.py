@@ -32,7 +32,7 @@ def test_a_folder_is_read_with_what_lies_below_and_says_what_it_passed_over(fold
     caplog.set_level("INFO")
     assert titles(folder) == ["a", "B", "data", "c"]
     assert "5 files; passed over 1 of other kinds (1 .jpg), 5 hidden" in caplog.text
-    assert f"skipped 1 files that could not be read, the first because {folder}/empty.md is empty" in caplog.text
+    assert f"skipped 1 file that could not be read, the first because {folder}/empty.md is empty" in caplog.text
 
 
 def test_a_filter_says_which_files_of_a_folder_are_meant(folder):

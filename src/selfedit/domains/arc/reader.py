@@ -33,7 +33,7 @@ def read_arc(path: Path, solutions: Path | None = None) -> list[Task]:
         shown = [file for file in files if not file.name.startswith(".")]
         tasks = [_task(file.stem, read_json(file), None, str(file)) for file in shown]
         if len(shown) < len(files):
-            log.info("%s: passed over %d hidden files", path, len(files) - len(shown))
+            log.info("%s: %d hidden, passed over", path, len(files) - len(shown))
     else:
         answers = _solutions(path, solutions)
         tasks = [_task(name, task, answers.get(name), f"{path}: task {name}") for name, task in _named(path)]
@@ -41,7 +41,7 @@ def read_arc(path: Path, solutions: Path | None = None) -> list[Task]:
         raise InputError(f"{path} holds no tasks; name a folder of them or a challenges file")
     if len({task.id for task in tasks}) < len(tasks):
         raise InputError(f"{path} has two tasks of the same name; give each its own")
-    log.info("%s: %d tasks, %d test grids", path, len(tasks), sum(len(task.questions) for task in tasks))
+    log.info("%s: tasks %d, test grids %d", path, len(tasks), sum(len(task.questions) for task in tasks))
     return tasks
 
 

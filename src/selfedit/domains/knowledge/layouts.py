@@ -246,6 +246,12 @@ def _listed(names: Any, most: int = 12) -> str:
     return ", ".join(shown) + (", …" if len(names) > most else "") or "none"
 
 
-def tell(where: str, what: str, questions: Sequence[Question], unanswerable: int) -> None:
+def tell(where: str, what: str, count: int, questions: Sequence[Question], unanswerable: int) -> None:
+    """Log what was read: so many of `what`, and questions."""
     left_out = f"; {unanswerable} without an answer left out" if unanswerable else ""
-    log.info("%s: %s, %d questions%s", where, what, len(questions), left_out)
+    log.info("%s: %s, %s%s", where, counted(count, what), counted(len(questions), "question"), left_out)
+
+
+def counted(count: int, noun: str) -> str:
+    """counted(2, "file") -> "2 files" """
+    return f"{count} {noun}" + "s" * (count != 1)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from selfedit.domains.knowledge.layouts import DataRecord, entries, tell
+from selfedit.domains.knowledge.layouts import DataRecord, counted, entries, tell
 from selfedit.errors import InputError
 from selfedit.files import read_bytes
 from selfedit.types import Question, Task
@@ -42,11 +42,11 @@ def add_questions(tasks: Sequence[Task], path: Path) -> list[Task]:
         example = reprlib.repr(sorted(others)[0])
         log.warning("%s names %s, and the only document is %r: asked of it", path, example, tasks[0].title)
     if twice:
-        log.warning("%s: %d questions stand there twice: each is asked once", path, twice)
+        log.warning("%s: %s twice: asked once", path, counted(twice, "question"))
     questions = [question for of_task in asked for question in of_task.values()]
     if not questions:
         raise InputError(f"{path} should hold a list of questions, each with question and answer; it has none")
-    tell(str(path), f"{len(tasks)} documents", questions, sum(entry.unanswerable for entry in found))
+    tell(str(path), "document", len(tasks), questions, sum(entry.unanswerable for entry in found))
     return [replace(t, questions=t.questions + tuple(own.values())) for t, own in zip(tasks, asked, strict=True)]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from zlib import crc32
 
 from selfedit.domains.knowledge.convert import Converter, converter, kind_of_zip
-from selfedit.domains.knowledge.layouts import entries, is_csv, tell
+from selfedit.domains.knowledge.layouts import counted, entries, is_csv, tell
 from selfedit.domains.knowledge.sources import DATA, HTML, KINDS, MARKDOWN, STDIN, find_files, standard_input
 from selfedit.domains.knowledge.text import decode, slug, titled
 from selfedit.errors import InputError
@@ -82,7 +82,7 @@ def _passages(data: bytes, where: str, path: Path) -> list[Task]:
     twice = [name for name, count in Counter(task.id for task in tasks).items() if count > 1]
     if twice:
         raise InputError(f"{where} has two passages with the id {reprlib.repr(twice[0])}; give each its own")
-    tell(where, f"{len(tasks)} passages", [q for t in tasks for q in t.questions], sum(e.unanswerable for e in found))
+    tell(where, "passage", len(tasks), [q for t in tasks for q in t.questions], sum(e.unanswerable for e in found))
     return tasks
 
 
@@ -106,7 +106,9 @@ def read_documents(paths: Sequence[Path], include: str = "") -> list[Task]:
                     raise
                 skipped.append(error)
     if skipped:
-        log.warning("skipped %d files that could not be read, the first because %s", len(skipped), skipped[0])
+        log.warning(
+            "skipped %s that could not be read, the first because %s", counted(len(skipped), "file"), skipped[0]
+        )
     if not tasks:
         raise skipped[0] if skipped else InputError(f"{_listed(paths)}: no document there; read are {' '.join(KINDS)}")
     return _told_apart(tasks)
@@ -119,7 +121,7 @@ def _listed(paths: Sequence[Path]) -> str:
 def _told_apart(tasks: list[Task]) -> list[Task]:
     distinct = list(dict.fromkeys(tasks))
     if len(distinct) < len(tasks):
-        log.warning("%d documents were given more than once: each is learned once", len(tasks) - len(distinct))
+        log.warning("%s given more than once, and learned once", counted(len(tasks) - len(distinct), "document"))
     count = Counter(task.id for task in distinct)
     return [replace(t, id=f"{t.id}-{crc32(repr(t).encode()):08x}") if count[t.id] > 1 else t for t in distinct]
 
