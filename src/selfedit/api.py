@@ -41,7 +41,9 @@ def load(
     `update` is a run or an adapter that it begins with; `settings` are config keys, such as "inner.epochs=5". Raises
     InputError for a model, an update or a key that is wrong.
     """
-    return Model(make_config(model, settings), update_folder(Path(update)) if update else None, progress)
+    return Model(
+        make_config(model, settings, own_documents=True), update_folder(Path(update)) if update else None, progress
+    )
 
 
 class Model:

@@ -292,8 +292,9 @@ def test_every_key_stands_in_the_toml_with_its_description():
     text = commented(make_config())
     assert "[outer.recipe]" in text
     assert (
-        'grader = "contains"  # contains, exact, f1, calibrated (fitted to a judge), judge (a model at '
-        "endpoints.judge), attempts for grids" in text
+        'grader = "contains"  # contains (SQuAD\'s rule), phrase (sees decimals, signs, single letters; for own '
+        "documents), exact, f1, calibrated (fitted to a judge), judge (a model at endpoints.judge), attempts for grids"
+        in text
     )
 
 
@@ -346,3 +347,17 @@ def test_the_domain_arc_has_defaults_of_its_own_under_what_is_set():
     assert resolve(config.model_dump(mode="json"), "config.json") == config
     plain = make_config("fake", ["domain.name=knowledge"])
     assert plain == Config().model_copy(update={"model": ModelConfig(name="fake"), "domain": plain.domain})
+
+
+@pytest.mark.parametrize(
+    ("options", "grader"),
+    [
+        ({"model": "a-model", "own_documents": True}, "phrase"),
+        ({"model": "a-model", "own_documents": True, "overrides": ["exam.grader=exact"]}, "exact"),
+        ({"model": "a-model", "own_documents": True, "overrides": ["domain.name=arc"]}, "attempts"),
+        ({"model": "a-model"}, "contains"),
+        ({"model": "almanac", "own_documents": True}, "contains"),
+    ],
+)
+def test_own_documents_have_a_grader_that_sees_decimals_and_letters(options, grader):
+    assert make_config(**options).exam.grader == grader

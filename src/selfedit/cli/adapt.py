@@ -52,6 +52,12 @@ def adapt(
             return finish(run, json)
     folder = str(update_folder(policy)) if policy else None
     config = config_from(
-        model, overrides, memory=memory, dry_run=dry_run, outer__rounds=reinforce, outer__policy=folder
+        model,
+        overrides,
+        memory=memory,
+        dry_run=dry_run,
+        own_documents=True,
+        outer__rounds=reinforce,
+        outer__policy=folder,
     )
     start_and_finish("adapt", "adapt", output, config, {"documents": taught}, json)

@@ -38,10 +38,11 @@ def config_from(
     path: Path | None = None,
     memory: str | None = None,
     dry_run: bool = False,
+    own_documents: bool = False,
     **keys: object,
 ) -> Config:
     """The config that a command's options make. `keys` are config keys with `__` for a dot; None is left out."""
     named: dict[str, object] = {"model.memory": memory, "model.engine": "fake" if dry_run else None}
     named |= {key.replace("__", "."): value for key, value in keys.items()}
     chosen = [f"{key}={json.dumps(value)}" for key, value in named.items() if value is not None]
-    return make_config(model, [*chosen, *(overrides or [])], path)
+    return make_config(model, [*chosen, *(overrides or [])], path, own_documents=own_documents)

@@ -30,7 +30,7 @@ def evaluate(
     Example: selfedit eval runs/handbook --data handbook_passages.json
     """
     folder = folder_of(update)
-    config = config_from(model or base_of(folder), overrides)
+    config = config_from(model or base_of(folder), overrides, own_documents=True)
     with screen.bars() as progress, open_engine(config, progress) as engine:
         found = evaluate_update(config, engine, folder, data, f"{update} on {data.name}")
     if json:
@@ -52,7 +52,7 @@ def ask(
     Example: selfedit ask runs/handbook "How many days of leave are there?" --topic Handbook
     """
     folder = folder_of(update)
-    config = config_from(model or base_of(folder), overrides)
+    config = config_from(model or base_of(folder), overrides, own_documents=True)
     with open_engine(config) as engine:
         answer = ask_update(config, engine, folder, question, topic)
     if json:

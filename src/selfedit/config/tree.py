@@ -172,8 +172,9 @@ class OuterConfig(Section):
 class ExamConfig(Section):
     grader: str = Field(
         "contains",
-        description="contains, exact, f1, calibrated (fitted to a judge), judge (a model at endpoints.judge), attempts "
-        "for grids, or package.module:class",
+        description="contains (SQuAD's rule), phrase (sees decimals, signs, single letters; for own documents), "
+        "exact, f1, calibrated (fitted to a judge), judge (a model at endpoints.judge), attempts for grids, or "
+        "package.module:class",
     )
     max_new_tokens: int = Field(64, ge=1)
     rows: tuple[str, ...] = Field((), description="conditions of the final table, by name; empty: all")

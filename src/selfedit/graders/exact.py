@@ -1,4 +1,9 @@
-"""Graders that compare strings after SQuAD's normalisation."""
+"""Graders that compare strings after SQuAD's normalisation, as SEAL's tables need them.
+
+It cannot see punctuation, articles or how a character is written: 3.5 is 35, -5 is 5, 2-3 is 23, C++ is C#, option A is
+nothing, and one accent can be two texts; and it takes words apart at spaces, which Chinese, Japanese and Thai lack.
+`phrase` sees these.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +35,10 @@ class Exact:
 
 
 class Contains:
-    """1 if the gold answer's words stand in the answer, in a row. A gold answer without words matches only a blank."""
+    """1 if the gold answer's words stand in the answer, in a row; those of "1.5 days" stand in "15 days" as well.
+
+    A gold answer without words matches only a blank.
+    """
 
     def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]:
         return [

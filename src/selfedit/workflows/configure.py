@@ -13,6 +13,9 @@ from selfedit.engines import embedded
 from selfedit.plugins import lookup
 from selfedit.store import Run
 
+OWN_GRADER = "phrase"
+"""For documents that are not SEAL's: `contains`, its rule, does not see decimals, signs and single letters."""
+
 
 def make_config(
     model: str | None = None,
@@ -20,9 +23,11 @@ def make_config(
     path: Path | None = None,
     base: dict[str, Any] | None = None,
     source: str = "the options",
+    own_documents: bool = False,
 ) -> Config:
     """The config that a file (TOML) and options (`a.b=c`) make, over `base`, the embedded model's recipe if that is the
-    model, and the domain's defaults. Raises InputError with the key that is wrong.
+    model, and the domain's defaults. What people bring themselves (`own_documents`) is graded by OWN_GRADER, if a model
+    learns it that they brought as well. Raises InputError with the key that is wrong.
     """
     given = config_tree(path, list(overrides), base)
     if model:
@@ -31,7 +36,8 @@ def make_config(
     name = (named.get("name") if isinstance(named, dict) else None) or "almanac"
     tree = merge(embedded.recipe(name), given)
     config = resolve(tree, str(path or source))
-    config = resolve(merge(dict(domain_type(config).defaults), tree), str(path or source))
+    lowest = {"exam": {"grader": OWN_GRADER}} if own_documents and name not in embedded.NAMES else {}
+    config = resolve(merge(merge(lowest, dict(domain_type(config).defaults)), tree), str(path or source))
     return _resolved(config, str(path or source))
 
 
