@@ -82,7 +82,7 @@ def run(tmp_path):
 
 def reopened(run):
     run.close()
-    return Run.open(run.path)
+    return Run.resume(run.path)
 
 
 # One row
@@ -205,26 +205,6 @@ def test_a_run_that_was_killed_as_it_began_can_be_begun_again(tmp_path, left):
 # Kind and version
 
 
-def test_a_run_that_becomes_one_of_another_kind_keeps_everything_else(tmp_path):
-    header = {"kind": "adapt", "command": "adapt", "tasks": "a digest"}
-    with Run.create(tmp_path / "run", {**header, **CONFIG}) as run:
-        run.remember("notes", 0, lambda: [trial()], Trial)
-        before = json.loads((run.path / "config.json").read_text())
-        run.become("stream")
-        assert run.kind == "stream" and run.config == {**before, "kind": "stream"}
-    with Run.resume(tmp_path / "run") as again:
-        assert json.loads((again.path / "config.json").read_text()) == {**before, "kind": "stream"}
-        assert before == {"version": __version__, **header, **CONFIG}
-        assert again.kind == "stream" and again.remember("notes", 0, never, Trial) == [trial()]
-
-
-def test_a_run_that_is_of_that_kind_already_is_not_written_again(tmp_path, monkeypatch):
-    with Run.create(tmp_path / "run", {"kind": "stream", **CONFIG}) as run:
-        monkeypatch.setattr(run, "write_text", never)
-        run.become("stream")
-        assert run.kind == "stream"
-
-
 BEGIN = [lambda path: Run.create(path, CONFIG), Run.open, Run.resume]
 
 
@@ -245,7 +225,7 @@ def test_a_run_of_another_version_is_refused_and_the_version_named(run, version,
 def test_a_run_of_a_version_with_other_corrections_goes_on(run, begin, monkeypatch):
     run.remember("round-0", 0, lambda: [trial()], Trial)
     run.close()
-    monkeypatch.setattr("selfedit.store.__version__", f"{__version__.rpartition('.')[0]}.99")
+    monkeypatch.setattr("selfedit.store.run.__version__", f"{__version__.rpartition('.')[0]}.99")
     with begin(run.path) as again:
         assert [batch.trials for batch in again.batches()] == [[trial()]]
 
@@ -277,7 +257,7 @@ def test_damage_within_the_database_is_an_error_too(run):
     database = run.path / "trials.sqlite"
     whole = database.read_bytes()
     database.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
-    with Run.open(run.path) as opened, pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(InputError, match="is damaged"), Run.open(run.path) as opened:
         opened.batches()
 
 
@@ -332,8 +312,8 @@ def test_a_batch_whose_second_row_cannot_be_stored_leaves_nothing(run):
 
 def test_a_full_disk_is_an_error_in_one_sentence_and_what_was_stored_stays(run):
     run.remember("round-0", 0, lambda: [trial()], Trial)
-    (pages,) = run._database.execute("pragma page_count").fetchone()
-    run._database.execute(f"pragma max_page_count = {pages}")
+    (pages,) = run._database._connection.execute("pragma page_count").fetchone()
+    run._database._connection.execute(f"pragma max_page_count = {pages}")
     with pytest.raises(InputError, match="disk is full; free some space") as error:
         run.remember("round-0", 1, lambda: [trial("x" * 100_000)], Trial)
     assert "\n" not in str(error.value)
@@ -417,11 +397,11 @@ def test_metrics_have_one_line_per_stage(run):
     assert first.pop("mean_reward") == pytest.approx(-0.1)
     assert first.pop("seconds") >= 0 and second.pop("seconds") >= 0
     assert first == {
-        "stage": "round-0", "trials": 4, "policy_failures": 1, "system_failures": 1, "trained_tokens": 15,
+        "stage": "round-0", "items": 4, "trials": 4, "policy_failures": 1, "system_failures": 1, "trained_tokens": 15,
         "reliability": None,
     }  # fmt: skip
     assert second == {
-        "stage": "round-1", "trials": 1, "mean_reward": None, "policy_failures": 0, "system_failures": 1,
+        "stage": "round-1", "items": 1, "trials": 1, "mean_reward": None, "policy_failures": 0, "system_failures": 1,
         "trained_tokens": 0, "reliability": None,
     }  # fmt: skip
 
@@ -432,8 +412,8 @@ def test_the_metrics_of_an_empty_run_are_empty(run):
 
 
 def test_a_file_is_replaced_whole_and_nothing_partial_is_left(run):
-    run.write_json("summary.json", {"accuracy": 0.25})
-    run.write_json("summary.json", {"accuracy": 0.5})
+    run.keep_json("summary.json", {"accuracy": 0.25})
+    run.keep_json("summary.json", {"accuracy": 0.5})
     assert json.loads((run.path / "summary.json").read_text()) == {"accuracy": 0.5}
     assert not list(run.path.glob("*.partial"))
 

@@ -3,6 +3,7 @@
 SelfEditError
 - InputError    something the user gave is wrong: a file, a key, a model (exit code 3)
   - ModelAbsent   the model is not here and cannot be fetched
+  - NoRun         a folder that is none of ours
   - OtherVersion  a run of a version that this one cannot read
 - Refused       we could, but should not: another config's run, a file in the way (exit code 2)
 - EngineError   an engine cannot work at all; a single item that failed is a Failure (exit code 1)
@@ -34,6 +35,10 @@ class InputError(SelfEditError, ValueError):
 
 
 class ModelAbsent(InputError):
+    pass
+
+
+class NoRun(InputError):
     pass
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import reprlib
+import shutil
 from collections import Counter
 from math import isinf
 from pathlib import Path
@@ -93,14 +94,48 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
+def holds(path: Path, text: str) -> bool:
+    """Whether the file is there and holds this text."""
+    try:
+        return path.read_bytes() == text.encode()
+    except FileNotFoundError:
+        return False
+
+
 def write_whole(path: Path, text: str) -> None:
-    """Write the file whole or not at all. Raises OSError."""
+    """Write the file whole or not at all, whatever happens to the machine. Raises OSError."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    partial.write_text(text, encoding="utf-8", newline="")
+    flush(partial)
     os.replace(partial, path)
+    flush(path.parent)
+
+
+def put_folder(partial: Path, folder: Path) -> None:
+    """Make a folder that was written beside it, as `partial`, this one: there is the old or the new one, or none."""
+    for path in [*partial.rglob("*"), partial]:
+        flush(path)
+    remove_folder(folder)
+    os.replace(partial, folder)
+    flush(folder.parent)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder if it is there, whole or not at all. Raises OSError."""
+    if folder.exists():
+        removed = folder.with_name(folder.name + ".removed.partial")
+        shutil.rmtree(removed, ignore_errors=True)
+        os.replace(folder, removed)
+        shutil.rmtree(removed)
+
+
+def flush(path: Path) -> None:
+    """Have a file, or the list of names in a folder, on the disk and not only on its way there."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def write_text(path: Path, text: str) -> None:

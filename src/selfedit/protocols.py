@@ -177,6 +177,11 @@ class ContinualMethod(Protocol):
         """Whether it needs questions that the model writes itself about every document."""
         ...
 
+    @property
+    def steps_depend(self) -> bool:
+        """Whether what a step learns depends on the steps before it; if not, one can be taken out by itself."""
+        ...
+
     def prepare(self, pending: Sequence[PendingStep]) -> list[PendingStep]:
         """Before training: the steps, their jobs changed."""
         ...

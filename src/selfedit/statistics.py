@@ -7,13 +7,13 @@ the interval comes out too narrow.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from selfedit.errors import EngineError
-from selfedit.types import Failure, Value
+from selfedit.types import Failure, Trial, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,16 @@ def reliability(tasks: Sequence[Sequence[Sequence[float]]]) -> Reliability | Non
     icc = (between - within) / (between + (repeats - 1) * within)
     needed = max(1, math.ceil(GOOD * (1 - icc) / (icc * (1 - GOOD)))) if icc > 0 else None
     return Reliability(icc, 1 - within / between if between else -math.inf, repeats, needed, edits)
+
+
+def rewarded(trials: Sequence[Trial]) -> list[list[list[Trial]]]:
+    """The trials by task, and within it by edit: tries of the same one together. Those without a reward are left out,
+    and those that failed."""
+    groups: dict[str, dict[int, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+    for trial in trials:
+        if trial.reward is not None and trial.failure is None:
+            groups[trial.edit.task_id][trial.member].append(trial)
+    return [list(of_task.values()) for of_task in groups.values()]
 
 
 def _squares(values: Sequence[float]) -> float:

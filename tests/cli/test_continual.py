@@ -124,7 +124,7 @@ def test_a_run_that_was_stopped_is_resumed(stream, cli, tmp_path):
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        (("rollback", "run", "5"), "STEP can be 0 to 2"),
+        (("rollback", "run", "5"), "STEP can be 1 to 2"),
         (("forget", "run", "Nobody"), "has no document 'Nobody'; it has Torvik, Mara, Fair"),
     ],
 )

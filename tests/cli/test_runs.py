@@ -53,7 +53,7 @@ def test_a_damaged_run_does_not_hide_the_others(cli, write):
     assert states == {
         "runs/a": (None, None, "damaged"),
         "runs/b": (None, None, "damaged"),
-        "runs/c": ("train", None, "can be resumed"),
+        "runs/c": (None, None, "damaged"),
     }
 
 

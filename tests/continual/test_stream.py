@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -12,9 +12,9 @@ from selfedit.engines.fake import FakeEngine
 from selfedit.errors import InputError
 from selfedit.formats.results import ContinualSummary
 from selfedit.store import Run
-from selfedit.types import Question, Task
+from selfedit.types import Question, Task, Trial
 from selfedit.workflows.data import tasks_text
-from selfedit.workflows.history import add_documents, cut_from, documents_of, forget
+from selfedit.workflows.history import add_documents, documents_of, forget, kind_of
 from selfedit.workflows.stream import run_continual, stream
 
 
@@ -135,8 +135,8 @@ def test_a_document_that_is_taken_out_leaves_what_a_run_without_it_has(
     learn(method, groups=without, consolidate_every=2, folder="without")
     config = settings(method, consolidate_every=2)
     with Run.create(tmp_path / "run", config.model_dump(mode="json")) as run:
-        run.write_text("tasks.json", tasks_text(one))
-        forget(run, config, "Torvik")
+        run.keep_text("tasks.json", tasks_text(one))
+        forget(run, "Torvik")
         stream(run, config, forgetful())
     trials, matrix, updates = contents(tmp_path / "run")
     assert all(seen.score.value == 0 for seen in trials.pop("control/forgotten")[2])
@@ -149,8 +149,8 @@ def test_a_bank_forgets_without_training_anything(learn, settings, tasks, tmp_pa
     config, engine = settings("bank"), forgetful()
     engine.train = None
     with Run.create(tmp_path / "run", config.model_dump(mode="json")) as run:
-        run.write_text("tasks.json", tasks_text({"stream-00": tasks}))
-        forget(run, config, "Torvik")
+        run.keep_text("tasks.json", tasks_text({"stream-00": tasks}))
+        forget(run, "Torvik")
         assert stream(run, config, engine).stream.after.mean == 1
     assert len(list((tmp_path / "run" / "updates").iterdir())) == 3
 
@@ -160,7 +160,6 @@ def test_a_run_that_is_rolled_back_is_what_it_was_to_the_bit(learn, settings, ta
     learn("replay", groups={"stream-00": [*tasks]}, folder="run")
     config = settings("replay")
     with Run.create(tmp_path / "run", config.model_dump(mode="json")) as run:
-        cut_from(run, 2)
         run_continual(run, config, {"stream-00": tasks[:2]}, forgetful())
     assert contents(tmp_path / "run") == contents(tmp_path / "two")
 
@@ -246,25 +245,39 @@ def test_methods_never_see_the_questions_that_are_reported(learn, monkeypatch):
     assert turns and all(step.task.questions == () for turn in turns for step in (*turn.past, turn.step))
 
 
-@pytest.mark.parametrize("writes", range(3))
-def test_documents_that_were_added_before_a_kill_are_learned_when_it_is_resumed(settings, tasks, tmp_path, writes):
-    """A run of `adapt` becomes a stream by them: what lists them must not be there before that is said."""
-    config = settings("replay")
-    with Run.create(tmp_path / "run", {"kind": "adapt", **config.model_dump(mode="json")}) as run:
-        run.write_text("tasks.json", tasks_text({"documents": tasks[:2]}))
-        left, write = writes, run.write_text
+@pytest.fixture
+def adapted(settings, tasks, tmp_path):
+    """A run of `adapt` that has learned two documents."""
+    with Run.create(tmp_path / "run", {"kind": "adapt", **settings("replay").model_dump(mode="json")}) as run:
+        run.keep_text("tasks.json", tasks_text({"documents": tasks[:2]}))
+        run.remember("exam", 0, list, Trial)
+        yield run
 
-        def killed(*arguments):
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise KeyboardInterrupt
-            write(*arguments)
 
-        run.write_text = killed
-        with nullcontext() if writes == 2 else pytest.raises(KeyboardInterrupt):
-            add_documents(run, tasks[2:3])
-    with Run.resume(tmp_path / "run") as again:
-        added = [task.id for task in documents_of(again)][2:]
-        assert added == ([tasks[2].id] if writes == 2 else [])
-        assert again.kind == "stream" or not added
+def test_documents_are_added_once_however_often_that_is_said(adapted, tasks):
+    assert kind_of(adapted) == "adapt"
+    assert add_documents(adapted, tasks[1:3]) == [tasks[2]]
+    assert kind_of(adapted) == "stream" and documents_of(adapted) == tasks[:3]
+    assert add_documents(adapted, tasks[1:3]) == [] and documents_of(adapted) == tasks[:3]
+
+
+def test_a_document_that_changes_back_is_learned_again(adapted, tasks):
+    new = replace(tasks[0], context="It never landed.")
+    assert add_documents(adapted, [new]) == [replace(new, id="apollo-2")]
+    assert add_documents(adapted, [tasks[0]]) == [replace(tasks[0], id="apollo-3")]
+    assert add_documents(adapted, [tasks[0]]) == []
+
+
+def test_nothing_is_added_to_a_run_of_adapt_that_has_not_finished(adapted, tasks):
+    adapted.cut(["exam"], 0)
+    with pytest.raises(InputError, match="has not finished; first go on with it: selfedit resume "):
+        add_documents(adapted, tasks[2:3])
+    assert documents_of(adapted) == tasks[:2] and kind_of(adapted) == "adapt"
+
+
+def test_a_document_that_was_forgotten_may_be_forgotten_again_and_taught_again(adapted, tasks):
+    add_documents(adapted, tasks[2:])
+    (gone,) = forget(adapted, tasks[2].title)
+    assert forget(adapted, tasks[2].title) == [gone] and gone.context == ""
+    assert documents_of(adapted) == [*tasks[:2], tasks[3]]
+    assert add_documents(adapted, [tasks[2]]) == [tasks[2]]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from selfedit.cli import screen
 from selfedit.cli.options import DOCUMENTS, DryRun, Include, Json, Memory, Model, Output, Questions, Set, config_from
 from selfedit.cli.running import finish, start_and_finish
 from selfedit.errors import InputError
@@ -48,7 +49,8 @@ def adapt(
         if model or policy or reinforce or overrides or output or dry_run:
             raise InputError("--into goes on under the settings of that run; leave out the other options")
         with Run.resume(into) as run:
-            add_documents(run, taught)
+            if not add_documents(run, taught):
+                screen.err.print(f"{run.path} has these documents already; nothing is taught twice.", soft_wrap=True)
             return finish(run, json)
     folder = str(update_folder(policy)) if policy else None
     config = config_from(

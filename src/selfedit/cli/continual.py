@@ -23,7 +23,6 @@ from selfedit.cli.options import (
 )
 from selfedit.cli.running import finish, start_and_finish
 from selfedit.store import Run
-from selfedit.workflows.configure import config_of
 from selfedit.workflows.documents import documents_with_questions
 from selfedit.workflows.history import forget as forget_document
 from selfedit.workflows.history import rollback as roll_back
@@ -95,7 +94,7 @@ def rollback(
     """
     with Run.resume(path) as run:
         gone = ", ".join(repr(document.title) for document in roll_back(run, step))
-        screen.err.print(f"Back to step {step}; taken back: {gone}.", soft_wrap=True)
+        screen.err.print(f"Back to step {step}; taken back: {gone or 'nothing that was not before'}.", soft_wrap=True)
         finish(run, json)
 
 
@@ -112,7 +111,7 @@ def forget(
     Example: selfedit forget runs/year "February"
     """
     with Run.resume(path) as run:
-        gone = forget_document(run, config_of(run), document)
+        gone = forget_document(run, document)
         checked = any(task.questions for task in gone)
         asked = "its questions are asked again" if checked else "it has no questions to check"
         titles = ", ".join(repr(task.title) for task in gone)

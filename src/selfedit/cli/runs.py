@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import loads
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from selfedit.cli import screen
 from selfedit.cli.options import Json, RunFolder
 from selfedit.cli.running import RUNS, print_json
 from selfedit.results import Table, TextTable, score_table
-from selfedit.store import Run, list_runs, read_json
+from selfedit.store import REPORT, Run, list_runs
 from selfedit.workflows.configure import config_of, domain_type
 
 app = typer.Typer(help="List the runs here, or show one.", no_args_is_help=True)
@@ -44,9 +45,8 @@ def show(path: RunFolder, json: Json = False) -> None:
     Example: selfedit runs show runs/demo-1
     """
     with Run.open(path) as run:
-        metrics, words = run.metrics(), domain_type(config_of(run)).words
-    scores = path / "summary.json"
-    summary: dict[str, Any] = read_json(scores) if scores.exists() else {}
+        metrics, words, is_finished = run.metrics(), domain_type(config_of(run)).words, run.is_finished
+        summary: dict[str, Any] = loads(run.read_text("summary.json") or "{}")
     if json:
         return print_json({"config": run.config, "stages": metrics, "summary": summary})
     cells = [
@@ -55,8 +55,8 @@ def show(path: RunFolder, json: Json = False) -> None:
     screen.print_table(TextTable(str(path), [name.replace("_", "\n") for name in _STAGE], cells))
     if (table := Table.from_json(summary)).rows:
         screen.print_table(score_table(table, words, words.title))
-    report = path / "report.html"
-    screen.out.print(f"Report: {report}" if report.exists() else f"Not finished. Go on with: selfedit resume {path}")
+    report = f"Report: {path / REPORT}"
+    screen.out.print(report if is_finished else f"Not finished. Go on with: selfedit resume {path}")
 
 
 def _reward(value: float | None) -> str:

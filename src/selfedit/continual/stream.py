@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from shutil import rmtree
 
 from selfedit.continual.evaluate import EvalPlan, StreamEvaluator
+from selfedit.files import remove_folder
 from selfedit.loops.examine import Examiner
 from selfedit.loops.inner import merge_edits
 from selfedit.loops.outer import parse_edit
@@ -187,7 +187,7 @@ def load_active(streams: Streams, settings: StreamSettings) -> None:
     unneeded = [update for name, update in streams.loaded.items() if name not in needed]
     settings.engine.release(unneeded)
     for update in unneeded if not settings.keep_all else ():
-        rmtree(streams.path_of(update))
+        remove_folder(streams.path_of(update))
     for name, update in needed.items():
         if name not in streams.loaded:
             streams.loaded[name] = settings.engine.load(streams.path_of(update), one_of_many=True)
@@ -198,4 +198,4 @@ def drop_others(folder: Path, kept: Collection[str]) -> None:
     """Remove the updates of steps that are not among these ids; a policy's rounds and `adapter` stay."""
     for path in folder.glob("[0-9a-f]" * 16):
         if path.name not in kept:
-            rmtree(path)
+            remove_folder(path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import random
 import re
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from selfedit.engines.checks import check_weights
 from selfedit.errors import EngineError, InputError
+from selfedit.files import put_folder
 from selfedit.types import BASE, Example, Failure, Job, Likelihood, LikelihoodRequest, Question, Request, Task, Update
 
 NOTES = ("To remember: {answers}.", "There is much to say about {title}.", "")
@@ -102,8 +102,7 @@ class FakeEngine:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             (partial / "update.json").write_text(json.dumps(content, indent=2) + "\n")
-            shutil.rmtree(folder, ignore_errors=True)
-            os.replace(partial, folder)
+            put_folder(partial, folder)
         except OSError as error:
             raise InputError(f"cannot write the update to {folder}: {error}") from error
 

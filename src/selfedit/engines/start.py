@@ -32,6 +32,10 @@ def start_local(config: ModelConfig, max_adapters: int, progress: Progress) -> L
     quieten()
     from selfedit.engines.local.engine import LocalEngine
 
+    if config.threads:
+        import torch
+
+        torch.set_num_threads(config.threads)
     return LocalEngine.from_config(config, max_adapters, progress)
 
 
@@ -51,15 +55,21 @@ def usual_processes(model: ModelConfig) -> int:
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     gpu = sys.platform == "darwin" or shutil.which("nvidia-smi") is not None
     on_cpu = model.device == "cpu" or (model.device == "auto" and not gpu)
-    return min(_cores(), MAX_PROCESSES) if on_cpu and 0 < size < SMALL else 1
+    return min(cores(), MAX_PROCESSES) if on_cpu and 0 < size < SMALL else 1
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores we may use. OMP_NUM_THREADS, which bounds the threads of PyTorch, bounds its processes too."""
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     if allowed.isdigit() and int(allowed):
         return int(allowed)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usual_threads() -> int:
+    """As many as PyTorch takes: one per core, of which hyper-threads are none, or OMP_NUM_THREADS."""
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return cores() if allowed.isdigit() else min(cores(), psutil.cpu_count(logical=False) or cores())
 
 
 def quieten() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +14,7 @@ from selfedit.loops.examine import Examiner
 from selfedit.loops.inner import run_inner, train_one
 from selfedit.protocols import FLOOR, Credit, Domain, Progress, Proxy, Remember, Reward, Sampler, silent
 from selfedit.seeds import derive_seed
+from selfedit.statistics import rewarded
 from selfedit.types import BASE, Example, Failure, Job, Request, SamplingParams, SelfEdit, Task, Trial, Update
 
 
@@ -201,13 +201,9 @@ def credited(trials: Sequence[Trial], credit: Credit) -> Iterator[Example]:
 
     Those that could not be read or rewarded take no part.
     """
-    groups: dict[str, dict[int, list[Trial]]] = defaultdict(lambda: defaultdict(list))
-    for trial in trials:
-        if trial.reward is not None and trial.failure is None:
-            groups[trial.edit.task_id][trial.member].append(trial)
-    for group in groups.values():
-        rewards = [sum(t.reward or 0.0 for t in repeats) / len(repeats) for repeats in group.values()]
-        for repeats, weight in zip(group.values(), credit(rewards), strict=True):
+    for edits in rewarded(trials):
+        rewards = [sum(t.reward or 0.0 for t in repeats) / len(repeats) for repeats in edits]
+        for repeats, weight in zip(edits, credit(rewards), strict=True):
             if weight:
                 yield Example(repeats[0].edit.prompt, repeats[0].edit.text, weight)
 

@@ -18,7 +18,7 @@ from selfedit.report import plots
 from selfedit.report.contents import Condition, Stage, conditions, stages
 from selfedit.results import Summary, Words, stream_table
 from selfedit.rewards import REWARDS
-from selfedit.store import Run, read_json
+from selfedit.store import Run
 
 _THIN, _MINUS = "\N{NARROW NO-BREAK SPACE}", "\N{MINUS SIGN}"
 
@@ -55,13 +55,13 @@ def write_report(run: Run, summary: Summary) -> Path:
 
 def _stream(run: Run, summary: Summary) -> dict[str, Any]:
     """What a stream of edits adds: its plots and its table; empty for other runs."""
-    path, stream = run.path / "matrix.json", summary.stream
-    if not stream or not stream.curve or not path.exists() or not stream.costs:
+    matrix, stream = run.read_text("matrix.json"), summary.stream
+    if not stream or not stream.curve or not matrix or not stream.costs:
         return {}
     before = stream.before.mean if stream.before else 0.0
     curve: Any = stream.curve
     return {
-        "matrix": Markup(plots.draw_matrix(read_json(path)["mean_over_sequences"])),
+        "matrix": Markup(plots.draw_matrix(json.loads(matrix)["mean_over_sequences"])),
         "curve": Markup(plots.draw_curve(curve["edits"], curve["seen"], curve["just_edited"], before)),
         "table": stream_table(stream),
         "steps": _steps(stream.costs.by_step),

@@ -98,7 +98,7 @@ def teach(
         before = [replace(trial, update=None, after=trial.before) for trial in asked]
         after = replace(summarise("after", asked), tokens=update.tokens)
         table = Table((summarise("before", before), after), {"gain": paired_gain(asked, before)})
-    run.write_json("summary.json", table.to_json())
+    run.keep_json("summary.json", table.to_json())
     run.write_metrics()
     return Adaptation(update, notes, exams, table, seen)
 

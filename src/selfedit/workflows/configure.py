@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selfedit.config import Config, config_tree, merge, resolve, validated
+from selfedit.config import Config, ModelConfig, config_tree, merge, resolve, validated
 from selfedit.config.toml import to_toml
 from selfedit.domains import DOMAINS, DomainType
 from selfedit.engines import embedded
 from selfedit.plugins import lookup
-from selfedit.store import Run
+from selfedit.store import MACHINE, Run
 
 OWN_GRADER = "phrase"
 """For documents that are not SEAL's: `contains`, its rule, does not see decimals, signs and single letters."""
@@ -59,9 +59,12 @@ def domain_type(config: Config) -> DomainType:
 
 
 def config_of(run: Run) -> Config:
-    """The config that a run was started with."""
+    """The config that a run was started with, and on another machine too with as many processes and threads: sums of
+    floating-point numbers depend on them.
+    """
     tree = {key: value for key, value in run.config.items() if key in Config.model_fields}
-    return resolve(tree, str(run.path / "config.json"))
+    found = {key: value for key, value in run.config.get(MACHINE, {}).items() if key in ModelConfig.model_fields}
+    return resolve(merge(tree, {"model": found} if found else {}), str(run.path / "config.json"))
 
 
 def commented(config: Config) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from selfedit.config import Config, validated
 from selfedit.errors import InputError, Refused
@@ -16,6 +16,8 @@ from selfedit.store import Run
 from selfedit.types import Task
 from selfedit.workflows.configure import domain_type
 from selfedit.worlds import WORLDS
+
+TASKS = "tasks.json"
 
 MAX_WORLD_TASKS = 60
 """How many unseen tasks of a world are evaluated on where the config does not say."""
@@ -116,23 +118,18 @@ def list_text(tasks: Sequence[Task]) -> str:
 
 def tasks_of(run: Run) -> Tasks:
     """The tasks that were stored with the run, by what they are for."""
-    path = run.path / "tasks.json"
-    if not path.exists():
-        raise InputError(f"{run.path} has no tasks.json: it was killed before it began; start it again")
-    tasks: Tasks = _stored(path, _TASKS)
+    tasks: Tasks | None = _stored(run, TASKS, _TASKS)
+    if tasks is None:
+        raise InputError(f"{run.path} has no {TASKS}: it was killed before it began; start it again")
     return tasks
 
 
-def stored_tasks(path: Path) -> list[Task]:
-    """A list of tasks that a run keeps beside those."""
-    tasks: list[Task] = _stored(path, _LIST)
+def stored_tasks(run: Run, name: str) -> list[Task] | None:
+    """A list of tasks that a run keeps beside those; None if it keeps none."""
+    tasks: list[Task] | None = _stored(run, name, _LIST)
     return tasks
 
 
-def _stored(path: Path, adapter: TypeAdapter[Any]) -> Any:
-    try:
-        return adapter.validate_python(read_json(path))
-    except (ValidationError, InputError) as error:
-        raise InputError(
-            f"{path} is damaged: {str(error).splitlines()[0]}; restore it, or choose another folder"
-        ) from None
+def _stored(run: Run, name: str, adapter: TypeAdapter[Any]) -> Any:
+    text = run.read_text(name)
+    return None if text is None else adapter.validate_python(json.loads(text))

@@ -11,7 +11,7 @@ from pathlib import Path
 from selfedit.config import Config
 from selfedit.domains.knowledge.reader import split
 from selfedit.engines import ENGINES
-from selfedit.engines.start import usual_processes
+from selfedit.engines.start import cores, usual_processes, usual_threads
 from selfedit.errors import InputError
 from selfedit.plugins import lookup
 from selfedit.protocols import Engine, Progress, silent
@@ -20,6 +20,13 @@ from selfedit.workflows.build import make_domain
 from selfedit.workflows.updates import update_folder
 
 log = logging.getLogger(__name__)
+
+
+def machine_of(config: Config, parallel: bool) -> dict[str, int]:
+    """What a run takes from the machine where its config leaves it open, and the cores there are."""
+    model = config.model
+    processes = (model.processes or usual_processes(model)) if parallel else 1
+    return {"processes": processes, "threads": model.threads or usual_threads(), "cores": cores()}
 
 
 @contextmanager

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from selfedit.config import Config
 from selfedit.errors import InputError
-from selfedit.store import Run
+from selfedit.store import REPORT, Run
 from selfedit.types import Task
-from selfedit.workflows.data import list_text, stored_tasks, tasks_of, tasks_text
+from selfedit.workflows.data import TASKS, list_text, stored_tasks, tasks_of, tasks_text
 
 STREAM = "stream-"
 """What the streams are called among a run's tasks."""
@@ -23,16 +22,24 @@ FIRST, SECOND = f"{STREAM}00", f"{STREAM}01"
 
 DOCUMENTS, QUESTIONS, FORGOTTEN = "stream.json", "stream-questions.json", "forgotten.json"
 
+RESULTS = ("summary.json", "matrix.json", "metrics.jsonl", REPORT)
+
 
 def is_parallel(tasks: Mapping[str, Sequence[Task]]) -> bool:
     """Whether there are several streams, which train many adapters at a time."""
     return SECOND in tasks
 
 
+def kind_of(run: Run) -> str:
+    """Which workflow carries the run out: one that learned its documents in one go, and then more, is a stream."""
+    return "stream" if run.read_text(DOCUMENTS) is not None else run.kind
+
+
 def documents_of(run: Run) -> list[Task]:
     """The documents of the run, in order. Raises InputError for a run of many streams, or of another command."""
-    if (run.path / DOCUMENTS).exists():
-        return stored_tasks(run.path / DOCUMENTS)
+    documents = stored_tasks(run, DOCUMENTS)
+    if documents is not None:
+        return documents
     tasks = tasks_of(run)
     if "documents" in tasks:
         return tasks["documents"]
@@ -43,62 +50,85 @@ def documents_of(run: Run) -> list[Task]:
     return tasks[FIRST]
 
 
-def write_tasks(run: Run, name: str, tasks: Sequence[Task]) -> None:
-    run.write_text(name, list_text(tasks))
+def add_documents(run: Run, added: Sequence[Task]) -> list[Task]:
+    """The next documents of a run of `adapt` or of a stream, which it is from now on; those that are new.
 
-
-def add_documents(run: Run, added: Sequence[Task]) -> None:
-    """The next documents of a run of `adapt` or of a stream, which it is from now on."""
+    One that is the same, text and questions, as the last of its title is there already: a command that is said again
+    teaches nothing twice. Raises InputError for a run of `adapt` that has not finished.
+    """
     documents = documents_of(run)
-    taken = {document.id for document in documents}
+    if kind_of(run) == "adapt" and "exam" not in run.by_stage():
+        raise InputError(f"{run.path} has not finished; first go on with it: selfedit resume {run.path}")
+    first, taken = len(documents), {document.id for document in documents}
+    last = {document.title: _content(document) for document in documents}
     for document in added:
+        if last.get(document.title) == _content(document):
+            continue
         name, number = document.id, 2
         while name in taken:
             name, number = f"{document.id}-{number}", number + 1
         taken.add(name)
+        last[document.title] = _content(document)
         documents.append(replace(document, id=name))
-    run.become("stream")  # first: a run killed in between would hold documents that `adapt` does not look at
-    write_tasks(run, DOCUMENTS, documents)
+    if documents[first:]:
+        _change(run, {DOCUMENTS: list_text(documents)})
+    return documents[first:]
+
+
+def _content(document: Task) -> Task:
+    return replace(document, id="")
 
 
 def rollback(run: Run, step: int) -> list[Task]:
     """Take a run back to what it was after so many documents; those that were taken back. It is not run yet."""
-    documents, min_step = documents_of(run), len(tasks_of(run).get("documents", []))
-    if not min_step <= step < len(documents):
-        raise InputError(
-            f"{run.path} has learned {len(documents)} documents: STEP can be {min_step} to {len(documents) - 1}"
-        )
-    write_tasks(run, DOCUMENTS, documents[:step])
-    run.become("stream")
-    cut_from(run, step)
+    documents, min_step = documents_of(run), max(1, len(tasks_of(run).get("documents", [])))
+    if step != len(documents) and not min_step <= step < len(documents):
+        can = f"STEP can be {min_step} to {len(documents) - 1}" if min_step < len(documents) else "there is no way back"
+        raise InputError(f"{run.path} has learned {len(documents)} documents: {can}")
+    if documents[step:]:
+        _change(run, {DOCUMENTS: list_text(documents[:step])})
     return documents[step:]
 
 
-def forget(run: Run, config: Config, document: str) -> list[Task]:
+def forget(run: Run, document: str) -> list[Task]:
     """Take a document, by its title or id, out of a run; what is kept of it. It is not run yet.
 
     What is kept are the questions about it, to see that they are not answered any more, and nothing else.
     """
-    documents, tasks = documents_of(run), tasks_of(run)
+    documents, tasks, forgotten = documents_of(run), tasks_of(run), stored_tasks(run, FORGOTTEN) or []
     adapted = {task.id for task in tasks.get("documents", [])}
     places = [place for place, task in enumerate(documents) if document in (task.title, task.id)]
     if not places:
+        if before := [task for task in forgotten if document in (task.title, task.id)]:
+            return before
         raise InputError(f"{run.path} has no document {document!r}; it has {', '.join(t.title for t in documents)}")
     if documents[places[0]].id in adapted:
         raise InputError(f"{document!r} was learned by adapt in one go with others; adapt them again without it")
     if len(places) == len(documents):
         raise InputError(f"{document!r} is all that {run.path} has learned; remove the folder instead")
     gone = [_questions_only(run, documents[place]) for place in places]
-    path, names = run.path / FORGOTTEN, {task.id for task in gone}
-    write_tasks(run, FORGOTTEN, [*(stored_tasks(path) if path.exists() else []), *gone])
-    write_questions(run, {name: halves for name, halves in written_questions(run).items() if name not in names})
+    names, known = {task.id for task in gone}, written_questions(run)
     kept = {group: [task for task in of_group if task.id not in names] for group, of_group in tasks.items()}
-    run.write_text("tasks.json", tasks_text(kept))
-    write_tasks(run, DOCUMENTS, [task for place, task in enumerate(documents) if place not in places])
-    run.become("stream")
-    for place in reversed(places):
-        _forget_step(run, config, place)
+    texts = {
+        FORGOTTEN: list_text([*(task for task in forgotten if task.id not in names), *gone]),
+        QUESTIONS: questions_text({name: halves for name, halves in known.items() if name not in names}),
+        TASKS: tasks_text(kept),
+        DOCUMENTS: list_text([task for place, task in enumerate(documents) if place not in places]),
+    }
+    _change(run, texts)
     return gone
+
+
+def _change(run: Run, texts: Mapping[str, str]) -> None:
+    """What the run should have learned, from now on: all of it, or it is as it was. Its results are gone with it.
+
+    What it did learn is cut to that when it goes on (`heal`), however often it is stopped.
+    """
+    with run.transaction():
+        for name, text in texts.items():
+            run.keep_text(name, text)
+        for name in RESULTS:
+            run.keep_text(name, None)
 
 
 def _questions_only(run: Run, document: Task) -> Task:
@@ -110,42 +140,40 @@ LEARNING, OBSERVING = ("write", "ask", "learn"), ("seen", "neutral")
 """Stages with a batch per step: what led to the models, and what was seen of them (`control/…` too)."""
 
 
-def heal(run: Run, streams: Sequence[Sequence[Task]]) -> None:
+def heal(run: Run, streams: Sequence[Sequence[Task]], steps_depend: bool) -> None:
     """Cut off what the store holds from the first step on that learned another document than stands there now.
 
-    So the list of documents alone says what a run is: one that is taken out is forgotten by going on without it.
+    So the list of documents alone says what a run is: one that is taken out is forgotten by going on without it. Where
+    no step depends on those before it, the step of a document that is gone is cut out, and the others stay.
     """
+    wanted, place = {task.id for tasks in streams for task in tasks}, None
     for number, trials in sorted(run.by_stage().get("learn", {}).items()):
-        now = [tasks[number].id for tasks in streams if number < len(tasks)]
-        if [trial.edit.task_id for trial in trials] != now:
-            return cut_from(run, number)
+        place = number if place is None else place
+        learned = [trial.edit.task_id for trial in trials]
+        if learned == [tasks[place].id for tasks in streams if place < len(tasks)]:
+            place += 1
+        elif steps_depend or not wanted.isdisjoint(learned):
+            return _cut(run, place)
+        else:
+            _cut(run, place, place)
 
 
-def cut_from(run: Run, step: int) -> None:
-    """Forget all steps from this one on."""
-    run.cut([*LEARNING, "before"], step)
-    _cut_observations(run, step)
-
-
-def _forget_step(run: Run, config: Config, step: int) -> None:
-    """Forget one step. Adapters of a bank have never seen each other: the others stay. Else all later steps go too."""
-    run.cut(["before"], step)
-    run.cut(LEARNING, step, step if config.continual.methods == ("bank",) else None)
-    _cut_observations(run, step)
-
-
-def _cut_observations(run: Run, step: int) -> None:
-    """Forget what was seen of the models from this step on, and of what had been forgotten before."""
-    run.cut([*OBSERVING, *(stage for stage in run.by_stage() if stage.startswith("control/"))], step)
-    run.cut(["before/forgotten", "control/forgotten"], 0)
+def _cut(run: Run, step: int, last: int | None = None) -> None:
+    """Forget what was learned from this step on, to the last; and all that was seen of the models since, and before of
+    what had been forgotten.
+    """
+    with run.transaction():
+        run.cut(LEARNING, step, last)
+        control = [stage for stage in run.by_stage() if stage.startswith("control/")]
+        run.cut(["before", *OBSERVING, *control], step)
+        run.cut(["before/forgotten", "control/forgotten"], 0)
 
 
 def written_questions(run: Run) -> dict[str, tuple[Task, Task]]:
     """By document: the half for methods, and the half for exams."""
-    path = run.path / QUESTIONS
-    halves = stored_tasks(path) if path.exists() else []
+    halves = stored_tasks(run, QUESTIONS) or []
     return {first.id: (first, second) for first, second in zip(halves[::2], halves[1::2], strict=True)}
 
 
-def write_questions(run: Run, known: Mapping[str, tuple[Task, Task]]) -> None:
-    write_tasks(run, QUESTIONS, [replace(half, context="") for halves in known.values() for half in halves])
+def questions_text(known: Mapping[str, tuple[Task, Task]]) -> str:
+    return list_text([replace(half, context="") for halves in known.values() for half in halves])

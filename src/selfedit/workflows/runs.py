@@ -21,9 +21,10 @@ from selfedit.types import Task
 from selfedit.workflows.adapt import adapt
 from selfedit.workflows.build import check_names
 from selfedit.workflows.configure import config_of
-from selfedit.workflows.data import tasks_of, tasks_text
-from selfedit.workflows.engine import open_engine
-from selfedit.workflows.history import is_parallel
+from selfedit.workflows.data import TASKS, tasks_of, tasks_text
+from selfedit.workflows.engine import machine_of, open_engine
+from selfedit.workflows.history import is_parallel, kind_of
+from selfedit.workflows.kept import KeptUpdates
 from selfedit.workflows.stream import stream
 from selfedit.workflows.train import train
 
@@ -43,18 +44,20 @@ def start(kind: str, path: Path, config: Config, tasks: Mapping[str, Sequence[Ta
     text = tasks_text(tasks)
     digest = hashlib.sha256(text.encode()).hexdigest()
     header = {"kind": kind, "command": command or kind, "tasks": digest}
-    run = Run.create(path, {**header, **config.model_dump(mode="json")})
-    if not (run.path / "tasks.json").exists():
-        run.write_text("tasks.json", text)
+    parallel = kind == "train" or is_parallel(tasks)
+    run = Run.create(path, {**header, **config.model_dump(mode="json")}, machine_of(config, parallel))
+    if run.read_text(TASKS) is None:
+        run.keep_text(TASKS, text)
     return run
 
 
 def carry_out(run: Run, progress: Progress = silent) -> Summary:
     """Do what the run has not done yet. Ends with what an unbroken run would have."""
-    if run.kind not in WORKFLOWS:
-        raise InputError(f"{run.path} is a run of kind {run.kind!r}; it can be {', '.join(WORKFLOWS)}")
+    kind = kind_of(run)
+    if kind not in WORKFLOWS:
+        raise InputError(f"{run.path} is a run of kind {kind!r}; it can be {', '.join(WORKFLOWS)}")
     config, tasks = config_of(run), tasks_of(run)
     everything = [task for of_group in tasks.values() for task in of_group]
-    parallel = run.kind == "train" or is_parallel(tasks)
+    parallel = kind == "train" or is_parallel(tasks)
     with open_engine(config, progress, everything, parallel) as engine:
-        return WORKFLOWS[run.kind](run, config, engine, progress)
+        return WORKFLOWS[kind](run, config, KeptUpdates(engine, run), progress)

@@ -33,11 +33,12 @@ from selfedit.workflows.history import (
     FIRST,
     FORGOTTEN,
     LEARNING,
+    QUESTIONS,
     STREAM,
     documents_of,
     heal,
     is_parallel,
-    write_questions,
+    questions_text,
     written_questions,
 )
 from selfedit.workflows.train import invented_remark
@@ -115,8 +116,8 @@ def stream(run: Run, config: Config, engine: Engine, progress: Progress = silent
     else:
         start = StreamStart(load_update(engine, config.outer.policy))
     tasks[FIRST], questions = with_questions(run, config, documents_of(run), engine, progress)
-    if (run.path / FORGOTTEN).exists():
-        tasks["forgotten"] = [task for task in stored_tasks(run.path / FORGOTTEN) if task.questions]
+    if forgotten := stored_tasks(run, FORGOTTEN):
+        tasks["forgotten"] = [task for task in forgotten if task.questions]
     return summary_of(run_continual(run, config, tasks, engine, progress, start, split, questions), tasks)
 
 
@@ -144,7 +145,7 @@ def run_continual(
         raise InputError("the stream is empty: name at least one document to learn")
     settings = stream_settings(run, config, tasks, engine, progress, split, questions or {})
     streams = Streams([tasks[name] for name in names], start.update, run.updates, [start.past for _ in names])
-    heal(run, streams.tasks)
+    heal(run, streams.tasks, settings.method.steps_depend)
     pasts = run_streams(streams, settings, run.remember)
     observed = observed_in(run)
     found = records(observed)
@@ -159,8 +160,8 @@ def run_continual(
         shares = routing_accuracy(settings.router, start.update, pasts, streams.tasks)
         summary = replace(summary, routing=mean_interval(shares))
     if found:
-        run.write_json("matrix.json", matrix(found, str(run.config.get("command", "")), config.model.name))
-    run.write_json("summary.json", summary.to_json())
+        run.keep_json("matrix.json", matrix(found, str(run.config.get("command", "")), config.model.name))
+    run.keep_json("summary.json", summary.to_json())
     run.write_metrics()
     return summary
 
@@ -208,7 +209,7 @@ def with_questions(
         progress("questions", 0, len(new), "")
         exams = self_exams(new, BASE, make_examiner(config, engine), config.outer.sampling, config.seed)
         known |= {document.id: (exam.reward, exam.report) for document, exam in zip(new, exams, strict=True)}
-        write_questions(run, known)
+        run.keep_text(QUESTIONS, questions_text(known))
         for remark in invented_remark([DraftedQuestions(e.report.id, e.report.questions, e.invented) for e in exams]):
             log.info("%s", remark)
         progress("questions", len(new), len(new), "")

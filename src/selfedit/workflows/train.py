@@ -95,7 +95,7 @@ def run_experiment(
         gains["rl_gain"] = paired_gain(trials["after_rl"], trials["own_edits"])
     scores = tuple(summarise(name, own, seconds[f"exam/{name}"]) for name, own in trials.items())
     table = Table(scores, gains, round(earlier + time.monotonic() - began, 1))
-    run.write_json("summary.json", table.to_json())
+    run.keep_json("summary.json", table.to_json())
     run.write_metrics()
     return Experiment(policy, table, trials, evaluation, [*left_out, *of_exam])
 

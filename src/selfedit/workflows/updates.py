@@ -5,25 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 
 from selfedit.errors import InputError
-from selfedit.store import Run, read_json
+from selfedit.store import DATABASE, Run, read_json
 from selfedit.types import BASE
 
 
 def update_folder(path: Path) -> Path:
     """The adapter that a person means by a run or an adapter folder.
 
-    The last update of its stream, if it has one; the run's adapter, or its last policy.
+    The last update of its stream, if it has one; the run's adapter, or its last policy. Raises InputError where there
+    is none, or where it is not what the run wrote.
     """
     rounds = (path / "updates").glob("round-*[0-9]")  # a kill may leave a round-0.partial
     latest = sorted(rounds, key=lambda folder: int(folder.name.removeprefix("round-")), reverse=True)
     for folder in [path, *_of_stream(path), path / "updates" / "adapter", *latest]:
         if any((folder / name).is_file() for name in ("adapter_config.json", "card.json", "update.json")):
+            if (path / DATABASE).is_file():
+                with Run.open(path) as run:
+                    if run.keeps_update(folder):
+                        run.check_update(folder)
             return folder.resolve()
     raise InputError(f"{path} holds no adapter: name a PEFT directory, or a run that has finished training")
 
 
 def _of_stream(path: Path) -> list[Path]:
-    if not (path / "trials.sqlite").is_file():
+    if not (path / DATABASE).is_file():
         return []
     with Run.open(path) as run:
         learned = [trial.update for batch in run.batches() if batch.stage == "learn" for trial in batch.trials]

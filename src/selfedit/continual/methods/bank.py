@@ -15,5 +15,9 @@ class Bank(Sequential):
     saw it.
     """
 
+    @property
+    def steps_depend(self) -> bool:
+        return False
+
     def prepare(self, pending: Sequence[PendingStep]) -> list[PendingStep]:
         return [replace(step, job=replace(step.job, parent=step.start)) for step in pending]

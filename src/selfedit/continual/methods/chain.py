@@ -19,6 +19,10 @@ class MethodChain:
     def needs_questions(self) -> bool:
         return any(method.needs_questions for method in self.methods)
 
+    @property
+    def steps_depend(self) -> bool:
+        return any(method.steps_depend for method in self.methods)
+
     def prepare(self, pending: Sequence[PendingStep]) -> list[PendingStep]:
         prepared = list(pending)
         for method in self.methods:

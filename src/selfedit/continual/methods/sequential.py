@@ -16,6 +16,10 @@ class Sequential:
     def needs_questions(self) -> bool:
         return False
 
+    @property
+    def steps_depend(self) -> bool:
+        return True
+
     def prepare(self, pending: Sequence[PendingStep]) -> list[PendingStep]:
         return list(pending)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -29,7 +28,7 @@ from selfedit.engines.local.peft_files import (
     read_tensors,
 )
 from selfedit.errors import InputError
-from selfedit.files import read_json
+from selfedit.files import put_folder, read_json
 from selfedit.types import BASE, Update
 
 _FULL = "model.safetensors"
@@ -56,9 +55,7 @@ def write_update(
         _write_adapter(partial, weights, model, base)
     card = {"base": base, **asdict(update), "effect": asdict(prove(partial))}
     (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(partial, folder)
+    put_folder(partial, folder)
 
 
 def _write_adapter(folder: Path, adapter: Adapter, model: PreTrainedModel, base: str) -> None:
