@@ -8,8 +8,8 @@ import torch
 from selfedit.bench.needs import FOUR_BITS, needs, shape_of, token_bytes_of, weight_bytes
 from selfedit.bench.shapes import SHAPES, Shape, load_shape
 from selfedit.config import load_config
-from selfedit.engines.local.lora import adapter_layout
 from selfedit.engines.local.memory import token_bytes
+from selfedit.engines.local.targets import adapter_layout
 from selfedit.types import Recipe
 
 SIZES = SHAPES["qwen2.5-0.5b"].sizes | {"hidden_size": 448, "intermediate_size": 640, "vocab_size": 4096}

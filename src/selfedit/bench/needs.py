@@ -53,9 +53,9 @@ def needs(shape: Shape, config: Config) -> dict[str, str]:
 
 
 def _side_by_side(shape: Shape, model: PreTrainedModel, config: Config, weights: float, held: str) -> dict[str, str]:
-    from selfedit.engines.local.lora import adapter_layout
     from selfedit.engines.local.memory import BACKWARD, COPIES, GPU_TOKENS, SHARE, split_memory
     from selfedit.engines.local.state import MemoryLimits
+    from selfedit.engines.local.targets import adapter_layout
 
     recipe = config.inner
     layout, token = adapter_layout(model, [recipe]), token_bytes_of(shape, recipe)
@@ -100,8 +100,8 @@ def token_bytes_of(shape: Shape, recipe: Recipe) -> float:
 def _measured(shape: Shape, layers: int, recipe: Recipe) -> float:
     import torch
 
-    from selfedit.engines.local.lora import adapter_layout
     from selfedit.engines.local.memory import token_bytes
+    from selfedit.engines.local.targets import adapter_layout
 
     narrower = gcd(shape.sizes["num_attention_heads"], shape.sizes["num_key_value_heads"])
     sizes = {name: shape.sizes[name] // narrower for name in WIDTHS}

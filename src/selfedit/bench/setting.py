@@ -15,7 +15,8 @@ from selfedit.bench.edits import BenchEdit
 from selfedit.bench.flops import training_flops
 from selfedit.config import ModelConfig
 from selfedit.engines.local.engine import LocalEngine
-from selfedit.engines.local.lora import Layout, adapter_layout
+from selfedit.engines.local.lora import Layout
+from selfedit.engines.local.targets import adapter_layout
 from selfedit.engines.local.text import Text
 from selfedit.engines.start import start_pool
 from selfedit.errors import EngineError

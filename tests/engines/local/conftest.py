@@ -51,7 +51,8 @@ def make_engine(byte_tokenizer, sizes):
         torch.manual_seed(0)
         model = (ARCHITECTURES | OTHERS)[architecture](**sizes | more, max_position_embeddings=context)
         model.to(dtype).eval().requires_grad_(False)
-        model.set_attn_implementation(attention(dtype, torch.device("cpu")))
+        if chosen := attention(dtype, torch.device("cpu")):
+            model.set_attn_implementation(chosen)
         return LocalEngine(
             model, byte_tokenizer(context), ModelConfig(name="random", template=template, memory=memory), max_adapters
         )

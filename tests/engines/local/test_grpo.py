@@ -11,7 +11,8 @@ pytest.importorskip("trl")
 
 from selfedit.engines.local.batch import pack_rows  # noqa: E402
 from selfedit.engines.local.grpo import grpo_loss, reference_logprobs  # noqa: E402
-from selfedit.engines.local.lora import adapter_layout, attached  # noqa: E402
+from selfedit.engines.local.lora import attached  # noqa: E402
+from selfedit.engines.local.targets import adapter_layout  # noqa: E402
 from selfedit.engines.local.text import TokenRow  # noqa: E402
 from selfedit.engines.local.training import gradients  # noqa: E402
 from selfedit.errors import InputError  # noqa: E402

@@ -9,9 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from selfedit.engines.local import engine as engine_module  # noqa: E402
-from selfedit.engines.local.lora import adapter_layout  # noqa: E402
 from selfedit.engines.local.memory import COPIES, fit, free_memory, max_rows, token_bytes  # noqa: E402
 from selfedit.engines.local.sampling import decode_together  # noqa: E402
+from selfedit.engines.local.targets import adapter_layout  # noqa: E402
 from selfedit.engines.local.training import train_together  # noqa: E402
 from selfedit.errors import InputError  # noqa: E402
 from selfedit.types import BASE, Example, Failure, Job, Recipe, Request  # noqa: E402

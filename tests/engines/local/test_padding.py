@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from peft import LoraConfig, get_peft_model  # noqa: E402
 from transformers import DataCollatorWithPadding, get_scheduler  # noqa: E402
 
-from selfedit.engines.local.lora import adapter_layout  # noqa: E402
+from selfedit.engines.local.targets import adapter_layout  # noqa: E402
 from selfedit.types import BASE, Example, Job, Recipe  # noqa: E402
 
 TEXTS = ("The firm sells soap to the town.", "Ada sang.", "Hm")

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from peft import LoraConfig, get_peft_model  # noqa: E402
 from transformers import get_scheduler  # noqa: E402
 
-from selfedit.engines.local.lora import adapter_layout  # noqa: E402
+from selfedit.engines.local.targets import adapter_layout  # noqa: E402
 from selfedit.types import BASE, Example, Failure, Job, Recipe, Update  # noqa: E402
 
 RECIPE = Recipe(rank=4, alpha=8.0, epochs=3, learning_rate=1e-2)

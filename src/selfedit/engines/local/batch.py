@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from selfedit.engines.local.abilities import abilities
+from selfedit.engines.local.forward import run
 from selfedit.engines.local.lora import head_only_at
 from selfedit.engines.local.position_ids import PositionIds
 from selfedit.engines.local.text import TokenRow
@@ -65,14 +67,15 @@ def pack_rows(jobs: Sequence[Sequence[TokenRow]], model: PreTrainedModel) -> Pac
     """A job's rows share a sequence where they fit. Sequences are no longer than SHARED, or than the longest row is.
 
     Rows with padding must all be of one length; they do not share, nor do rows with position stops, because a sequence
-    is told from the next by positions that begin again. Either all rows have reference log-probabilities or none has.
+    is told from the next by positions that begin again, nor rows of a model that does not tell them so. Either all rows
+    have reference log-probabilities or none has.
     """
     position_ids, device = PositionIds(model), model.device
     longest = max(len(row.ids) for rows in jobs for row in rows)
-    one_row_each = position_ids.has_stops or any(row.padding for rows in jobs for row in rows)
-    max_length = longest if one_row_each else SHARED
-    length = max(longest, min(max_length, max(sum(len(row.ids) for row in rows) for rows in jobs)))
-    spans = [_first_fit(rows, length) for rows in jobs]
+    is_padded = position_ids.has_stops or any(row.padding for rows in jobs for row in rows)
+    shares = not is_padded and abilities(model).packs
+    length = max(longest, min(SHARED, max(sum(len(row.ids) for row in rows) for rows in jobs))) if shares else longest
+    spans = [_first_fit(rows, length) if shares else _one_each(rows, length) for rows in jobs]
     per_job = max(span.start // length for of_job in spans for span in of_job) + 1
     shape = (len(jobs), per_job * length)
 
@@ -91,7 +94,7 @@ def pack_rows(jobs: Sequence[Sequence[TokenRow]], model: PreTrainedModel) -> Pac
         torch.arange(len(jobs)).repeat_interleave(per_job)[:, None].expand(-1, length).to(device),
         position_ids.of(ids, torch.ones_like(ids)) if position_ids.has_stops else positions if is_shared else None,
         spans,
-        mask if one_row_each else None,
+        mask if is_padded else None,
         _spread(spans, ids.shape, device, lambda row: row.reference_logprobs),
         _spread(spans, ids.shape, device, lambda row: row.soft_tokens),
         _spread(spans, ids.shape, device, lambda row: row.soft_probs),
@@ -108,6 +111,10 @@ def _first_fit(rows: Sequence[TokenRow], length: int) -> list[RowSpan]:
         spans.append(RowSpan(index * length + used[index], row))
         used[index] += len(row.ids)
     return spans
+
+
+def _one_each(rows: Sequence[TokenRow], length: int) -> list[RowSpan]:
+    return [RowSpan(index * length, row) for index, row in enumerate(rows)]
 
 
 def _enumerate(spans: Spans) -> Iterator[tuple[int, RowSpan]]:
@@ -136,7 +143,5 @@ def logits_at(model: PreTrainedModel, batch: PackedBatch, mask: Tensor) -> Tenso
     attention never looks.
     """
     with head_only_at(model, mask):
-        logits: Tensor = model(
-            input_ids=batch.ids, attention_mask=batch.attention_mask, position_ids=batch.positions, use_cache=False
-        ).logits
-    return logits
+        inputs = {"input_ids": batch.ids, "attention_mask": batch.attention_mask, "position_ids": batch.positions}
+        return run(model, **inputs, use_cache=False)

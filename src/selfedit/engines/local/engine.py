@@ -15,18 +15,20 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selfedit.config import ModelConfig
 from selfedit.engines.checks import check_weights
+from selfedit.engines.local.abilities import abilities
 from selfedit.engines.local.batching import Batch, ItemT, ResultT, by_adapter, run_or_halve, split_into_batches
 from selfedit.engines.local.chain import check_ewc
 from selfedit.engines.local.full import train_full
 from selfedit.engines.local.grpo import needs_references, reference_logprobs
 from selfedit.engines.local.likelihood import Measure, log_probs, score_together, top_probs
-from selfedit.engines.local.lora import Adapter, adapter_layout, check_rank
+from selfedit.engines.local.lora import Adapter, check_rank
 from selfedit.engines.local.memory import describe_training, fit, is_out_of_memory, max_rows
 from selfedit.engines.local.model import load_model
 from selfedit.engines.local.registry import AdapterRegistry
 from selfedit.engines.local.sampling import TokenizedRequest, decode_together
 from selfedit.engines.local.search import search_together
 from selfedit.engines.local.state import TrainingState
+from selfedit.engines.local.targets import adapter_layout
 from selfedit.engines.local.text import Text, TokenRow
 from selfedit.engines.local.training import TrainingResult, train_together
 from selfedit.errors import InputError
@@ -76,6 +78,7 @@ class LocalEngine:
         self.max_adapters, self.memory = max_adapters, config.memory_bytes
         self.text = Text(model, tokenizer, config.template)
         self.adapters = AdapterRegistry(model, tokenizer, config.name)
+        self.abilities = abilities(model)
 
     @classmethod
     def from_config(cls, config: ModelConfig, max_adapters: int = 64, progress: Progress = silent) -> LocalEngine:
@@ -277,17 +280,19 @@ class LocalEngine:
             return dict(zip(indices, [result for of_group in run(by_group) for result in of_group], strict=True))
 
         results: dict[int, ResultT | Failure] = {}
-        groups: dict[tuple[str, Shape | None], Batch[ItemT]] = defaultdict(dict)
+        groups: dict[tuple[str, Shape | None, int], Batch[ItemT]] = defaultdict(dict)
         for index, (update, item) in enumerate(items):
             chain = self.adapters.chains.get(update.id)
             if isinstance(item, Failure):
                 results[index] = item
-            elif chain:
+                continue
+            length = 0 if self.abilities.pads_left or isinstance(item, TokenRow) else len(item.ids)
+            if chain:
                 shape = chain.combined.rank, tuple(chain.combined.weights)
-                groups[chain.merged_id, shape][index] = update.id, item
+                groups[chain.merged_id, shape, length][index] = update.id, item
             else:
-                groups[update.id, None][index] = "", item
-        for (merged_id, _), group in groups.items():
+                groups[update.id, None, length][index] = "", item
+        for (merged_id, *_), group in groups.items():
             self.adapters.merge(merged_id)
             length = max(item.length for _, item in group.values())
             scored = max(item.scored for _, item in group.values())

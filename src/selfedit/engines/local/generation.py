@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from selfedit.engines.local.forward import run
 from selfedit.engines.local.lora import Adapter, attached, head_only_at, stack
 from selfedit.engines.local.position_ids import PositionIds
 
@@ -19,11 +20,17 @@ class GenerationBatch(ExitStack):
     """Texts in generation: the tokens to read next [rows, tokens], and keys and values of those that were read.
 
     `adapters`, one for each group of as many rows, are attached until the batch is closed; or there are none.
-    `capacity` is for how many new tokens the cache has room at first.
+    `capacity` is for how many new tokens the cache has room at first. If it is not `cached`, the whole texts are read
+    again for every token.
     """
 
     def __init__(
-        self, model: PreTrainedModel, prompts: Sequence[list[int]], adapters: Sequence[Adapter], capacity: int
+        self,
+        model: PreTrainedModel,
+        prompts: Sequence[list[int]],
+        adapters: Sequence[Adapter],
+        capacity: int,
+        cached: bool,
     ) -> None:
         super().__init__()
         self.model, self.position_ids = model, PositionIds(model)
@@ -33,7 +40,7 @@ class GenerationBatch(ExitStack):
         self.mask = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in padding])
         self.ids, self.mask = self.ids.to(model.device), self.mask.to(model.device)
         self.positions = self.position_ids.of(self.ids, self.mask)
-        self.cache = make_cache(model, longest + capacity)
+        self.cache = make_cache(model, longest + capacity) if cached else None
         self._attach(adapters)
 
     def _attach(self, adapters: Sequence[Adapter]) -> None:
@@ -47,19 +54,22 @@ class GenerationBatch(ExitStack):
         """Of the next token [rows, vocabulary]."""
         inputs = {"input_ids": self.ids, "attention_mask": self.mask, "position_ids": self.positions}
         with head_only_at(self.model, None):
-            logits: Tensor = self.model(**inputs, past_key_values=self.cache, use_cache=True).logits
-        return logits
+            return run(self.model, **inputs, past_key_values=self.cache, use_cache=self.cache is not None)
 
     def append(self, tokens: Tensor) -> None:
         """The next token of every row [rows]."""
-        self.ids = tokens[:, None]
+        ids = tokens[:, None]
+        positions = self.position_ids.after(self.positions[:, -1:], ids)
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
-        self.positions = self.position_ids.after(self.positions[:, -1:], self.ids)
+        whole = self.cache is None
+        self.ids = torch.cat([self.ids, ids], dim=1) if whole else ids
+        self.positions = torch.cat([self.positions, positions], dim=1) if whole else positions
 
     def select(self, rows: Sequence[int], groups: Sequence[int]) -> None:
         """Go on with these rows, which may repeat, and with the adapters of these groups."""
         indices = torch.tensor(rows, device=self.ids.device)
-        self.cache.batch_select_indices(indices)
+        for layer in self.cache.layers if self.cache else ():
+            layer.reorder_cache(indices)  # type: ignore[arg-type]  # states have no batch_select_indices
         self.ids, self.mask, self.positions = self.ids[indices], self.mask[indices], self.positions[indices]
         if len(groups) < len(self.adapters):
             self._attach([self.adapters[group] for group in groups])
@@ -98,6 +108,6 @@ class _PreallocatedLayer(DynamicLayer):
         enlarged[:, :, : self.used] = states[:, :, : self.used]
         return enlarged
 
-    def batch_select_indices(self, indices: Tensor) -> None:
-        super().batch_select_indices(indices)
-        self.all_keys, self.all_values = self.all_keys[indices], self.all_values[indices]
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        self.all_keys, self.all_values = self.all_keys[beam_idx], self.all_values[beam_idx]
+        self.keys, self.values = self.all_keys[:, :, : self.used], self.all_values[:, :, : self.used]

@@ -15,10 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from selfedit.errors import InputError
-from selfedit.types import Recipe
 
 LoraPair = tuple[Tensor, Tensor]
 """A and B of one layer: [rank, inputs] and [outputs, rank], or stacked [K, rank, inputs] and [K, outputs, rank]."""
@@ -122,55 +120,6 @@ class Layout:
         views, rank = self.views(flat[None]), own.rank
         pairs = {target.name: views[target.name] for target in own.targets}
         return {name: (a[0, :rank].clone(), b[0, :, :rank].clone()) for name, (a, b) in pairs.items()}
-
-
-def adapter_layout(model: PreTrainedModel, recipes: Sequence[Recipe]) -> Layout:
-    """Room for adapters of all these recipes: all their layers, in the model's order, and the largest rank."""
-    found = {target for recipe in recipes for target in find_targets(model, recipe.targets, recipe.top_layers)}
-    order = {name: index for index, (name, _) in enumerate(model.named_modules())}
-    return Layout(tuple(sorted(found, key=lambda t: order[t.name])), max(recipe.rank for recipe in recipes))
-
-
-def find_targets(model: PreTrainedModel, names: Sequence[str] = (), top_layers: bool = False) -> tuple[Target, ...]:
-    """The linear layers to adapt: those whose name or last part is in `names`, or all but the output head.
-
-    With `top_layers` only those in the upper half of the model's layers. Raises InputError when nothing matches, and
-    for experts of a mixture that are Linears, whose rows are shuffled among adapters. (Experts that a model keeps in
-    one tensor are not Linears: they stay frozen.)
-    """
-    head = model.get_output_embeddings()
-    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear | Conv1D)}
-    chosen = {
-        name: layer
-        for name, layer in layers.items()
-        if (name in names or name.rpartition(".")[2] in names if names else layer is not head)
-    }
-    if not chosen:
-        known = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
-        raise InputError(f"no layer of the model is called {', '.join(names)}; its linear layers are {known}")
-    experts = [name for name in chosen if ".experts." in name]
-    if experts:
-        raise InputError(f"{experts[0]} is an expert of a mixture, which cannot be adapted yet; name other targets")
-    if top_layers:
-        stack, first = upper_half(model)
-        tops = tuple(f"{stack}.{index}." for index in range(first, len(model.get_submodule(stack))))  # type: ignore[arg-type]
-        chosen = {name: layer for name, layer in chosen.items() if name.startswith(tops)}
-    return tuple(Target(name, *_shape(layer)) for name, layer in chosen.items())
-
-
-def upper_half(model: PreTrainedModel) -> tuple[str, int]:
-    """The name of the model's stack of layers, and the index of the first one in its upper half."""
-    for name, module in model.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) > 1:
-            return name, len(module) // 2
-    raise InputError("top_layers needs a model with a stack of layers, and this one has none; leave it off")
-
-
-def _shape(layer: Any) -> tuple[int, int]:
-    """(inputs, outputs). Conv1D, GPT-2's linear layer, keeps its weight the other way round."""
-    if isinstance(layer, Conv1D):
-        return int(layer.weight.shape[0]), int(layer.weight.shape[1])
-    return layer.in_features, layer.out_features
 
 
 def adapter_dtype(model: PreTrainedModel) -> torch.dtype:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from selfedit.engines.local.batch import PackedBatch, pack_rows
-from selfedit.engines.local.lora import upper_half
+from selfedit.engines.local.forward import accepted
+from selfedit.engines.local.targets import upper_half
 from selfedit.engines.local.text import TokenRow
 from selfedit.errors import InputError
 
@@ -62,7 +63,7 @@ class LowerHalfCache:
 
         inputs = {"input_ids": batch.ids, "attention_mask": batch.attention_mask, "position_ids": batch.positions}
         with self.layers[self.first - 1].register_forward_hook(leave), self._only(self.layers[: self.first]):
-            self.model.base_model(**inputs, use_cache=False)
+            self.model.base_model(**accepted(self.model.base_model, inputs), use_cache=False)
         self._cached |= {_key(row): found[0][k, : len(row.ids)].clone() for k, row in enumerate(rows)}
 
     @contextmanager

@@ -8,8 +8,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from selfedit.engines.local.batch import pack_rows
-from selfedit.engines.local.lora import Layout, adapter_dtype, adapter_layout, attached
+from selfedit.engines.local.lora import Layout, adapter_dtype, attached
 from selfedit.engines.local.state import MemoryLimits
+from selfedit.engines.local.targets import adapter_layout
 from selfedit.engines.local.text import TokenRow
 from selfedit.engines.local.training import gradients
 from selfedit.errors import InputError
@@ -60,8 +61,9 @@ def max_rows(model: PreTrainedModel, tokens: int, scored: int, cap: int) -> int:
     Each takes its keys and values, and, at `scored` of its tokens, logits in the model's own type and in float32.
     """
     config = model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    all_heads = getattr(config, "num_attention_heads", None) or 1  # a model without attention keeps less than this
+    heads = getattr(config, "num_key_value_heads", None) or all_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // all_heads
     row = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize * tokens
     row += (model.dtype.itemsize + 4) * config.vocab_size * scored
     return max(1, int(free_memory(model.device, cap) / 2 / row))  # the other half is for the work on them

@@ -196,9 +196,11 @@ def pick_device(name: str, key: str = "model.device") -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def attention(dtype: torch.dtype, device: torch.device) -> str:
-    """PyTorch's fused attention, but where its gradients are wrong: in float16 on some processors (LOG.md)."""
-    return "eager" if dtype == torch.float16 and device.type == "cpu" else "sdpa"
+def attention(dtype: torch.dtype, device: torch.device) -> str | None:
+    """None, which is PyTorch's fused attention for models that can use it and eager attention for others; eager where
+    the gradients of the fused one are wrong: in float16 on some processors (LOG.md).
+    """
+    return "eager" if dtype == torch.float16 and device.type == "cpu" else None
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype:

@@ -18,10 +18,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from selfedit.engines.local import files
 from selfedit.engines.local.chain import AdapterChain, concatenate, extend_chain, scale_chain
 from selfedit.engines.local.effect import TOKENS, Effect, gap_between, logits_in_peft, logits_of, mean_kl
-from selfedit.engines.local.lora import Adapter, FullWeights, adapter_dtype, attached, find_targets, stack
+from selfedit.engines.local.lora import Adapter, FullWeights, adapter_dtype, attached, stack
 from selfedit.engines.local.memory import is_out_of_memory
 from selfedit.engines.local.merging import MergedWeights, merged_weights
 from selfedit.engines.local.peft_files import MERGE
+from selfedit.engines.local.targets import find_targets
 from selfedit.errors import EngineError, InputError
 from selfedit.types import BASE, Job, Update
 

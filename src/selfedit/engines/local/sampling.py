@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from selfedit.engines.local.abilities import abilities
 from selfedit.engines.local.generation import GenerationBatch
 from selfedit.engines.local.lora import Adapter
 
@@ -52,15 +53,15 @@ def decode_together(
     neighbours (up to ties in rounding).
     """
     width = max(len(requests) for _, requests in groups)
-    filler = TokenizedRequest([next(iter(stops))], max_new_tokens=0)
-    requests = [request for _, group in groups for request in [*group, *[filler] * (width - len(group))]]
+    requests = [r for _, group in groups for r in [*group, *[_filler(model, group[0], stops)] * (width - len(group))]]
     max_tokens = max(request.max_new_tokens for request in requests)
     new: list[list[int]] = [[] for _ in requests]
     is_open = [request.max_new_tokens > 0 for request in requests]
     rows = list(range(len(requests)))  # the request behind each row of the batch
     pick = _TokenPicker(requests, model.device)
     prompts, adapters = [request.ids for request in requests], [adapter for adapter, _ in groups if adapter]
-    with GenerationBatch(model, prompts, adapters, capacity=min(max_tokens, 64)) as batch:
+    cached = abilities(model).caches
+    with GenerationBatch(model, prompts, adapters, capacity=min(max_tokens, 64), cached=cached) as batch:
         for step in range(max_tokens):
             tokens = pick(batch.logits(), rows, step)  # [rows]
             for index, token in zip(rows, tokens.tolist(), strict=True):
@@ -73,6 +74,11 @@ def decode_together(
             batch.append(tokens)
             rows = _drop_finished(batch, rows, width, is_open)
     return [new[g * width : g * width + len(group)] for g, (_, group) in enumerate(groups)]
+
+
+def _filler(model: PreTrainedModel, like: TokenizedRequest, stops: frozenset[int]) -> TokenizedRequest:
+    """A row that asks for nothing; as long as its neighbours where prompts of a batch must be."""
+    return TokenizedRequest([min(stops)] if abilities(model).pads_left else like.ids, max_new_tokens=0)
 
 
 def _drop_finished(batch: GenerationBatch, rows: list[int], width: int, is_open: Sequence[bool]) -> list[int]:

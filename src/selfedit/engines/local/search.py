@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from selfedit.engines.local.abilities import abilities
 from selfedit.engines.local.generation import GenerationBatch
 from selfedit.engines.local.lora import Adapter
 from selfedit.engines.local.sampling import TokenizedRequest
@@ -46,7 +47,8 @@ def search_together(
     indices = iter(range(len(requests)))
     beams = [[Beam(next(indices)) for _ in group] for _, group in groups]
     prompts = [requests[beam.request].ids for beam in _padded(beams)]
-    with GenerationBatch(model, prompts, [adapter for adapter, _ in groups if adapter], capacity=64) as batch:
+    adapters, cached = [adapter for adapter, _ in groups if adapter], abilities(model).caches
+    with GenerationBatch(model, prompts, adapters, capacity=64, cached=cached) as batch:
         finished = _search(batch, requests, beams, stops, math.log(min_probability))
     found: list[list[list[int]]] = [[] for _ in requests]
     for beam in sorted(finished, key=lambda beam: (-beam.log_p, beam.tokens)):

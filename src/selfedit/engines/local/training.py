@@ -21,15 +21,14 @@ from selfedit.engines.local.lora import (
     FullWeights,
     Layout,
     adapter_dtype,
-    adapter_layout,
     attached,
-    find_targets,
     with_scale,
 )
 from selfedit.engines.local.lower_half import LowerHalfCache
 from selfedit.engines.local.regularization import Regularizer, is_regularized
 from selfedit.engines.local.soft_targets import soft_targets
 from selfedit.engines.local.state import MemoryLimits, TrainingState, choose
+from selfedit.engines.local.targets import adapter_layout, find_targets
 
 _adamw = partial(adamw, fused=True, amsgrad=False, beta1=0.9, beta2=0.999, eps=1e-8, maximize=False)
 
