@@ -93,7 +93,7 @@ def test_an_unsound_step_ends_the_job():
 
 @given(st.lists(ROWS, min_size=1, max_size=5))
 def test_a_layout_holds_every_row_once_and_by_itself(jobs):
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=8, n_embd=4, n_layer=1, n_head=1, n_positions=8))
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=8, n_embd=4, n_layer=1, n_head=1, n_positions=16))
     numbered = [
         [TokenRow([100 * k + r + 1] * len(row.ids), 0, 1.0) for r, row in enumerate(rows)]
         for k, rows in enumerate(jobs)

@@ -236,7 +236,7 @@ def test_rank_above_the_width_is_refused(make_engine):
 def test_targets_that_match_nothing_are_named(make_engine):
     from selfedit.errors import InputError
 
-    with pytest.raises(InputError, match=r"no layer of the model is called nope; its linear layers are .*q_proj"):
+    with pytest.raises(InputError, match=r"no layer of the model is called nope; .* can be adapted are .*q_proj"):
         make_engine().train([Job(BASE, (Example("", "a"),), Recipe(rank=2, targets=("nope",)), 0)])
 
 

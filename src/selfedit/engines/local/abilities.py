@@ -20,16 +20,22 @@ TOLERANCE = 0.05
 """Of the difference that a mistake would make: rounding stays below it, in 16 bits too."""
 
 
+PEFT_REFUSES = {"falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h"}
+"""The families on whose `out_proj` PEFT puts no adapter (peft.tuners.tuners_utils)."""
+
+
 class Abilities(NamedTuple):
     """`packs`: texts may share a sequence, told apart by their positions. `pads_left`: prompts of a batch may differ in
-    length. `caches`: keys, values and states may be kept from token to token, and rows leave the batch.
-    `limits_batch`: the model's own mask ends at its context, padding included. `adaptable` are the names of the linear
-    layers that see every token of the batch in its place, and whose output is one tensor.
+    length. `caches`: keys, values and states may be kept from token to token, and rows leave the batch; they take
+    `cache_bytes` for a row and so many more for each of its tokens. `limits_batch`: the model's own mask ends at its
+    context, padding included. `adaptable` are the names of the linear layers that see every token of the batch in its
+    place, and whose output is one tensor.
     """
 
     packs: bool
     pads_left: bool
     caches: bool
+    cache_bytes: tuple[int, int]
     limits_batch: bool
     adaptable: frozenset[str]
 
@@ -51,7 +57,8 @@ def _measure(model: PreTrainedModel) -> Abilities:
     ids = torch.randint(vocabulary, (2, LONG), generator=generator).to(model.device)
     other, text = ids.tolist()
     adaptable = _adaptable(model, ids)
-    right, blind = run(model, input_ids=ids[1:], use_cache=False)[0], run(model, input_ids=ids[1:, -1:])[0, -1]
+    right = run(model, input_ids=ids[1:], use_cache=False)[0]
+    blind = run(model, input_ids=ids[1:, -1:], use_cache=False)[0, -1]
 
     def is_right(prompts: list[list[int]], cached: bool) -> bool:
         """Whether the second prompt, alone in the batch after its first tokens, ends with the right logits."""
@@ -71,6 +78,7 @@ def _measure(model: PreTrainedModel) -> Abilities:
         packs=_packs(model, ids[0, :SHORT], ids[1], right),
         pads_left=is_right([other + other, text[:-2]], cached=caches),
         caches=caches,
+        cache_bytes=_cache_bytes(model, text) if caches else (0, 0),
         limits_batch=any(buffer.dtype == torch.bool and buffer.dim() > 1 for buffer in model.buffers()),
         adaptable=adaptable,
     )
@@ -82,6 +90,18 @@ def _packs(model: PreTrainedModel, first: Tensor, second: Tensor, right: Tensor)
     positions = torch.cat([torch.arange(len(first)), torch.arange(len(second))])[None].to(together.device)
     found = run(model, input_ids=together, position_ids=positions, use_cache=False)[0, len(first) :]
     return _same(found, right, run(model, input_ids=together, use_cache=False)[0, len(first) :])
+
+
+def _cache_bytes(model: PreTrainedModel, text: list[int]) -> tuple[int, int]:
+    """Bytes that are kept for a row, and for each of its tokens: a state does not grow, keys and values do."""
+
+    def kept(ids: list[int]) -> int:
+        with GenerationBatch(model, [ids], [], capacity=0, cached=True) as batch:
+            batch.logits()
+            return batch.cache_bytes
+
+    of_token = (kept(text) - kept(text[:SHORT])) // (LONG - SHORT)
+    return max(0, kept(text) - LONG * of_token), max(0, of_token)
 
 
 def _same(found: Tensor, right: Tensor, wrong: Tensor) -> bool:
@@ -110,4 +130,5 @@ def _adaptable(model: PreTrainedModel, ids: Tensor) -> frozenset[str]:
     finally:
         for hook in hooks:
             hook.remove()
-    return frozenset(name for name, fits in seen.items() if fits)
+    is_mamba = model.config.model_type in PEFT_REFUSES
+    return frozenset(name for name, fits in seen.items() if fits and not (is_mamba and name.endswith("out_proj")))

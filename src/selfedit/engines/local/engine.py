@@ -280,13 +280,14 @@ class LocalEngine:
             return dict(zip(indices, [result for of_group in run(by_group) for result in of_group], strict=True))
 
         results: dict[int, ResultT | Failure] = {}
+        equal_lengths = self._needs_equal_lengths([item for _, item in items if isinstance(item, TokenizedRequest)])
         groups: dict[tuple[str, Shape | None, int], Batch[ItemT]] = defaultdict(dict)
         for index, (update, item) in enumerate(items):
             chain = self.adapters.chains.get(update.id)
             if isinstance(item, Failure):
                 results[index] = item
                 continue
-            length = 0 if self.abilities.pads_left or isinstance(item, TokenRow) else len(item.ids)
+            length = len(item.ids) if equal_lengths else 0
             if chain:
                 shape = chain.combined.rank, tuple(chain.combined.weights)
                 groups[chain.merged_id, shape, length][index] = update.id, item
@@ -300,6 +301,13 @@ class LocalEngine:
             for batch in split_into_batches(group, size):
                 results |= run_or_halve(batch, run_batch, doing)
         return [results[index] for index in range(len(items))]
+
+    def _needs_equal_lengths(self, requests: Sequence[TokenizedRequest]) -> bool:
+        """Whether prompts must be of one length to be in one batch, where shorter ones are padded on the left."""
+        longest = max((len(request.ids) for request in requests), default=0)
+        most_new = max((request.max_new_tokens for request in requests), default=0)
+        is_too_wide = self.abilities.limits_batch and longest + most_new > self.text.context
+        return bool(requests) and (is_too_wide or not self.abilities.pads_left)
 
     def _groups(self, batch: Batch[ItemT]) -> tuple[list[int], Groups[ItemT]]:
         """The batch grouped by adapter, and the index of every item in that order. Without one, a group is one item."""

@@ -56,6 +56,17 @@ class GenerationBatch(ExitStack):
         with head_only_at(self.model, None):
             return run(self.model, **inputs, past_key_values=self.cache, use_cache=self.cache is not None)
 
+    @property
+    def cache_bytes(self) -> int:
+        """What the cache holds now."""
+        storages = {}
+        for layer in self.cache.layers if self.cache else ():
+            for value in vars(layer).values():
+                for tensor in value.values() if isinstance(value, dict) else [value]:
+                    if isinstance(tensor, Tensor):
+                        storages[tensor.data_ptr()] = tensor.untyped_storage().nbytes()
+        return sum(storages.values())
+
     def append(self, tokens: Tensor) -> None:
         """The next token of every row [rows]."""
         ids = tokens[:, None]

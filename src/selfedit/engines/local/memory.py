@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from selfedit.engines.local.abilities import abilities
 from selfedit.engines.local.batch import pack_rows
 from selfedit.engines.local.lora import Layout, adapter_dtype, attached
 from selfedit.engines.local.state import MemoryLimits
@@ -58,14 +59,10 @@ def split_memory(free: float, adapter: float, token: float, upper: MemoryLimits)
 def max_rows(model: PreTrainedModel, tokens: int, scored: int, cap: int) -> int:
     """How many sequences of `tokens` tokens can be run together, at least one.
 
-    Each takes its keys and values, and, at `scored` of its tokens, logits in the model's own type and in float32.
+    Each takes what is kept of its tokens, and, at `scored` of them, logits in the model's own type and in float32.
     """
-    config = model.config.get_text_config()
-    all_heads = getattr(config, "num_attention_heads", None) or 1  # a model without attention keeps less than this
-    heads = getattr(config, "num_key_value_heads", None) or all_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // all_heads
-    row = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize * tokens
-    row += (model.dtype.itemsize + 4) * config.vocab_size * scored
+    of_row, of_token = abilities(model).cache_bytes
+    row = of_row + of_token * tokens + (model.dtype.itemsize + 4) * model.config.get_text_config().vocab_size * scored
     return max(1, int(free_memory(model.device, cap) / 2 / row))  # the other half is for the work on them
 
 

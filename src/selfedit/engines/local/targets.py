@@ -38,8 +38,9 @@ def find_targets(model: PreTrainedModel, names: Sequence[str] = (), top_layers: 
     chosen = {name: layer for name, layer in named.items() if name in adaptable}
     if not chosen:
         known = ", ".join(sorted({name.rpartition(".")[2] for name in adaptable})) or "none"
-        found = f"{next(iter(named))} cannot carry an adapter" if named else f"no layer is called {', '.join(names)}"
-        raise InputError(f"{found}; the layers of this model that can are {known}")
+        missing = f"no layer of the model is called {', '.join(names)}"
+        wrong = f"{next(iter(named))} cannot be adapted" if named else missing
+        raise InputError(f"{wrong}; its linear layers that can be adapted are {known}")
     if top_layers:
         stack, first = upper_half(model)
         tops = tuple(f"{stack}.{index}." for index in range(first, len(model.get_submodule(stack))))  # type: ignore[arg-type]
