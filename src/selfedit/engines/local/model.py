@@ -45,6 +45,7 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
             config=architecture,
             dtype=dtype,
             attn_implementation=attention(dtype, device),
+            experts_implementation="eager" if dtype == torch.float64 else None,  # grouped products know no float64
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=_is_offline(source),
