@@ -51,6 +51,6 @@ def test_real_passages_run_to_the_report(make_engine, shared, tmp_path):
     passages = read_tasks(tmp_path / "squad.json")
     with Run.create(tmp_path / "run", CONFIG.model_dump(mode="json")) as run:
         result = run_experiment(run, CONFIG, passages[:4], passages[4:], make_engine("qwen2", context=4096))
-        report = write_report(run, summary_of(CONFIG, result, passages[:4], passages[4:]))
+        report = write_report(run, summary_of(CONFIG, result, passages[:4]))
     assert result.table["after_rl"].n == 4 and result.table["after_rl"].failed == 0
     assert passages[4].title in report.read_text()

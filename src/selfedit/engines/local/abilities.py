@@ -55,9 +55,9 @@ def _measure(model: PreTrainedModel) -> Abilities:
     generator = torch.Generator().manual_seed(0)
     vocabulary = int(model.config.get_text_config().vocab_size)
     ids = torch.randint(vocabulary, (2, LONG), generator=generator).to(model.device)
+    if model.device.type == "meta":  # only shapes, nothing to measure on
+        return Abilities(True, True, True, (0, 0), False, frozenset(_linear_layers(model)))
     adaptable = _adaptable(model, ids)
-    if model.device.type == "meta":  # no weights, only shapes
-        return Abilities(True, True, True, (0, 0), False, adaptable)
     other, text = ids.tolist()
     right = run(model, input_ids=ids[1:], use_cache=False)[0]
     blind = run(model, input_ids=ids[1:, -1:], use_cache=False)[0, -1]
@@ -94,6 +94,10 @@ def _packs(model: PreTrainedModel, first: Tensor, second: Tensor, right: Tensor)
     return _same(found, right, run(model, input_ids=together, use_cache=False)[0, len(first) :])
 
 
+def _linear_layers(model: PreTrainedModel) -> dict[str, nn.Module]:
+    return {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear | Conv1D)}
+
+
 def _cache_bytes(model: PreTrainedModel, text: list[int]) -> tuple[int, int]:
     """Bytes that are kept for a row, and for each of its tokens: a state does not grow, keys and values do."""
 
@@ -125,8 +129,7 @@ def _adaptable(model: PreTrainedModel, ids: Tensor) -> frozenset[str]:
 
         return hook
 
-    layers = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, nn.Linear | Conv1D)]
-    hooks = [layer.register_forward_hook(note(name)) for name, layer in layers]  # type: ignore[arg-type]
+    hooks = [layer.register_forward_hook(note(name)) for name, layer in _linear_layers(model).items()]  # type: ignore[arg-type]
     try:
         run(model, input_ids=ids, use_cache=False)
     finally:
