@@ -17,9 +17,10 @@ from selfedit.errors import InputError
 @pytest.fixture
 def folder(tmp_path):
     files = {"b.md": "# B\ntext", "a.TXT": "a", "sub/c.md": "c", "photo.jpg": "x", ".hidden.md": "x", "sub/._c.md": "x"}
+    files |= {"run/trials.sqlite": "", "run/report.html": "x", "run/updates/card.json": "{}"}
     files |= {".git/d.md": "x", "__MACOSX/e.md": "x", "empty.md": "", "~$b.docx": "x", "data.json": '[{"text": "one"}]'}
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text)
     return tmp_path
 
@@ -31,7 +32,7 @@ def titles(*paths, include=""):
 def test_a_folder_is_read_with_what_lies_below_and_says_what_it_passed_over(folder, caplog):
     caplog.set_level("INFO")
     assert titles(folder) == ["a", "B", "data", "c"]
-    assert "5 files; passed over 1 of other kinds (1 .jpg), 5 hidden" in caplog.text
+    assert "5 files; passed over 1 of other kinds (1 .jpg), 5 hidden, 1 run of selfedit" in caplog.text
     assert f"skipped 1 file that could not be read, the first because {folder}/empty.md is empty" in caplog.text
 
 
@@ -90,6 +91,7 @@ def test_standard_input_is_a_document(monkeypatch):
         (b"\x1f\x8b\x08", "is compressed; unpack it"),
         (b"\x89PNG\r\n", "is a picture"),
         (b"PK\x03\x04 and no more", "is a damaged ZIP archive"),
+        (b"PK\x05\x06" + bytes(18), "is a ZIP archive and no DOCX"),
         (b'<?xml version="1.0"?>\n<feed/>', "is XML; save its text as HTML"),
         (b'{"a": 1}', "record 0 has no key 'title'"),
         (b' [{"instruction": "a", "output": "b"}]', "looks like instructions"),

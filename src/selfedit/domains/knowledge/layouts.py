@@ -254,4 +254,5 @@ def tell(where: str, what: str, count: int, questions: Sequence[Question], unans
 
 def counted(count: int, noun: str) -> str:
     """counted(2, "file") -> "2 files" """
-    return f"{count} {noun}" + "s" * (count != 1)
+    first, *rest = noun.split(" ", 1)
+    return " ".join([f"{count} {first}" + "s" * (count != 1), *rest])

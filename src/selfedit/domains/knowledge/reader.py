@@ -136,7 +136,7 @@ def _read(path: Path, convert: Converter) -> list[Task]:
         raise InputError(f"{where} is {what}")
     if data.startswith(b"PAR1") or (suffix in DATA and suffix not in (".csv", ".tsv")) or is_csv(data, suffix):
         return _passages(data, where, path)
-    if data.startswith(b"PK\x03\x04"):
+    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return [_converted(kind_of_zip(data, where), data, where, path, convert)]
     if b"%PDF-" in data[:1024]:
         return [_converted("PDF", data, where, path, convert)]

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
+from selfedit.domains.knowledge.layouts import counted
 from selfedit.errors import InputError
 from selfedit.files import LARGEST
 
@@ -24,6 +25,9 @@ MARKDOWN, HTML = (".md", ".markdown", ".mdown", ".qmd", ".rmd"), (".html", ".htm
 PLAIN = (".txt", ".text", ".rst", ".org", ".adoc", ".asciidoc", ".tex", ".log")
 KINDS = (*DATA, *MARKDOWN, *HTML, *PLAIN, ".pdf", ".docx", ".pptx", ".xlsx", ".epub")
 """What is taken from a folder without a filter. A file that is named is read whatever its suffix."""
+
+RUN = "trials.sqlite"
+"""What every run's folder holds."""
 
 MAX_FILES = 10_000
 """In the folders that are named, those that are skipped included."""
@@ -56,10 +60,13 @@ def _below(path: Path, include: str) -> list[Path]:
 
 def _in_folder(folder: Path, include: str) -> list[Path]:
     """The files below a folder, by name, without following links to folders; what is passed over is logged."""
-    found, other, hidden, seen = list[Path](), Counter[str](), 0, 0
+    found, other, hidden, seen, runs = list[Path](), Counter[str](), 0, 0, 0
     for place, folders, files in os.walk(folder):
         kept = sorted(name for name in folders if not _is_hidden(name))
         hidden, folders[:] = hidden + len(folders) - len(kept), kept
+        if RUN in files:  # reports and notes of a model are no documents
+            folders[:], runs = [], runs + 1
+            continue
         for name in sorted(files):
             seen += 1
             file = Path(place, name)
@@ -72,10 +79,11 @@ def _in_folder(folder: Path, include: str) -> list[Path]:
                 found.append(file)
             else:
                 other[file.suffix or "without a suffix"] += 1
-    if other or hidden:
+    if other or hidden or runs:
         kinds = ", ".join(f"{count} {reprlib.repr(kind)[1:-1]}" for kind, count in other.most_common(5))
         passed = [f"{other.total()} of other kinds ({kinds})"] * bool(other) + [f"{hidden} hidden"] * bool(hidden)
-        log.info("%s: %d files; passed over %s", folder, len(found), ", ".join(passed))
+        passed += [counted(runs, "run of selfedit")] * bool(runs)
+        log.info("%s: %s; passed over %s", folder, counted(len(found), "file"), ", ".join(passed))
     return found
 
 
