@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import subprocess
 import sys
@@ -12,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from selfedit.statistics import Interval, mean_interval, paired_interval, reliability, spearman
+from selfedit.statistics import (
+    MIN_CLUSTERS,
+    Interval,
+    mean_interval,
+    paired_interval,
+    reliability,
+    share_interval,
+    spearman,
+)
 
 VALUES = st.lists(st.floats(-1, 1), min_size=1, max_size=40)
 
@@ -26,17 +35,75 @@ def test_agrees_with_scipy() -> None:
 
 
 def test_known_value() -> None:
-    assert mean_interval([0.0, 1.0]).high == pytest.approx(0.5 + 12.7062 / 2, abs=1e-4)
+    assert mean_interval([0.0, 0.0, 0.0, 0.0, 1.0]).high == pytest.approx(0.2 + 2.776445 * 0.2, abs=1e-4)
 
 
-def test_is_not_cut_to_the_range_of_a_share() -> None:
-    interval = mean_interval([0.0, 0.0, 1.0])
-    assert interval.low < 0 and interval.high > 1 - interval.mean
+@pytest.mark.parametrize("values", [[0.3], [0.0, 1.0], [0.0, 0.5, 0.5, 1.0], [0.1] * 3, [0.0] * 9])
+def test_without_clusters_or_variance_the_interval_has_no_width(values: list[float]) -> None:
+    mean = pytest.approx(sum(values) / len(values))
+    assert mean_interval(values) == Interval(mean, mean, mean, len(values))
 
 
-@pytest.mark.parametrize("values", [[0.3], [0.1] * 3, [0.0, 0.0]])
-def test_without_variance_the_interval_has_no_width(values: list[float]) -> None:
-    assert mean_interval(values) == Interval(values[0], values[0], values[0], len(values))
+# Shares
+
+SHARES = st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=40)
+
+
+@given(SHARES)
+def test_the_interval_of_a_share_holds_it_and_stays_within_0_and_1(values: list[float]) -> None:
+    found = share_interval(values)
+    assert 0 <= found.low <= found.mean <= found.high <= 1
+    assert found.mean == pytest.approx(sum(values) / len(values))
+    assert (found.low < found.high) == (len(values) >= MIN_CLUSTERS)
+
+
+@given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=5, max_size=12), st.integers(2, 6))
+def test_more_of_the_same_tasks_make_it_narrower(values: list[float], times: int) -> None:
+    one, more = share_interval(values), share_interval(values * times)
+    assert more.high - more.low < one.high - one.low
+
+
+@given(st.lists(st.integers(0, 8).map(lambda eighths: eighths / 8), min_size=1, max_size=40))
+def test_wrong_for_right_turns_the_interval_round(values: list[float]) -> None:
+    found, turned = share_interval(values), share_interval([1 - value for value in values])
+    assert (turned.low, turned.high) == (pytest.approx(1 - found.high), pytest.approx(1 - found.low))
+
+
+def test_of_answers_that_are_one_task_each_it_is_nearly_wilsons() -> None:
+    values = [1.0] * 30 + [0.0] * 170
+    wilson = stats.binomtest(30, 200).proportion_ci(method="wilson")
+    found = share_interval(values)
+    assert (found.low, found.high) == (pytest.approx(wilson.low, abs=2e-3), pytest.approx(wilson.high, abs=2e-3))
+
+
+def test_of_nothing_right_it_says_how_much_could_be() -> None:
+    assert share_interval([0.0] * 20).high == pytest.approx(0.18, abs=0.01)
+    assert share_interval([1.0] * 20).low == pytest.approx(0.82, abs=0.01)
+
+
+@pytest.mark.parametrize("values", [[0.5, 1.1], [-0.1] * 9])
+def test_what_is_no_share_is_refused(values: list[float]) -> None:
+    with pytest.raises(ValueError, match="a share lies between 0 and 1"):
+        share_interval(values)
+
+
+SAMPLES = int(os.environ.get("SELFEDIT_SAMPLES", "300"))
+
+
+@pytest.mark.parametrize("tasks", [5, 12, 60])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 0.5, 0.95, 1.0])
+@pytest.mark.parametrize("questions", [1, 4])
+def test_it_covers_the_true_share_about_as_often_as_it_says(tasks: int, share: float, questions: int) -> None:
+    """Tasks differ in difficulty (beta, as wide as a third of the largest), and have so many questions each."""
+    chance, covered = random.Random(f"{tasks} {share} {questions}"), 0
+    for _ in range(SAMPLES):
+        levels = [chance.betavariate(2 * share, 2 * (1 - share)) if 0 < share < 1 else share for _ in range(tasks)]
+        values = [sum(chance.random() < level for _ in range(questions)) / questions for level in levels]
+        found = share_interval(values)
+        covered += found.low <= share <= found.high
+    assert covered / SAMPLES >= 0.88
+    if not 0 < share < 1:
+        assert covered == SAMPLES
 
 
 @pytest.mark.parametrize("values", [[], [0.5, math.nan], [math.inf]])
@@ -65,7 +132,8 @@ def test_equal_lists_differ_by_exactly_nothing(values: list[float]) -> None:
 
 
 def test_pairs_are_subtracted_task_by_task() -> None:
-    assert paired_interval([0.5, 1.0, 0.75], [0.0, 0.75, 0.5]) == mean_interval([0.5, 0.25, 0.25])
+    after, before = [0.5, 1.0, 0.75, 1.0, 0.0], [0.0, 0.75, 0.5, 0.0, 0.0]
+    assert paired_interval(after, before) == mean_interval([0.5, 0.25, 0.25, 1.0, 0.0])
 
 
 def test_pairing_refuses_lists_of_other_lengths() -> None:

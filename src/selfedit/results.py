@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from selfedit.statistics import Interval
+from selfedit.statistics import MIN_CLUSTERS, Interval
 from selfedit.types import Failure, Score, Task
 
 
@@ -191,6 +191,9 @@ class TextTable:
     """Whether its cells are sentences, to be aligned to the left with a line between rows."""
 
 
+TOO_FEW = f"fewer than {MIN_CLUSTERS} tasks are too few for an interval"
+
+
 def score_table(table: Table, words: Words, title: str) -> TextTable:
     """The conditions with their intervals, what they cost, and how many answers were blank."""
     columns = (
@@ -204,14 +207,15 @@ def score_table(table: Table, words: Words, title: str) -> TextTable:
             (
                 words.conditions.get(row.key, row.key),
                 percent(row.mean),
-                interval(row) if row.n > 1 else "-",  # one task says nothing about the spread
+                interval(row),
                 "" if row.blank is None else percent(row.blank),
                 str(row.n),
                 f"{row.tokens or 0:,}",
                 "" if row.seconds is None else f"{row.seconds:.0f}",
             )
         )
-    return TextTable(title, columns, rows)
+    few = any(row.n < MIN_CLUSTERS for row in table)
+    return TextTable(title, columns, rows, caption=f"-: {TOO_FEW}." if few else "")
 
 
 def stream_table(summary: StreamSummary) -> TextTable:
@@ -221,12 +225,10 @@ def stream_table(summary: StreamSummary) -> TextTable:
         ("just edited", summary.just_edited),
         ("after the last edit", summary.after),
     ]
-    named += [(f"kept after {done} edits, of just edited", share) for done, share in summary.retention.items()]
+    named += [(_kept(summary, done), share) for done, share in summary.retention.items()]
     named += [(f"change of control: {group}", change) for group, change in summary.control.items()]
     named += [("neutral text, bits of the start", summary.bits), ("questions sent to their document", summary.routing)]
-    rows = [
-        (name, percent(value.mean), interval(value) if value.low < value.high else "") for name, value in named if value
-    ]
+    rows = [(name, percent(value.mean), interval(value)) for name, value in named if value]
     if summary.kl:
         low, high = f"{summary.kl.low:.4f}", f"{summary.kl.high:.4f}"
         rows.append(("KL on the start's continuations, bits", f"{summary.kl.mean:.4f}", f"{low} to {high}"))
@@ -234,7 +236,18 @@ def stream_table(summary: StreamSummary) -> TextTable:
         rows.append(("seconds per edit", f"{summary.costs.seconds:.2f}", ""))
         rows.append(("trained tokens per edit", f"{summary.costs.tokens:,.0f}", ""))
         rows.append(("bytes kept per edit", f"{summary.costs.bytes:,.0f}", ""))
-    return TextTable(f"Method: {', '.join(summary.methods)}", ("", "mean", "interval\n(95 %)"), rows)
+    few = summary.streams < MIN_CLUSTERS
+    caption = f"-: fewer than {MIN_CLUSTERS} streams are too few for an interval." if few else ""
+    return TextTable(f"Method: {', '.join(summary.methods)}", ("", "mean", "interval\n(95 %)"), rows, caption)
+
+
+def _kept(summary: StreamSummary, done: int) -> str:
+    """A ratio's name, with both shares that it is made of."""
+    seen = dict(zip(summary.curve.get("edits", ()), summary.curve.get("seen", ()), strict=False)).get(done)
+    ratio = summary.retention[done].mean
+    if not seen or not ratio:
+        return f"kept after {done} edits, of just edited"
+    return f"kept after {done} edits: {percent(seen)} of {percent(seen / ratio)} just edited"
 
 
 def answer_table(task: Task, before: Score | None, after: Score | None, title: str) -> TextTable:
@@ -261,8 +274,8 @@ def percent(share: float) -> str:
 
 
 def interval(value: Row | Interval) -> str:
-    """In percent: 10.2 to 21.5."""
-    return f"{100 * value.low:.1f} to {100 * value.high:.1f}"
+    """In percent: 10.2 to 21.5; "-" where it is not known, for too few tasks or for values that are all equal."""
+    return "-" if value.low == value.high else f"{100 * value.low:.1f} to {100 * value.high:.1f}"
 
 
 def signed_points(value: Mapping[str, float] | Interval) -> tuple[str, str, str]:
@@ -274,6 +287,8 @@ def signed_points(value: Mapping[str, float] | Interval) -> tuple[str, str, str]
 
 def gain_sentence(gain: Mapping[str, float] | Interval, task: str = "passage") -> str:
     mean, low, high = signed_points(gain)
+    if low == high:
+        return f"Gain of reinforcement: {mean} points, paired by {task}; the interval is not known"
     return f"Gain of reinforcement: {mean} points (95 % interval {low} to {high}, paired by {task})"
 
 

@@ -53,26 +53,55 @@ def required_mean(values: Sequence[Value], without: str) -> float:
     return mean
 
 
+MIN_CLUSTERS = 5
+"""With fewer clusters no interval is given: what they say of the spread is next to nothing."""
+
+
 def mean_interval(values: Sequence[float]) -> Interval:
-    """The mean of per-task values and its two-sided 95 % Student t interval, in the unit of the values.
+    """The mean of per-task values and its two-sided 95 % Student t interval, in the unit of the values. Of shares:
+    `share_interval`.
 
-    One value, or values that are all equal, give an interval without width: read it as "not known", not as "certain".
-    Raises ValueError where there is no value, or one that is not finite: what was not graded does not belong here.
+    Fewer than MIN_CLUSTERS values, or values that are all equal, give an interval without width: read it as "not
+    known", not as "certain". Raises ValueError where there is no value, or one that is not finite: what was not graded
+    does not belong here.
 
-    Not covered: the interval is not cut to the range of the values, so that of a share can reach below 0 or above 1;
-    with few tasks or very skewed values it covers less than 95 %; several intervals are not corrected for each other.
+    Not covered: very skewed values; several intervals are not corrected for each other.
     """
+    mean = _finite_mean(values)
+    n = len(values)
+    if n < MIN_CLUSTERS or min(values) == max(values):
+        return Interval(mean, mean, mean, n)
+    half = _t_quantile(n - 1) * math.sqrt(_squares(values) / (n - 1) / n)
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def share_interval(values: Sequence[float]) -> Interval:
+    """The mean of per-task shares (each 0 to 1) and its 95 % interval, which stays within 0 to 1: Wilson's, for as many
+    independent answers as would vary as much as these tasks do (Franco et al. 2019; Student's t for the normal point).
+
+    Where all tasks are equal each counts as one answer. Fewer than MIN_CLUSTERS tasks give an interval without width:
+    read it as "not known". Raises ValueError for no value, and for one that is no share.
+    """
+    mean = _finite_mean(values)
+    n = len(values)
+    if not 0 <= min(values) <= max(values) <= 1:
+        raise ValueError("a share lies between 0 and 1")
+    if n < MIN_CLUSTERS:
+        return Interval(mean, mean, mean, n)
+    variance = _squares(values) / (n - 1) / n
+    effective = mean * (1 - mean) / variance if variance else n
+    square = _t_quantile(n - 1) ** 2 / effective
+    middle = (mean + square / 2) / (1 + square)
+    half = math.sqrt(square * mean * (1 - mean) + square**2 / 4) / (1 + square)
+    return Interval(mean, max(0.0, min(mean, middle - half)), min(1.0, max(mean, middle + half)), n)
+
+
+def _finite_mean(values: Sequence[float]) -> float:
     if not values:
         raise ValueError("an interval needs at least one value")
     if not all(map(math.isfinite, values)):
         raise ValueError("an interval needs finite values")
-    n = len(values)
-    if min(values) == max(values):
-        return Interval(values[0], values[0], values[0], n)
-    mean = math.fsum(values) / n
-    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    half = _t_quantile(n - 1) * math.sqrt(variance / n)
-    return Interval(mean, mean - half, mean + half, n)
+    return values[0] if min(values) == max(values) else math.fsum(values) / len(values)
 
 
 def paired_interval(after: Sequence[float], before: Sequence[float]) -> Interval:
@@ -85,7 +114,8 @@ def paired_interval(after: Sequence[float], before: Sequence[float]) -> Interval
 
 
 def ratio_interval(above: Sequence[float], below: Sequence[float]) -> Interval:
-    """The ratio of two means over the same clusters with its 95 % interval, by linearization (the delta method).
+    """The ratio of two means of shares over the same clusters with its 95 % interval, by linearization (the delta
+    method); no end lies below 0. A ratio is read beside both means: 135 % can be 48.9 % against 36.2 %.
 
     Raises ValueError where the mean below is 0. Not covered: few clusters with a mean below that is near 0.
     """
@@ -95,7 +125,7 @@ def ratio_interval(above: Sequence[float], below: Sequence[float]) -> Interval:
     ratio = math.fsum(above) / len(above) / mean
     around = mean_interval([(a - ratio * b) / mean for a, b in zip(above, below, strict=True)])
     half = (around.high - around.low) / 2
-    return Interval(ratio, ratio - half, ratio + half, around.n)
+    return Interval(ratio, max(0.0, ratio - half), ratio + half, around.n)
 
 
 def _t_quantile(freedom: int) -> float:

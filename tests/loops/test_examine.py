@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from selfedit.domains.knowledge.domain import Knowledge
+from selfedit.errors import InputError
 from selfedit.graders.exact import Contains
 from selfedit.loops.examine import MEASUREMENTS, Exam, Examiner, score
 from selfedit.loops.inner import train_edits
@@ -139,6 +140,16 @@ def test_the_control_texts_are_the_passages_of_other_tasks(engine, tasks):
     first, last = score(controlled, [Exam(BASE, tasks[0]), Exam(BASE, tasks[3])])
     assert [request.target for request in asked] == [tasks[i].context for i in (1, 2, 0, 1, 2)]
     assert (len(first.measurements["control"]), len(last.measurements["control"])) == (2, 3)
+
+
+@pytest.mark.parametrize("value", [2.0, -0.5, float("nan")])
+def test_a_grade_that_is_no_share_is_refused(engine, tasks, value):
+    class Generous:
+        def grade(self, pairs):
+            return [value] * len(pairs)
+
+    with pytest.raises(InputError, match=r"the grader gave .*, and a grade lies between 0 and 1"):
+        score(examiner(engine, Generous()), [Exam(BASE, tasks[0])])
 
 
 def test_retention_is_the_grades_on_other_tasks_of_every_update_once(engine, tasks):

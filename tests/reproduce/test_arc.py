@@ -37,7 +37,7 @@ def test_tasks_count_once_with_their_mean_over_plans_and_seeds_and_the_oracle_wi
     means = {name: table[name]["mean"] for name in first}
     assert means == {"in_context": 0.5, "before_rl": 0.625, "after_rl": 0.75, "oracle": 0.5}
     assert table["rl_gain"]["mean"] == pytest.approx(0.125) and table["plan_gain"]["mean"] == pytest.approx(0.125)
-    assert table["rl_gain"]["low"] < 0 < table["rl_gain"]["high"]
+    assert table["rl_gain"]["low"] == table["rl_gain"]["high"]  # two tasks say nothing about the spread
     assert table["after_rl"]["unreadable"] == 0.25 and table["before_rl"]["unreadable"] == 0
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from selfedit.errors import EngineError
 from selfedit.loops.examine import per_token
 from selfedit.results import StreamSummary
-from selfedit.statistics import mean_interval, ratio_interval, required_mean
+from selfedit.statistics import mean_interval, ratio_interval, required_mean, share_interval
 from selfedit.types import Drift, Observation
 
 Cells = dict[tuple[int, int], float]
@@ -119,7 +119,7 @@ def _nats(likelihoods: Sequence[Any]) -> float:
 def summarise_streams(found: Sequence[StreamRecord]) -> StreamSummary:
     length = min(record.length for record in found)  # streams of documents may differ
     steps = [done for done in found[0].steps if done <= length]
-    summary = StreamSummary(len(found), length, mean_interval([record.before for record in found]))
+    summary = StreamSummary(len(found), length, share_interval([record.before for record in found]))
     if not steps:
         return summary
     last = steps[-1]
@@ -136,8 +136,8 @@ def summarise_streams(found: Sequence[StreamRecord]) -> StreamSummary:
     drifted = last in found[0].bits
     return replace(
         summary,
-        just_edited=mean_interval([record.just_edited(length) for record in found]),
-        after=mean_interval([record.seen(last) for record in found]),
+        just_edited=share_interval([record.just_edited(length) for record in found]),
+        after=share_interval([record.seen(last) for record in found]),
         retention=retention,
         control=control,
         bits=mean_interval([record.bits[last] for record in found]) if drifted else None,

@@ -14,7 +14,7 @@ from selfedit.loops.outer import Outer, propose
 from selfedit.protocols import Domain, Progress, Remember, Sampler, silent
 from selfedit.results import Row, Table
 from selfedit.seeds import derive_seed
-from selfedit.statistics import Interval, mean_interval, paired_interval
+from selfedit.statistics import Interval, paired_interval, share_interval
 from selfedit.types import BASE, Failure, SelfEdit, Task, Trial, Update
 
 Condition = Callable[[Sequence[Task]], list[Trial]]
@@ -115,7 +115,7 @@ def summarise(key: str, trials: Sequence[Trial], seconds: float | None = None) -
     values = [value for trial in trials if (value := accuracy(trial)) is not None]
     if not values:
         raise EngineError(f"none of {len(trials)} tasks could be scored; {_first_failure(trials)}")
-    mean, blanks = mean_interval(values), [trial.after.blank for trial in trials if trial.after]
+    mean, blanks = share_interval(values), [trial.after.blank for trial in trials if trial.after]
     return Row(
         key,
         mean.mean,
@@ -152,7 +152,7 @@ def across_seeds(runs: Sequence[Mapping[str, Sequence[Trial]]]) -> Table:
     rows = []
     for name in runs[0]:
         per_run = [summarise(name, run[name]) for run in runs]
-        over_tasks = mean_interval(_task_means([run[name] for run in runs]))
+        over_tasks = share_interval(_task_means([run[name] for run in runs]))
         rows.append(
             replace(
                 per_run[0],

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
+from selfedit.errors import InputError
 from selfedit.protocols import Domain, Engine, Grader, Rescoring
 from selfedit.statistics import mean_or_failure
 from selfedit.types import (
@@ -141,10 +142,13 @@ def _rescored(
 
 
 def grade(grader: Grader, questions: Sequence[Question], answers: Sequence[str | Failure]) -> list[Value]:
-    """Grades of the answers; an answer that failed is its own grade."""
+    """Grades of the answers; an answer that failed is its own grade. Raises InputError for a grade outside 0 to 1."""
     asked = zip(questions, answers, strict=True)
     pairs = {index: (q, answer) for index, (q, answer) in enumerate(asked) if not isinstance(answer, Failure)}
     grades = dict(zip(pairs, grader.grade(list(pairs.values())), strict=True))
+    for value in grades.values():
+        if not isinstance(value, Failure) and not 0 <= value <= 1:
+            raise InputError(f"the grader gave {value}, and a grade lies between 0 and 1; correct the grader")
     return [answer if isinstance(answer, Failure) else grades[index] for index, answer in enumerate(answers)]
 
 

@@ -26,7 +26,7 @@ from selfedit.reproduce.options import Options
 from selfedit.results import Summary, Table, TextTable, gain_sentence, interval, percent
 from selfedit.rewards.measured import solved
 from selfedit.seeds import derive_seed
-from selfedit.statistics import Interval, mean_interval, paired_interval
+from selfedit.statistics import Interval, paired_interval, share_interval
 from selfedit.store import Run
 from selfedit.types import BASE, Task, Trial, Update
 from selfedit.workflows.build import make_examiner, make_outer
@@ -185,7 +185,7 @@ def summarise_arc(runs: Sequence[Rows]) -> dict[str, Any]:
     """
     rows = {name: [run[name] for run in runs if name in run] for name in runs[0]}
     values = {name: _by_task(of_row, max if name == "oracle" else fmean) for name, of_row in rows.items()}
-    table: dict[str, Any] = {name: asdict(mean_interval(list(of_row.values()))) for name, of_row in values.items()}
+    table: dict[str, Any] = {name: asdict(share_interval(list(of_row.values()))) for name, of_row in values.items()}
     for name in values:
         trials = [trial for of_run in rows[name] for trial in of_run]
         table[name]["tokens"] = round(fmean([trial.update.tokens if trial.update else 0 for trial in trials]))

@@ -145,11 +145,29 @@ def _after(runs: Runs) -> list[float]:
 
 
 def tables(summary: Mapping[str, Any]) -> list[TextTable]:
-    """One row per method, in percent; control in points, bits against the start."""
-    columns = ("method", "just\nedited", "kept\nafter 8", "kept\nafter 64", "control", "known", "bits", "s", "kB")
+    """One row per method, in percent, what is kept with the share it is on all tasks; control in points, bits against
+    the start.
+    """
+    columns = (
+        "method",
+        "just\nedited",
+        "kept after 8\n(of all)",
+        "kept after 64\n(of all)",
+        "control",
+        "known",
+        "bits",
+        "s",
+        "kB",
+    )
     rows = []
     for name, row in summary["keepers"].items():
-        kept = [f"{100 * row[key]['mean']:.0f}" if row.get(key) else "-" for key in ("retention_8", "retention_64")]
+        after = {of["tasks"]: of["after"]["mean"] for of in row.get("lengths", {}).values() if "after" in of}
+        kept = [
+            f"{100 * row[key]['mean']:.0f}" + (f" ({100 * after[done]:.1f})" if done in after else "")
+            if row.get(key := f"retention_{done}")
+            else "-"
+            for done in (8, 64)
+        ]
         points = [
             f"{100 * row['controls'][group]['mean']:+.1f}" if group in row["controls"] else "-"
             for group in ("control", "known")

@@ -22,7 +22,7 @@ from selfedit.loops.inner import merge_edits
 from selfedit.loops.questions import self_exams
 from selfedit.protocols import Engine, Progress, silent
 from selfedit.results import StreamCosts, StreamSummary, Summary, stream_table
-from selfedit.statistics import mean_interval
+from selfedit.statistics import share_interval
 from selfedit.store import Run
 from selfedit.types import BASE, DraftedQuestions, Question, SelfEdit, StreamStep, Task, Trial, Update
 from selfedit.workflows.adapt import ADAPTER
@@ -158,7 +158,7 @@ def run_continual(
     )
     if router_name(config.continual) != "last" and found:
         shares = routing_accuracy(settings.router, start.update, pasts, streams.tasks)
-        summary = replace(summary, routing=mean_interval(shares))
+        summary = replace(summary, routing=share_interval(shares))
     if found:
         run.keep_json("matrix.json", matrix(found, str(run.config.get("command", "")), config.model.name))
     run.keep_json("summary.json", summary.to_json())
