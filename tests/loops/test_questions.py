@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +57,19 @@ def test_an_answer_that_does_not_stand_in_the_passage_is_no_question_about_it(en
 
     (kept,) = sieve([task], BASE, examiner(Sure(tasks)))
     assert kept.questions == ()
+
+
+@pytest.mark.parametrize(
+    ("context", "there", "not_there"),
+    [
+        ("员工每年有三十天年假。", "三十天", "四十天"),
+        ("The fee is 3.5 %.", "3.5 %", "35 %"),
+        ("It is a “great” day", "a great day", "a bad day"),
+    ],
+)
+def test_an_answer_stands_in_a_passage_in_any_script(context, there, not_there):
+    asked = (Question("?", there), Question("?", not_there))
+    assert grounded(Task("a", "A", context, asked)).questions == asked[:1]
 
 
 def test_how_many_were_invented_is_counted(engine, tasks):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import gcd
@@ -13,6 +12,7 @@ from selfedit.config import ModelConfig
 from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.domains.knowledge.reader import read_tasks
 from selfedit.errors import BadEdit, InputError
+from selfedit.files import read_json
 from selfedit.protocols import Domain
 from selfedit.types import BASE, Example, Request, SamplingParams, Task
 from selfedit.worlds.almanac import world
@@ -54,7 +54,9 @@ def sample_edits(count: int, sampling: SamplingParams) -> list[BenchEdit]:
 def read_edits(path: Path) -> list[BenchEdit]:
     """The edits of a file in the layout of SEAL's released ones: passages with `completions`. Raises InputError."""
     tasks = read_tasks(path)
-    records = json.loads(path.read_text(encoding="utf-8-sig"))
+    records = read_json(path)
+    if not isinstance(records, list) or len(records) != len(tasks):
+        raise InputError(f"{path} should hold a list of passages with completions, in SEAL's layout")
     edits = [
         edit
         for task, record in zip(tasks, records, strict=True)

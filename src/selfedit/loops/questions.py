@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from selfedit.graders.exact import Contains
+from selfedit.graders.phrase import Phrase
 from selfedit.loops.examine import Exam, Examiner, score
 from selfedit.seeds import derive_seed
 from selfedit.types import Failure, Question, Request, SamplingParams, Task, Update
@@ -83,7 +83,7 @@ def distinct(questions: Sequence[Question]) -> list[Question]:
 
 def grounded(task: Task) -> Task:
     """The task with those of its questions whose answer stands in its context: what is not in it, it cannot teach."""
-    grades = Contains().grade([(question, task.context) for question in task.questions])
+    grades = Phrase().grade([(question, task.context) for question in task.questions])
     return replace(task, questions=tuple(q for q, grade in zip(task.questions, grades, strict=True) if grade == 1.0))
 
 

@@ -94,7 +94,7 @@ def _with_questions(tasks: list[Task], source: str) -> list[Task]:
 
 def read_neutral(path: Path) -> list[str]:
     """A JSON list of texts, or the paragraphs of a plain file. Raises InputError."""
-    if path.suffix != ".json":
+    if path.suffix.lower() != ".json":
         return [part.strip() for part in read_text(path).split("\n\n") if part.strip()]
     texts = read_json(path)
     if not isinstance(texts, list) or not all(isinstance(one, str) and one.strip() for one in texts):
