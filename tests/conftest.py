@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, so before any test module is
+os.environ["SELFEDIT_CONFIG_HOME"] = str(Path(__file__).with_name("no-settings"))  # not those of whoever runs the tests
 
 from selfedit.engines.fake import FakeEngine
 from selfedit.types import Question, Task
@@ -170,6 +171,15 @@ def endpoint(no_network, monkeypatch):
     server = Endpoint()
     yield server
     server.close()
+
+
+@pytest.fixture
+def allow_key(endpoint, monkeypatch, tmp_path_factory):
+    """Lets the key in an environment variable be sent to the endpoint, in the settings of a user made up for that."""
+    from selfedit.config.settings import allow_key
+
+    monkeypatch.setenv("SELFEDIT_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
+    return lambda variable, address=endpoint.url: allow_key(variable, address)
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_a_seed_of_63_bits_is_cut_to_what_servers_take(endpoint, sampler):
     assert endpoint.bodies[0]["seed"] == (2**62 + 5) % SEEDS
 
 
-@pytest.mark.parametrize("prompt", ["", "naïve ☃", "\ud800", '{"braces"}\n\0'])
+@pytest.mark.parametrize("prompt", ["", "naïve ☃", '{"braces"}\n\0'])
 def test_any_text_can_be_asked(sampler, prompt):
     assert sampler().sample(asked(prompt)) == [f"You said {prompt}"]
 
@@ -381,7 +381,8 @@ def test_another_model_form_or_address_is_asked_anew(endpoint, sampler, tmp_path
 # The key
 
 
-def test_the_key_is_sent_and_without_one_there_is_no_header(endpoint, sampler, monkeypatch):
+def test_the_key_is_sent_and_without_one_there_is_no_header(endpoint, sampler, monkeypatch, allow_key):
+    allow_key("MY_KEY")
     sampler(key_env="MY_KEY").sample(asked("a"))
     monkeypatch.setenv("MY_KEY", f" {SECRET}\n")
     sampler(key_env="MY_KEY").sample(asked("a"))
@@ -399,7 +400,8 @@ REPLIES = [
 
 
 @pytest.mark.parametrize("script", REPLIES, ids=["401", "400", "500", "429", "nonsense", "fine"])
-def test_the_key_stands_in_no_error_log_or_file(endpoint, sampler, monkeypatch, caplog, tmp_path, script):
+def test_the_key_stands_in_no_error_log_or_file(endpoint, sampler, monkeypatch, caplog, tmp_path, script, allow_key):
+    allow_key("OPENAI_API_KEY")
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     caplog.set_level(logging.DEBUG)
     endpoint.script, asker, said = script, sampler(tmp_path), []
@@ -415,7 +417,8 @@ def test_the_key_stands_in_no_error_log_or_file(endpoint, sampler, monkeypatch, 
 
 
 @pytest.mark.parametrize("key", [f"{SECRET}\nX", f"{SECRET}☃"])
-def test_what_cannot_be_a_key_is_not_sent_and_not_shown(endpoint, sampler, monkeypatch, key):
+def test_what_cannot_be_a_key_is_not_sent_and_not_shown(endpoint, sampler, monkeypatch, key, allow_key):
+    allow_key("MY_KEY")
     monkeypatch.setenv("MY_KEY", key)
     with pytest.raises(InputError) as raised:
         sampler(key_env="MY_KEY").sample(asked("a"))

@@ -92,7 +92,8 @@ def test_a_verdict_that_cannot_be_read_leaves_its_trial_without_a_reward(endpoin
     assert ended and set(ended) == {(None, "system")}
 
 
-def test_the_key_stands_in_no_file_of_a_run(endpoint, config, new_engine, tasks, tmp_path, monkeypatch):
+def test_the_key_stands_in_no_file_of_a_run(endpoint, config, new_engine, tasks, tmp_path, monkeypatch, allow_key):
+    allow_key("OPENAI_API_KEY")
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     run_in(tmp_path, new_engine(), tasks, config)
     assert {headers["Authorization"] for headers in endpoint.headers} == {f"Bearer {SECRET}"}

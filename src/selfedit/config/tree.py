@@ -82,12 +82,18 @@ class DomainConfig(BaseModel):
         return dict(self.__pydantic_extra__ or {})
 
 
+_ADDRESS = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?(/[!-\[\]-~]*)?", re.A | re.I)
+"""One reading for everybody: what decides where a key may go must see the host that is asked."""
+
+
 class EndpointConfig(Section):
     url: str = Field("", description="of an OpenAI-compatible endpoint, such as http://localhost:8000/v1")
     model: str = Field("", description="as the endpoint calls it")
-    key_env: str = Field("OPENAI_API_KEY", description="the environment variable that holds the key; may be unset")
-    parallel: int = Field(8, ge=1, description="requests at once")
-    timeout: float = Field(60, gt=0, description="seconds without a sign of life before a request is tried again")
+    key_env: str = Field(
+        "OPENAI_API_KEY", description="the environment variable with the key, which `selfedit keys` allows"
+    )
+    parallel: int = Field(8, ge=1, le=256, description="requests at once")
+    timeout: float = Field(60, gt=0, description="seconds for a whole answer before a request is tried again")
     retries: int = Field(5, ge=0, le=20, description="further tries of a request, each after twice the wait")
     thinking_tokens: int = Field(
         4096, ge=0, description="room for thoughts, given to an answer that was cut off before it began"
@@ -98,10 +104,12 @@ class EndpointConfig(Section):
     @classmethod
     def _is_an_address_without_secrets(cls, text: str) -> str:
         parts = urlsplit(text)
-        if text and (parts.scheme not in ("http", "https") or not parts.hostname):
-            raise ValueError("an endpoint's url begins with http:// or https:// and a host")
         if "@" in parts.netloc or parts.query or parts.fragment:
             raise ValueError("a url has no user, password or ?key=... in it; put the key in an environment variable")
+        if text and not _ADDRESS.fullmatch(text):
+            raise ValueError("an endpoint's url begins with http:// or https:// and a host, and is written in ASCII")
+        if any(len(label) > 63 for label in parts.netloc.split(".")) or ".." in parts.netloc or parts.port == 0:
+            raise ValueError("there can be no host of this name and port")
         return text
 
     @field_validator("key_env")

@@ -13,9 +13,21 @@ from selfedit.errors import InputError
 Body = dict[str, Any]
 """What is sent to an endpoint, its address included: everything that an answer depends on, and nothing secret."""
 
+MAX_BYTES = 64_000_000
+"""Of a file: more than any request with its answer."""
+
 
 def key_of(body: Body) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be stored: halves of surrogate pairs, which JSON can spell, are no characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class AnswerCache:
@@ -27,13 +39,14 @@ class AnswerCache:
     def read(self, body: Body) -> str | None:
         path = self._path(body)
         try:
-            stored = json.loads(path.read_text(encoding="utf-8")) if path else None
-        except (OSError, ValueError):
+            there = path is not None and path.is_file() and path.stat().st_size <= MAX_BYTES
+            stored = json.loads(path.read_text(encoding="utf-8")) if path and there else None
+        except (OSError, ValueError, RecursionError):
             return None
         if not isinstance(stored, dict) or stored.get("request") != body:
             return None
         text = stored.get("text")
-        return text if isinstance(text, str) else None
+        return text if isinstance(text, str) and is_text(text) else None
 
     def write(self, body: Body, text: str) -> None:
         """Whole or not at all. Raises InputError where the disk refuses."""

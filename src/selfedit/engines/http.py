@@ -7,24 +7,28 @@ no part of an answer, and one that did not end is asked for again with more room
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
 import os
 import random
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfedit.config import EndpointConfig
-from selfedit.engines.cache import AnswerCache, Body, key_of
-from selfedit.errors import EndpointDown, EngineError, InputError, SelfEditError
+from selfedit.config.settings import host_of, is_loopback, key_for
+from selfedit.engines.background import run_async
+from selfedit.engines.cache import AnswerCache, Body, is_text, key_of
+from selfedit.engines.redact import without_key
+from selfedit.errors import EndpointDown, EngineError, InputError, SelfEditError, printable
 from selfedit.thoughts import UNFINISHED, without_thoughts
 from selfedit.types import BASE, Failure, Request
 
@@ -42,8 +46,11 @@ FIRST_WAIT, MAX_WAIT = 1.0, 300.0
 MAX_LOST = 8
 """After so many requests in a row without any answer the endpoint is taken to be down, and the rest is not asked."""
 
-POLL_SECONDS = 0.5
-"""Seconds: a wait without a limit can miss Ctrl-C, when that comes just before it."""
+MAX_BYTES = 4_000_000
+"""Of an answer: a hundred times the longest that models write. As JSON it can take thirty times as much in memory."""
+
+MAX_SAID = 2000
+"""Bytes of an error's text that are looked at."""
 
 SEEDS = 2**31
 """Seeds are taken modulo this: some servers keep them in 32 bits."""
@@ -69,26 +76,34 @@ class Retry:
     seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server sent: its bytes up to a limit, and whether that was all."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+    is_whole: bool
+
+
 class RequestGroup:
-    """What the threads that answer one list of requests know of each other."""
+    """What the requests of one list know of each other."""
 
     def __init__(self) -> None:
-        self.over = threading.Event()
-        self._lock, self._lost = threading.Lock(), 0
+        self.over, self._lost = asyncio.Event(), 0
 
     def ended(self, answered: bool) -> None:
         """Count a request that was answered, or given up."""
-        with self._lock:
-            self._lost = 0 if answered else self._lost + 1
-            if self._lost >= MAX_LOST:
-                self.over.set()
+        self._lost = 0 if answered else self._lost + 1
+        if self._lost >= MAX_LOST:
+            self.over.set()
 
 
 class HttpSampler:
     """Asks `endpoint`, several requests at once; answers are kept in `cache`, where a folder is given.
 
-    The key is read from the environment when a request is sent, and put into the headers of requests only.
-    `sleep` takes the seconds between tries; the one that is used if none is given wakes up when the call is over.
+    The key is read from the environment when requests are sent, and put into their headers only, if the user lets it go
+    to this host (`config.settings`). `sleep` takes the seconds between tries; without one, they pass in the background.
     """
 
     def __init__(self, endpoint: EndpointConfig, cache: Path | None = None, sleep: Sleep | None = None) -> None:
@@ -129,48 +144,56 @@ class HttpSampler:
     def _send(self, bodies: Mapping[str, Body]) -> dict[str, str | Failure]:
         if not bodies:
             return {}
-        call = RequestGroup()
-        with self._client() as client, ThreadPoolExecutor(min(self.endpoint.parallel, len(bodies))) as pool:
-            try:
-                futures = {key: pool.submit(self._answer, call, client, key, body) for key, body in bodies.items()}
-                pending = set(futures.values())
-                while pending:
-                    done, pending = wait(pending, POLL_SECONDS, FIRST_EXCEPTION)
-                    for future in done:
-                        future.result()  # raises what no further request would mend
-            finally:
-                call.over.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-        found = {key: future.result() for key, future in futures.items()}
+        key_for(self.endpoint)  # raises here, before anything is started
+        found = run_async(partial(self._answer_all, bodies))
         failures = [outcome for outcome in found.values() if isinstance(outcome, Failure)]
         if len(failures) == len(found):
             raise EndpointDown(failures[0].message)
         return found
 
-    def _client(self) -> httpx2.Client:
+    async def _answer_all(self, bodies: Mapping[str, Body]) -> dict[str, str | Failure]:
+        """Each body's answer; as many at a time as the endpoint takes. Raises what no further request would mend."""
+        call, left, found = RequestGroup(), iter(bodies.items()), dict[str, str | Failure]()
+
+        async def work() -> None:
+            for key, body in left:
+                found[key] = await self._answer(call, client, key, body)
+
+        try:
+            async with self._client() as client, asyncio.TaskGroup() as group:
+                for _ in range(min(self.endpoint.parallel, len(bodies))):
+                    group.create_task(work())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return found
+
+    def _client(self) -> httpx2.AsyncClient:
+        """Redirects are not followed: the key goes nowhere else. What is on this machine is asked without a proxy."""
         import httpx2
 
-        key, parallel = self._key(), self.endpoint.parallel
-        return httpx2.Client(
-            headers={"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})},
-            timeout=self.endpoint.timeout,
-            limits=httpx2.Limits(max_connections=parallel, max_keepalive_connections=parallel),
-        )
+        key, parallel, host = key_for(self.endpoint), self.endpoint.parallel, host_of(self.url)
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        try:
+            assert httpx2.URL(self.url).host  # raises for some hosts that there cannot be
+            return httpx2.AsyncClient(
+                headers={**headers, **({"Authorization": f"Bearer {key}"} if key else {})},
+                timeout=None,  # each try has a deadline for all of it
+                limits=httpx2.Limits(max_connections=parallel, max_keepalive_connections=parallel),
+                mounts={f"all://{host}": None} if is_loopback(self.url) else None,
+            )
+        except (ImportError, OSError, ValueError, httpx2.InvalidURL) as error:
+            raise InputError(
+                f"{self.url} cannot be asked: {error}; see HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE in the environment"
+            ) from None
 
-    def _key(self) -> str:
-        key = os.environ.get(self.endpoint.key_env, "").strip()
-        if not (key.isascii() and key.isprintable()):
-            raise InputError(f"the key in {self.endpoint.key_env} has characters that no key has; copy it again")
-        return key
-
-    def _answer(self, call: RequestGroup, client: httpx2.Client, key: str, body: Body) -> str | Failure:
+    async def _answer(self, call: RequestGroup, client: httpx2.AsyncClient, key: str, body: Body) -> str | Failure:
         """Try until there is an answer. The waits are drawn from the request, so that not all come back at once."""
         reason, tries = "not asked, because other requests had no answer either", 0
         while tries <= self.endpoint.retries and not call.over.is_set():
-            outcome = self._try(call, client, body)
+            outcome = await self._try(client, body)
             if isinstance(outcome, str) and outcome.startswith(UNFINISHED) and self.endpoint.thinking_tokens:
                 room = body["max_tokens"] + self.endpoint.thinking_tokens
-                outcome = self._try(call, client, {**body, "max_tokens": room})
+                outcome = await self._try(client, {**body, "max_tokens": room})
             tries += 1
             if isinstance(outcome, str):
                 if not outcome.startswith(UNFINISHED):  # it may be given more room another time
@@ -179,27 +202,36 @@ class HttpSampler:
                 return outcome
             reason = outcome.reason
             if tries <= self.endpoint.retries:
-                (self._sleep or call.over.wait)(_pause(key, tries, outcome.seconds))
+                await self._wait(call, _pause(key, tries, outcome.seconds))
         call.ended(answered=False)
         return Failure("system", f"no answer from {self.url} after {tries} tries: {reason}")
 
-    def _try(self, call: RequestGroup, client: httpx2.Client, body: Body) -> str | Retry:
+    async def _wait(self, call: RequestGroup, seconds: float) -> None:
+        if self._sleep:
+            self._sleep(seconds)
+        else:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(call.over.wait(), seconds)
+
+    async def _try(self, client: httpx2.AsyncClient, body: Body) -> str | Retry:
         import httpx2
 
         sent = self._sent(body)
         try:
-            response = client.post(self.url, content=json.dumps(sent))
-        except httpx2.RequestError as error:
-            return Retry(str(error) or type(error).__name__)
-        if response.status_code in TRANSIENT or response.status_code >= 500:
-            return Retry(self._said(response), _retry_after(response.headers.get("retry-after", "")))
-        if self._learns_from(response, sent):
-            return self._try(call, client, body)
-        if not response.is_success:
-            call.over.set()  # at once: the other requests would be refused as well
-            raise self._refusal(response)
-        text = _text_of(response)
-        return Retry("it answered with something that is no completion") if text is None else text
+            async with asyncio.timeout(self.endpoint.timeout):
+                async with client.stream("POST", self.url, content=json.dumps(sent)) as response:
+                    reply = await _read(response)
+        except TimeoutError:
+            return Retry(f"no whole answer within {self.endpoint.timeout:g} s")
+        except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
+            return Retry(self._shown(_reason(error)))
+        if reply.status in TRANSIENT or reply.status >= 500:
+            return Retry(self._said(reply), _retry_after(reply.headers.get("retry-after", "")))
+        if self._learns_from(reply, sent):
+            return await self._try(client, body)
+        if not 200 <= reply.status < 300:
+            raise self._refusal(reply)
+        return _completion(reply)
 
     def _sent(self, body: Body) -> Body:
         """The body without its url, and without what the endpoint has refused."""
@@ -207,36 +239,62 @@ class HttpSampler:
         named = {NEWER_NAMES[name] if name in refused & NEWER_NAMES.keys() else name: v for name, v in body.items()}
         return {name: value for name, value in named.items() if name != "url" and name not in refused}
 
-    def _learns_from(self, response: httpx2.Response, sent: Body) -> bool:
+    def _learns_from(self, reply: Reply, sent: Body) -> bool:
         """Whether it refuses a parameter that was sent and can be spared; from here on it is."""
-        if response.status_code not in (400, 422) or not UNSUPPORTED.search(response.text):
+        text = reply.data[:MAX_SAID].decode(errors="replace")
+        if reply.status not in (400, 422) or not UNSUPPORTED.search(text):
             return False
-        error = _json(response)
+        error = _json(reply)
         error = error.get("error") if isinstance(error, dict) else None
         named = error.get("param") if isinstance(error, dict) else None
         known = [name for name in (*NEWER_NAMES, *OPTIONAL) if name in sent]
-        found = (
-            named if named in known else next((one for one in known if re.search(rf"\b{one}\b", response.text)), None)
-        )
+        found = named if named in known else next((one for one in known if re.search(rf"\b{one}\b", text)), None)
         if found is None:
             return False
         log.info("%s does not take %s: it is not sent any more", self.url, found)
         self._refused.add(found)
         return True
 
-    def _refusal(self, response: httpx2.Response) -> SelfEditError:
-        said, name = self._said(response), self.endpoint.key_env
-        if response.status_code in (401, 403):
-            return InputError(f"{self.url} wants another key ({said}); set it in the environment variable {name}")
-        if response.status_code == 404:
+    def _refusal(self, reply: Reply) -> SelfEditError:
+        said, variable = self._said(reply), self.endpoint.key_env
+        if reply.status in (401, 403):
+            if os.environ.get(variable) and not key_for(self.endpoint):
+                host = host_of(self.url)
+                return InputError(
+                    f"{self.url} wants a key ({said}), and you have not allowed {variable} to be sent there; if that "
+                    f"is who gave it to you: selfedit keys allow {variable} {host}"
+                )
+            return InputError(f"{self.url} wants another key ({said}); set it in the environment variable {variable}")
+        if reply.status == 404:
             model = self.endpoint.model
             return InputError(f"{self.url} is not there, or has no model {model!r} ({said}); correct url or model")
         return EngineError(f"{self.url} does not take such requests ({said}); see what the server and the model allow")
 
-    def _said(self, response: httpx2.Response) -> str:
-        """The status and the server's own words in one short line. Some servers repeat the key that they were given."""
-        text, key = " ".join(_complaint(response).split()), self._key()
-        return f"{response.status_code}: {(text.replace(key, '...') if key else text)[:200] or 'no reason given'}"
+    def _said(self, reply: Reply) -> str:
+        return f"{reply.status}: {self._shown(_complaint(reply)) or 'no reason given'}"
+
+    def _shown(self, text: str) -> str:
+        """Somebody else's words on one short line, without our key: some servers repeat what they were given."""
+        return printable(without_key(" ".join(text[:MAX_SAID].split()), key_for(self.endpoint)))[:200]
+
+
+async def _read(response: httpx2.Response) -> Reply:
+    """As it comes, not decompressed: a small answer can be compressed from a large one, and none was asked for."""
+    data = bytearray()
+    async with aclosing(response.aiter_raw()) as chunks:
+        async for chunk in chunks:
+            data += chunk
+            if len(data) > MAX_BYTES:
+                break
+    return Reply(response.status_code, response.headers, bytes(data[:MAX_BYTES]), len(data) <= MAX_BYTES)
+
+
+def _reason(error: BaseException) -> str:
+    """Why a request failed: the first of the errors that led to this one, in the system's words if it is one of its."""
+    while inner := getattr(error, "exceptions", (None,))[0] or error.__cause__ or error.__context__:
+        error = inner
+    number = getattr(error, "errno", None) or 0
+    return os.strerror(number) if number > 0 else str(error) or type(error).__name__
 
 
 def _pause(key: str, tries: int, retry_after: float | None) -> float:
@@ -259,36 +317,42 @@ def _retry_after(header: str) -> float | None:
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def _complaint(response: httpx2.Response) -> str:
+def _complaint(reply: Reply) -> str:
     """The message in an error's JSON, which has no one form, or else the whole text."""
-    found = _json(response)
+    found = _json(reply)
     for name in ("error", "message", "detail"):
         if isinstance(found, dict) and name in found:
             found = found[name]
-    return found if isinstance(found, str) else response.text
+    return found if isinstance(found, str) else reply.data[:MAX_SAID].decode(errors="replace")
 
 
-def _text_of(response: httpx2.Response) -> str | None:
-    """The completion without thoughts, or from UNFINISHED on where it was cut off in them. None where the body is none;
-    a message without content is blank. Servers that part thoughts from the answer have them in fields of their own.
+def _completion(reply: Reply) -> str | Retry:
+    """The completion without thoughts, or from UNFINISHED on where it was cut off in them. A message without content is
+    blank. Servers that part thoughts from the answer have them in fields of their own.
     """
+    if not reply.is_whole:
+        return Retry(f"its answer is longer than {MAX_BYTES / 1e6:g} MB")
+    if (encoding := reply.headers.get("content-encoding", "identity").lower()) != "identity":
+        return Retry(f"its answer is compressed ({printable(encoding)[:20]}), which was not asked for")
     try:
-        choice = _json(response)["choices"][0]
+        choice = _json(reply)["choices"][0]
         text = choice["message"]["content"] if "message" in choice else choice["text"]
     except (LookupError, TypeError):
-        return None
+        text = 0
     if isinstance(text, list):  # of parts, some of which are thoughts
         text = "".join(str(part.get("text") or "") for part in text if isinstance(part, dict))
-    if text is not None and not isinstance(text, str):
-        return None
-    said = without_thoughts(text or "")
+    if not isinstance(text, str | None):
+        return Retry("it answered with something that is no completion")
+    if not is_text(text := text or ""):
+        return Retry("its answer has half characters in it, which are no text")
+    said = without_thoughts(text)
     if said is None or (not said.strip() and choice.get("finish_reason") == "length"):
-        return UNFINISHED + (text or "").strip().removeprefix(UNFINISHED)
+        return UNFINISHED + text.strip().removeprefix(UNFINISHED)
     return said
 
 
-def _json(response: httpx2.Response) -> Any:
+def _json(reply: Reply) -> Any:
     try:
-        return json.loads(response.content)
+        return json.loads(reply.data)
     except (ValueError, RecursionError):
         return None
