@@ -13,7 +13,7 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from selfedit import __version__
-from selfedit.cli import adapt, bench, continual, reproduce, runs, screen, setup, train, updates
+from selfedit.cli import adapt, bench, continual, keys, reproduce, runs, screen, setup, train, updates
 from selfedit.errors import SelfEditError
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ app.command("ask")(updates.ask)
 app.add_typer(runs.app, name="runs")
 app.command("resume")(train.resume)
 app.command("reproduce")(reproduce.reproduce)
+app.add_typer(keys.app, name="keys")
 app.command("init")(setup.init)
 app.command("doctor")(setup.doctor)
 app.command("bench")(bench.bench)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from selfedit.config import Config, EndpointConfig
+from selfedit.config.settings import key_for
 from selfedit.engines.http import HttpSampler
 from selfedit.errors import InputError, SelfEditError
 from selfedit.graders.judge import Judge, check
@@ -52,6 +53,13 @@ def reached(config: Config, role: str) -> str:
     except SelfEditError as error:
         return f"cannot be used: {error}"
     return f"{sampler.endpoint.model} answers at {sampler.url}"
+
+
+def check_keys(config: Config) -> None:
+    """Raises InputError for a key that may not go where the config would send it: before there is a folder."""
+    for role in used(config):
+        if getattr(config.endpoints, role).url:
+            key_for(getattr(config.endpoints, role))
 
 
 def used(config: Config) -> list[str]:

@@ -23,6 +23,7 @@ from selfedit.workflows.build import check_names
 from selfedit.workflows.configure import config_of
 from selfedit.workflows.data import TASKS, tasks_of, tasks_text
 from selfedit.workflows.engine import machine_of, open_engine
+from selfedit.workflows.endpoints import check_keys
 from selfedit.workflows.history import is_parallel, kind_of
 from selfedit.workflows.kept import KeptUpdates
 from selfedit.workflows.stream import stream
@@ -39,6 +40,7 @@ def start(kind: str, path: Path, config: Config, tasks: Mapping[str, Sequence[Ta
     Raises InputError for a name in the config that stands for nothing, before there is a folder.
     """
     check_names(config)
+    check_keys(config)
     if kind == "stream":
         check_methods(config.continual)
     text = tasks_text(tasks)
@@ -57,6 +59,7 @@ def carry_out(run: Run, progress: Progress = silent) -> Summary:
     if kind not in WORKFLOWS:
         raise InputError(f"{run.path} is a run of kind {kind!r}; it can be {', '.join(WORKFLOWS)}")
     config, tasks = config_of(run), tasks_of(run)
+    check_keys(config)
     everything = [task for of_group in tasks.values() for task in of_group]
     parallel = kind == "train" or is_parallel(tasks)
     with open_engine(config, progress, everything, parallel) as engine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Sequence
 
 from selfedit.protocols import Sampler
@@ -57,6 +57,8 @@ def total(text: str) -> float | None:
     except (ValueError, RecursionError):
         return None
     marks = [found.get(name) for name in MARKS]
-    if any(isinstance(mark, bool) or not isinstance(mark, int | float) or not math.isfinite(mark) for mark in marks):
+    if any(isinstance(mark, bool) or not isinstance(mark, int | float) for mark in marks):
         return None
-    return min(20.0, max(4.0, float(sum(marks))))
+    if not all(abs(mark) <= sys.float_info.max for mark in marks):  # NaN, infinity, hundreds of digits
+        return None
+    return min(20.0, max(4.0, sum(map(float, marks))))
