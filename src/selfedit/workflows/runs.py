@@ -22,8 +22,8 @@ from selfedit.workflows.adapt import adapt
 from selfedit.workflows.build import check_names
 from selfedit.workflows.configure import config_of
 from selfedit.workflows.data import TASKS, tasks_of, tasks_text
-from selfedit.workflows.engine import machine_of, open_engine
 from selfedit.workflows.endpoints import check_keys
+from selfedit.workflows.engine import machine_of, open_engine
 from selfedit.workflows.history import is_parallel, kind_of
 from selfedit.workflows.kept import KeptUpdates
 from selfedit.workflows.stream import stream
