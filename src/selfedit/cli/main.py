@@ -72,6 +72,10 @@ def run(arguments: list[str]) -> int:
     except TyperException as error:
         message = error.format_message()  # none where no command was named: then the help has been printed
         return _say(message, 3) if message else 0
+    except MemoryError:
+        if debug:
+            raise
+        return _say("there is not enough memory for this: free some, take a smaller model, or give it less text", 3)
     except Exception as error:
         if debug:
             raise

@@ -103,6 +103,11 @@ class Run:
     def is_finished(self) -> bool:
         return self.read_text(SUMMARY) is not None and (self.path / REPORT).exists()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was computed, which a resumed run does not compute again."""
+        return self.updates.exists() or bool(self._database.batches())
+
     # What was computed
 
     @contextmanager
