@@ -55,6 +55,6 @@ def closing_of(mark: str) -> str:
     return mark[0] + "/" + mark[1:] if re.fullmatch(rf"<(?:{_NAMES})>|\[THINK\]|◁think▷", mark, re.IGNORECASE) else ""
 
 
-def is_mark(token: str) -> bool:
-    """Whether a token takes part in such a mark."""
-    return _MARK.match(token) is not None or token in ("<|channel|>", "<|channel>")
+def has_mark(text: str) -> bool:
+    """Whether a thought begins or ends in the text, which may be a single token."""
+    return _MARK.search(text) is not None or text in ("<|channel|>", "<|channel>")

@@ -39,6 +39,11 @@ class ModelConfig(Section):
     template: str = Field(
         "", description="wraps every prompt, `{prompt}` in its place; empty: the tokenizer's own chat template, if any"
     )
+    thinking: bool = Field(
+        False,
+        description="let a reasoning model think first, where its chat template says how; thoughts are never kept, and "
+        "count as tokens of the answer",
+    )
     quantize: Literal["", "4bit"] = Field("", description="4bit: base weights in 4 bits; needs selfedit[quantized]")
     memory: str = Field("", description="most memory for the process, such as 8GB; empty: what is free")
 

@@ -76,7 +76,7 @@ class LocalEngine:
         config = config or ModelConfig()
         self.model, self.name, self.progress = model, config.name, progress
         self.max_adapters, self.memory = max_adapters, config.memory_bytes
-        self.text = Text(model, tokenizer, config.template)
+        self.text = Text(model, tokenizer, config.template, config.thinking)
         self.adapters = AdapterRegistry(model, tokenizer, config.name)
         self.abilities = abilities(model)
 
@@ -238,7 +238,7 @@ class LocalEngine:
             lambda groups: decode_together(self.model, groups, self.text.stops, self._on_token),
             "writing",
         )
-        return [ids if isinstance(ids, Failure) else self.text.decode(ids) for ids in decoded]
+        return [ids if isinstance(ids, Failure) else self.text.answer(ids) for ids in decoded]
 
     def search(self, requests: Sequence[Request], min_probability: float) -> list[list[str] | Failure]:
         """Every text of at least this probability (in (0, 1)), the likeliest first, or a failure, per request.
@@ -252,7 +252,7 @@ class LocalEngine:
             lambda groups: search_together(self.model, groups, self.text.stops, min_probability),
             "searching",
         )
-        return [texts if isinstance(texts, Failure) else [self.text.decode(ids) for ids in texts] for texts in found]
+        return [texts if isinstance(texts, Failure) else [self.text.answer(ids) for ids in texts] for texts in found]
 
     def likelihood(self, requests: Sequence[LikelihoodRequest]) -> list[Likelihood | Failure]:
         """The log-probability of every target, without an end-of-text token, or a failure."""
