@@ -97,7 +97,7 @@ FILES = {
     "f.html": (HTML, "Handbook"),
     "html.txt": (b"\xef\xbb\xbf<!DOCTYPE html>" + HTML, "Handbook"),
     "utf16.htm": (HTML.decode().encode("utf-16"), "Handbook"),
-    "table.csv": (b"what,how long\nleave,Leave is 30 days.\n", "table"),
+    "fragment.txt": (b"<p>Leave is 30 days.</p>", "fragment"),
 }
 
 

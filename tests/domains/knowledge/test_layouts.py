@@ -115,6 +115,11 @@ def test_texts_are_documents_and_a_missing_title_is_the_files_name(write):
         ("a.json", [{**FLAT[0], "answers": "{'text': array(['a'])}"}], "answers should be text; it is Python's"),
         ("a.json", [{**SEAL[0], "id": ["a"]}], "id should be a number or text"),
         ("a.json", [{"title": "a", "text": " "}], "record 0 has an empty text"),
+        ("a.json", [{"title": "a", "context": "b", "qa_pairs": []}], "what stands under qa_pairs is not read; call it"),
+        ("a.json", [{"text": "b", "Questions": []}], "what stands under Questions is not read"),
+        ("a.json", [{"instruction": "a", "context": "b", "response": "c"}], r"looks like instructions .*\(Dolly\)"),
+        ("a.csv", "title,context,question,answer\nH,C,Q?,\n", "record 0 has a blank answer"),
+        ("a.csv", "frage;antwort\na\n", "row 1 has 1 fields and the first row 2 names"),
     ],
 )
 def test_what_looks_like_something_else_is_refused_by_its_name(write, name, content, complaint):
@@ -122,6 +127,19 @@ def test_what_looks_like_something_else_is_refused_by_its_name(write, name, cont
     with pytest.raises(InputError, match=complaint) as error:
         read_documents([path])
     assert str(error.value).startswith(str(path)) and len(str(error.value)) < 400 + len(str(path))
+
+
+def test_questions_of_texts_and_of_single_paragraphs_are_not_lost(write):
+    text = {"title": "Handbook", "text": CONTEXT, "questions": ALONE}
+    for record in (text, {"title": "Handbook", **PARAGRAPHS[0]}):
+        assert read_tasks(write("a.json", [record]))[0].questions == ASKED
+
+
+def test_other_rows_are_a_table(write, caplog):
+    caplog.set_level("INFO")
+    (task,) = read_documents([write("a.csv", "sep=;\nfrage;antwort\nWie lange?;30 Tage\n")])
+    assert task.context == "| frage | antwort |\n| --- | --- |\n| Wie lange? | 30 Tage |"
+    assert "read as a table of frage, antwort" in caplog.text
 
 
 @pytest.mark.parametrize("content", [SEAL, PLURAL, OFFICIAL, FLAT, ALONE])

@@ -93,6 +93,8 @@ def test_standard_input_is_a_document(monkeypatch):
         (b"PK\x03\x04 and no more", "is a damaged ZIP archive"),
         (b"PK\x05\x06" + bytes(18), "is a ZIP archive and no DOCX"),
         (b'<?xml version="1.0"?>\n<feed/>', "is XML; save its text as HTML"),
+        (b"<svg><text>x</text></svg>", "is XML"),
+        ("\u200b \u00a0".encode(), "is empty"),
         (b'{"a": 1}', "record 0 has no key 'title'"),
         (b' [{"instruction": "a", "output": "b"}]', "looks like instructions"),
     ],

@@ -28,11 +28,22 @@ def test_a_guess_is_said(data, expected, said, caplog):
     assert decode(data, "x") == expected and said in caplog.text
 
 
+def test_a_web_page_says_its_encoding(caplog):
+    page = '<meta charset="{}"><p>Тридцать дней отпуска</p>'
+    for code in ("windows-1251", "koi8-r", "iso-8859-5"):
+        assert decode(page.format(code).encode(code), "x") == page.format(code)
+    assert not caplog.records
+    with pytest.raises(InputError, match="nor in CP1252 by its look"):
+        decode(page.format("").encode("cp1251"), "x")
+    with pytest.raises(InputError, match="is marked as UTF-8 and is not"):
+        decode(page.format("utf-8").encode("cp1251"), "x")
+
+
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
         (b"Leave\0 is 30 days.", "x holds control characters"),
-        (b"\xff\xfeabc", "x begins like UTF-16 and is not; save it as UTF-8"),
+        (b"\xff\xfeabc", "x is marked as UTF-16 and is not; save it as UTF-8"),
         (bytes(range(256)), "x holds control characters|x is not text"),
         ("Тридцать дней отпуска".encode("cp1251"), "nor in CP1252 by its look; save it as UTF-8"),
         ("员工手册:三十天".encode("gb18030"), "x is not text in UTF-8"),

@@ -26,7 +26,6 @@ CONVERTERS = {
     "XLSX": "XlsxConverter",
     "HTML": "HtmlConverter",
     "EPUB": "EpubConverter",
-    "CSV": "CsvConverter",
 }
 
 MAX_UNPACKED, MAX_MEMBERS = 512 * 2**20, 20_000
@@ -55,6 +54,8 @@ def kind_of_zip(data: bytes, where: str) -> str:
             return kind
     if "META-INF/container.xml" in members:
         return "EPUB"
+    if {"mimetype", "content.xml"} <= members.keys():
+        raise InputError(f"{where} is an OpenDocument file; save it as DOCX, PPTX or XLSX")
     raise InputError(f"{where} is a ZIP archive and no DOCX, PPTX, XLSX or EPUB; unpack it and name what is in it")
 
 
@@ -150,7 +151,7 @@ def _convert(kind: str, data: bytes) -> dict[str, str]:
     try:
         from markitdown import StreamInfo, converters
 
-        extension, charset = f".{kind.lower()}", "utf-8" if kind in ("HTML", "CSV") else None
+        extension, charset = f".{kind.lower()}", "utf-8" if kind == "HTML" else None
         found = getattr(converters, CONVERTERS[kind])().convert(
             io.BytesIO(data), StreamInfo(extension=extension, charset=charset)
         )

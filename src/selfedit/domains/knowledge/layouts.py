@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import re
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,10 +37,14 @@ OTHERS: list[tuple[set[str], str]] = [
     ({"chosen", "rejected"}, "preferences"),
     ({"prompt", "completion"}, "prompts with completions"),
     ({"prompt", "response"}, "prompts with responses"),
+    ({"instruction", "response"}, "instructions with responses (Dolly)"),
     ({"cells", "nbformat"}, "a Jupyter notebook (export it as Markdown)"),
     ({"train", "test"}, "a task of ARC (set domain.name to arc)"),
 ]
 """Layouts without a document to learn, by the keys that give them away."""
+
+PASSAGE = {"title", "context"}
+_ABOUT_QUESTIONS = re.compile(r"question|answer|(^|_)qas?($|_)", re.IGNORECASE)
 
 MAX_ID = 200
 
@@ -61,11 +66,9 @@ class DataRecord:
     """The record holds all of its passage's questions: no other belongs to the same passage."""
 
 
-def is_csv(data: bytes, suffix: str) -> bool:
+def is_csv_data(text: str) -> bool:
     """Whether these are rows of passages or questions, below a line with their names."""
-    if suffix not in (".csv", ".tsv"):
-        return False
-    names = _names(decode(data[:MAX_CELLS], "it").split("\n", 1)[0])[1]
+    names = _names(_without_mark(text).split("\n", 1)[0])[1]
     return any(keys <= set(names) for keys, _ in OTHERS) or bool({"question", "context", "text"} & set(names))
 
 
@@ -105,8 +108,14 @@ def _names(header: str) -> tuple[str, list[str]]:
     return between, [name.strip().lower() for name in next(csv.reader([header], delimiter=between), [])]
 
 
+def _without_mark(text: str) -> str:
+    """Without the line that tells Excel what stands between the fields."""
+    return re.sub(r"\A\s*sep=.\n", "", text).lstrip("\n")
+
+
 def _rows(text: str, where: str) -> list[dict[str, str]]:
-    between, names = _names(text.lstrip("\n").split("\n", 1)[0])
+    text = _without_mark(text)
+    between, names = _names(text.split("\n", 1)[0])
     if len(set(names)) < len(names):
         raise InputError(f"{where}: two columns have the same name; the names are {_listed(names)}")
     csv.field_size_limit(MAX_CELLS)
@@ -119,7 +128,17 @@ def _rows(text: str, where: str) -> list[dict[str, str]]:
             raise InputError(f"{where}: row {number} has {len(row)} fields and the first row {len(names)} names")
     if len(rows) < 2:
         raise InputError(f"{where} has no rows below the names of its columns")
-    return [{name: cell for name, cell in zip(names, row, strict=True) if cell.strip()} for row in rows[1:]]
+    optional = ("title", "id")  # an empty cell of these is no title, and no id
+    records = [zip(names, row, strict=True) for row in rows[1:]]
+    return [{name: cell for name, cell in record if cell.strip() or name not in optional} for record in records]
+
+
+def table(content: str, where: str) -> str:
+    """Rows of CSV as a table in Markdown. Raises InputError."""
+    rows = _rows(content, where)
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    log.info("%s: read as a table of %s", where, _listed(rows[0]))
+    return "\n".join("| " + " | ".join(" ".join(cell.split()) for cell in line) + " |" for line in lines)
 
 
 def _parquet(data: bytes, where: str) -> list[Any]:
@@ -150,7 +169,7 @@ def _entries(record: Any, where: str) -> Iterator[DataRecord]:
     if not isinstance(record, Mapping):
         text(record, "title", where)  # says what it is instead
     for keys, name in OTHERS:
-        if keys <= record.keys() and "context" not in record:
+        if keys <= record.keys() and not {"question", "questions"} & record.keys() and not record.keys() >= PASSAGE:
             raise InputError(f"{where} looks like {name}, which holds no document to learn; {ACCEPTED}")
     if "paragraphs" in record:
         yield from _paragraphs(record, where)
@@ -163,13 +182,12 @@ def _entries(record: Any, where: str) -> Iterator[DataRecord]:
         yield DataRecord(where, title, context, (asked,) if asked else (), 0 if asked else 1, is_whole=False)
     elif "context" in record or "text" not in record:
         if "questions" in record and "context" not in record:
-            yield DataRecord(where, title, None, *_questions(record, "questions", where))
+            yield DataRecord(where, title, None, *_questions(record, where))
             return
         named = text(record, "title", where)
-        context = _context(record, "context", where)
-        yield DataRecord(where, named, context, *_questions(record, "questions", where), own)
+        yield DataRecord(where, named, _context(record, "context", where), *_questions(record, where), own)
     else:
-        yield DataRecord(where, title, _context(record, "text", where), (), 0, own)
+        yield DataRecord(where, title, _context(record, "text", where), *_questions(record, where), own)
 
 
 def _id(given: Any, where: str) -> str | None:
@@ -188,7 +206,7 @@ def _paragraphs(record: Mapping[str, Any], where: str) -> Iterator[DataRecord]:
         raise InputError(f"{where}: paragraphs should be a list; it is {reprlib.repr(paragraphs)}")
     for number, paragraph in enumerate(paragraphs):
         place = f"{where}, paragraph {number}"
-        yield DataRecord(place, title, _context(paragraph, "context", place), *_questions(paragraph, "qas", place))
+        yield DataRecord(place, title, _context(paragraph, "context", place), *_questions(paragraph, place))
 
 
 def _context(record: Any, key: str, where: str) -> str:
@@ -198,8 +216,11 @@ def _context(record: Any, key: str, where: str) -> str:
     return context
 
 
-def _questions(record: Mapping[str, Any], key: str, where: str) -> tuple[tuple[Question, ...], int]:
-    """(those that have an answer, how many have none)"""
+def _questions(record: Mapping[str, Any], where: str) -> tuple[tuple[Question, ...], int]:
+    """(those that have an answer, how many have none). Raises InputError for keys that look like questions unread."""
+    key = "qas" if "qas" in record else "questions"
+    if key not in record and (others := [name for name in record if _ABOUT_QUESTIONS.search(name)]):
+        raise InputError(f"{where}: what stands under {_listed(others)} is not read; call it questions; {ACCEPTED}")
     records = record.get(key, [])
     if not isinstance(records, list):
         raise InputError(f"{where}: {key} should be a list of {{question, answer}}; it is {reprlib.repr(records)}")
@@ -220,7 +241,7 @@ def question(record: Any, where: str) -> Question | None:
     if isinstance(given, list) and given:
         given = given[0]["text"] if isinstance(given[0], Mapping) and "text" in given[0] else given[0]
     target = given if isinstance(given, str) else text(record, key, where)
-    for name, value in (("question", asked), (key, target)):
+    for name, value in (("question", asked), ("answer", target)):
         if not value.strip():
             raise InputError(f"{where} has a blank {name}; write one or take the question out")
     if key == "answers" and target is record[key] and target.startswith("{'text'"):

@@ -15,11 +15,11 @@ from pathlib import Path
 from zlib import crc32
 
 from selfedit.domains.knowledge.convert import Converter, converter, kind_of_zip
-from selfedit.domains.knowledge.layouts import counted, entries, is_csv, tell
-from selfedit.domains.knowledge.sources import DATA, HTML, KINDS, MARKDOWN, STDIN, find_files, standard_input
+from selfedit.domains.knowledge.layouts import counted, entries, is_csv_data, table, tell
+from selfedit.domains.knowledge.sources import CSV, DATA, HTML, KINDS, MARKDOWN, STDIN, find_files, standard_input
 from selfedit.domains.knowledge.text import decode, slug, titled
 from selfedit.errors import InputError
-from selfedit.files import read_bytes
+from selfedit.files import parse_json, read_bytes
 from selfedit.types import Task
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,10 @@ BINARY = {
     b"%!PS": "PostScript; save it as PDF",
 }
 """What files begin with that hold no text."""
+
+
+_PAGE = re.compile(rb"<!doctype html|<html|<\?xml[^>]*>\s*(<!doctype html|<html)", re.IGNORECASE)
+_FRAGMENT = re.compile(rb"<(head|body|title|meta|h[1-6]|p|div|span|table|ul|ol|article|main)[\s>]", re.IGNORECASE)
 
 
 # Passages with questions
@@ -134,27 +138,36 @@ def _read(path: Path, convert: Converter) -> list[Task]:
     what = next((what for mark, what in BINARY.items() if data.startswith(mark)), "")
     if what:
         raise InputError(f"{where} is {what}")
-    if data.startswith(b"PAR1") or (suffix in DATA and suffix not in (".csv", ".tsv")) or is_csv(data, suffix):
+    if data.startswith(b"PAR1") or (suffix in DATA and suffix not in CSV):
         return _passages(data, where, path)
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return [_converted(kind_of_zip(data, where), data, where, path, convert)]
     if b"%PDF-" in data[:1024]:
         return [_converted("PDF", data, where, path, convert)]
     text = decode(data, where)
-    if suffix in HTML or re.match(rb"<!doctype html|<html|<\?xml[^>]*>\s*(<!doctype html|<html)", start, re.IGNORECASE):
+    if suffix in CSV:
+        return (
+            _passages(data, where, path)
+            if is_csv_data(text)
+            else [_document(_name(path), table(text, where), where, path)]
+        )
+    if suffix in HTML or _PAGE.match(start) or (_FRAGMENT.match(start) and suffix not in MARKDOWN):
         return [_converted("HTML", text.encode(), where, path, convert)]
-    if suffix in (".csv", ".tsv"):
-        return [_converted("CSV", text.encode(), where, path, convert)]
-    if start.startswith(b"<?xml"):
+    if start.startswith((b"<?xml", b"<svg")):
         raise InputError(f"{where} is XML; save its text as HTML, Markdown or plain text")
-    if _is_json(text):
+    if _is_json(text, suffix in MARKDOWN):
         return _passages(data, where, path)
     return [_document(*titled(text, _name(path), suffix in MARKDOWN or path == STDIN), where, path)]
 
 
-def _is_json(text: str) -> bool:
-    """Whether the text, or its first line, is a JSON object or a list of them, whatever the file is called."""
-    return re.match(r'\s*(\{\s*("|\})|\[\s*\{\s*")', text) is not None
+def _is_json(text: str, is_markdown: bool) -> bool:
+    """Whether the text is a JSON object or a list of them, whatever the file is called; Markdown may begin like one."""
+    if not re.match(r'\s*(\{\s*("|\})|\[\s*\{\s*")', text):
+        return False
+    try:
+        return not is_markdown or parse_json(text, "") is not None
+    except InputError:
+        return False
 
 
 def _converted(kind: str, data: bytes, where: str, path: Path, convert: Converter) -> Task:
@@ -172,7 +185,7 @@ def _converted(kind: str, data: bytes, where: str, path: Path, convert: Converte
 
 
 def _document(title: str, body: str, where: str, path: Path) -> Task:
-    if not body:
+    if not re.search(r"\w", body):
         raise InputError(f"{where} is empty; there is nothing to learn in it")
     return Task(slug(path.stem, any_letters=True), title, body)
 

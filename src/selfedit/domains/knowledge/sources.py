@@ -20,7 +20,8 @@ from selfedit.files import LARGEST
 log = logging.getLogger(__name__)
 
 STDIN = Path("-")
-DATA = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
+CSV = (".csv", ".tsv")
+DATA = (".json", ".jsonl", ".ndjson", *CSV, ".parquet")
 MARKDOWN, HTML = (".md", ".markdown", ".mdown", ".qmd", ".rmd"), (".html", ".htm", ".xhtml")
 PLAIN = (".txt", ".text", ".rst", ".org", ".adoc", ".asciidoc", ".tex", ".log")
 KINDS = (*DATA, *MARKDOWN, *HTML, *PLAIN, ".pdf", ".docx", ".pptx", ".xlsx", ".epub")

@@ -22,6 +22,8 @@ _MARKS = {
 }
 _NEWLINE, _BREAK = re.compile("\r\n|[\r\v\x85\u2028]"), re.compile("[\f\u2029]")
 _CONTROL = re.compile("[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_TAG = re.compile("<[^<>]*>")
+_CHARSET = re.compile(rb"""charset=["']?((?:windows|iso|koi8|gb|big5|shift|euc|utf)[\w-]{0,20})""", re.IGNORECASE)
 _HIGH, _ASCII_LETTER = re.compile("[\x80-\uffff]"), re.compile("[A-Za-z]")
 
 MAX_FOREIGN = 1 / 2
@@ -41,11 +43,13 @@ def decode(data: bytes, where: str) -> str:
         code = _without_mark(data)
         if code:
             log.warning("%s has no mark of its encoding and looks like %s: read as that", where, code.upper())
+    elif not code and not _is_utf8(data):
+        code = _declared(data)
     try:
         text = data.decode(code or "utf-8")
     except UnicodeDecodeError:
         if code:
-            raise InputError(f"{where} begins like {code.upper()} and is not; save it as UTF-8") from None
+            raise InputError(f"{where} is marked as {code.upper()} and is not; save it as UTF-8") from None
         text = _western(data, where)
     if "\0" in text or len(_CONTROL.findall(text)) > len(text) / 100:
         raise InputError(f"{where} holds control characters, so it is no text; convert it first")
@@ -60,12 +64,30 @@ def _without_mark(data: bytes) -> str:
     return ""
 
 
+def _is_utf8(data: bytes) -> bool:
+    try:
+        return data.decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
+def _declared(data: bytes) -> str:
+    """The encoding that a web page says it has; "" where it says none, or Latin-1, which on the web means CP1252."""
+    found = _CHARSET.search(data[:4096])
+    try:
+        code = codecs.lookup(found[1].decode()).name if found else ""
+    except LookupError:
+        return ""
+    return "" if code == "iso8859-1" else code
+
+
 def _western(data: bytes, where: str) -> str:
     try:
         text = data.decode("cp1252")
     except UnicodeDecodeError:
         raise InputError(f"{where} is not text in UTF-8; convert it first") from None
-    foreign, letters = len(_HIGH.findall(text)), len(_ASCII_LETTER.findall(text))
+    words = _TAG.sub("", text)
+    foreign, letters = len(_HIGH.findall(words)), len(_ASCII_LETTER.findall(words))
     if foreign > MAX_FOREIGN * (foreign + letters):
         raise InputError(f"{where} is not text in UTF-8, nor in CP1252 by its look; save it as UTF-8")
     log.warning("%s is not UTF-8: read as CP1252 (Latin-1); where letters look wrong, save it as UTF-8", where)
