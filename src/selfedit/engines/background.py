@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Callable, Coroutine
@@ -62,3 +63,13 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
             loop.call_soon_threadsafe(task.cancel)
         wait([found], POLL_SECONDS)
     return found.result()
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a request failed: the first of the errors that led to this one, in the system's words if it is one of its."""
+    while inner := getattr(error, "exceptions", (None,))[0] or error.__cause__ or error.__context__:
+        if isinstance(inner, ImportError):
+            break  # the one that it led to says what to install
+        error = inner
+    number = getattr(error, "errno", None) or 0
+    return os.strerror(number) if number > 0 else str(error) or type(error).__name__

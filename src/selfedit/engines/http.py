@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfedit.config import EndpointConfig
 from selfedit.config.settings import host_of, is_loopback, key_for
-from selfedit.engines.background import run_async
+from selfedit.engines.background import reason_of, run_async
 from selfedit.engines.cache import AnswerCache, Body, is_text, key_of
 from selfedit.engines.redact import without_key
 from selfedit.errors import EndpointDown, EngineError, InputError, SelfEditError, printable
@@ -224,7 +224,7 @@ class HttpSampler:
         except TimeoutError:
             return Retry(f"no whole answer within {self.endpoint.timeout:g} s")
         except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
-            return Retry(self._shown(_reason(error)))
+            return Retry(self._shown(reason_of(error)))
         if reply.status in TRANSIENT or reply.status >= 500:
             return Retry(self._said(reply), _retry_after(reply.headers.get("retry-after", "")))
         if self._learns_from(reply, sent):
@@ -287,14 +287,6 @@ async def _read(response: httpx2.Response) -> Reply:
             if len(data) > MAX_BYTES:
                 break
     return Reply(response.status_code, response.headers, bytes(data[:MAX_BYTES]), len(data) <= MAX_BYTES)
-
-
-def _reason(error: BaseException) -> str:
-    """Why a request failed: the first of the errors that led to this one, in the system's words if it is one of its."""
-    while inner := getattr(error, "exceptions", (None,))[0] or error.__cause__ or error.__context__:
-        error = inner
-    number = getattr(error, "errno", None) or 0
-    return os.strerror(number) if number > 0 else str(error) or type(error).__name__
 
 
 def _pause(key: str, tries: int, retry_after: float | None) -> float:

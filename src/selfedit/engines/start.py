@@ -81,5 +81,6 @@ def quieten() -> None:
     from transformers.utils import logging
 
     logging.set_verbosity_error()
+    getLogger("huggingface_hub").setLevel(ERROR)  # it counts its tries aloud; we say how they ended
     getLogger("bitsandbytes").setLevel(ERROR)  # peft imports it, and it has much to say about processors
     logging.disable_progress_bar()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import torch
 from huggingface_hub import constants
@@ -24,8 +21,12 @@ from transformers import (
 
 from selfedit.config import ModelConfig
 from selfedit.engines import embedded
+from selfedit.engines.background import in_background, reason_of
 from selfedit.engines.local import checkpoint
 from selfedit.errors import InputError, ModelAbsent
+
+HUB_SECONDS = 5
+"""To the hub's first word, whatever is between it and us."""
 
 UNPACKED = ("fp8", "mxfp4")
 """Packings that transformers undoes while it loads: the model then takes the memory of its unpacked weights."""
@@ -145,22 +146,28 @@ def _source(name: str) -> str:
 
 def _is_offline(source: str) -> bool:
     """Whether the hub is not to be asked: of a folder, or where it does not answer."""
-    return Path(source).is_dir() or not _hub_answers()
+    return Path(source).is_dir() or bool(_hub_trouble())
 
 
 @cache
-def _hub_answers() -> bool:
-    """Whether the model hub can be reached; where not, asking it would only wait through its many retries."""
+def _hub_trouble() -> str:
+    """Why the model hub cannot be asked, empty where it can: asking in vain would wait through its many retries.
+
+    Through the proxies of the environment, as the hub's own client does it. Looking up a name cannot be stopped, so all
+    of this is only waited for.
+    """
+    import httpx2
+
     if constants.HF_HUB_OFFLINE:
-        return False
-    if any(name.lower() == "https_proxy" for name in os.environ):
-        return True
-    host = urlparse(constants.ENDPOINT)
+        return "HF_HUB_OFFLINE is set"
+    asking = in_background(lambda: httpx2.head(constants.ENDPOINT, timeout=HUB_SECONDS))
     try:
-        socket.create_connection((host.hostname, host.port or 443), timeout=5).close()
-    except OSError:
-        return False
-    return True
+        status = asking.result(HUB_SECONDS).status_code
+    except TimeoutError:
+        return f"no answer within {HUB_SECONDS} s"
+    except Exception as error:  # of the network, and for a proxy or certificates that there cannot be
+        return reason_of(error)
+    return f"it answers {status}" if status >= 500 else ""
 
 
 def _why_not(name: str, error: Exception) -> InputError:
@@ -177,8 +184,9 @@ def _why_not(name: str, error: Exception) -> InputError:
         )
     if Path(name).exists():
         return InputError(f"{name} cannot be loaded: {text.splitlines()[0]}")
+    why = _hub_trouble() or text.splitlines()[0]
     return ModelAbsent(
-        f"{name} could not be fetched from the model hub: {text.splitlines()[0]}; download it where there is a "
+        f"{name} could not be fetched from the model hub: {why}; download it where there is a "
         "network and pass its directory, --model path/to/directory, or use --model almanac"
     )
 
