@@ -24,6 +24,10 @@ class Words:
     bars: str = "Each bar is the share of questions answered correctly, averaged over tasks."
     asked: str = "All conditions are asked the same questions, without the task's context."
     correct: str = "correct"
+    claim: str = (
+        "Without the {task} in front of it, the model answers {share} of questions after learning from its own {edit}"
+    )
+    share: str = "of questions answered"
     task: str = "task"
     edit: str = "self-edit"
     edits: str = "self-edits"

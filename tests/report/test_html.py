@@ -13,7 +13,7 @@ import pytest
 
 from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.report import contents, write_report
-from selfedit.results import Summary, Table
+from selfedit.results import Summary, Table, answer_table
 from selfedit.statistics import Interval
 from selfedit.store import Run
 from selfedit.types import Example, Failure, Question, Score, SelfEdit, Task, Trial, Update
@@ -219,3 +219,38 @@ def test_a_round_without_any_reward_has_no_plot(run: Run) -> None:
 def test_importing_it_does_not_import_matplotlib() -> None:
     code = "import sys, selfedit.report; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_first_screen_shows_one_worked_example(run: Run) -> None:
+    table = answer_table(TASK, score(0.0, 0.0), score(1.0, 0.0), "Answers")
+    sections = [("A passage", TASK.context), ("Its notes", "Apollo 11 <b>landed</b> on the Moon.")]
+    path = write_report(run, Summary(Table.from_json(SUMMARY), sections=sections, tables=[table], tasks=[TASK]))
+    example = path.read_text().partition('<section class="example"')[2].partition("</section>")[0]
+    assert example.index("A passage") < example.index("Its notes") < example.index("When did Apollo 11 land?")
+    assert "&lt;script&gt;alert(1)" in example and "&lt;b&gt;landed" in example
+    assert '<span class="wrong">✗</span>&nbsp;(blank)' in example
+    assert '<span class="right">✓</span>&nbsp;It was 1.0.' in example
+    assert path.read_text().index('class="example"') < path.read_text().index("<h2>")
+
+
+def test_every_page_is_titled_by_what_it_reports(run: Run) -> None:
+    page = write_report(run, Summary(Table.from_json(SUMMARY), tasks=[TASK])).read_text()
+    (title,) = re.findall(r"<title>(.*) · selfedit</title>", page)
+    assert f"<h1>{title}</h1>" in page and title == "almanac: questions answered correctly"
+
+
+def test_plots_and_tables_can_be_read_aloud(run: Run) -> None:
+    page = write_report(run, Summary(Table.from_json(SUMMARY), tasks=[TASK])).read_text()
+    plots = re.findall(r"<svg [^>]*>", page)
+    assert plots and all('role="img"' in plot and "aria-label=" in plot for plot in plots)
+    assert f"Trained on its own notes: 71{THIN}%" in plots[0]
+    assert page.count('<div class="wide"') == page.count('class="wide" tabindex="0" role="region" aria-label=')
+
+
+def test_an_exam_without_questions_has_no_stage(tmp_path: Path) -> None:
+    with Run.create(tmp_path / "run", {"model": {"name": "small"}}) as run:
+        run.remember("notes", 0, lambda: [tried(0)], Trial)
+        run.remember("exam", 0, lambda: [Trial(SelfEdit(TASK.id, ""))], Trial)
+        page = write_report(run, Summary(tasks=[TASK])).read_text()
+    assert "<h1>small learns Apollo 11</h1>" in page
+    assert "Exam" not in page and "<td>Notes</td>" in page

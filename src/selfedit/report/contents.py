@@ -102,6 +102,11 @@ class Stage:
     passages: list[ShownTask]
 
     @property
+    def is_empty(self) -> bool:
+        edits = [edit for passage in self.passages for edit in passage.edits]
+        return not any(edit.text or edit.update or edit.failure or edit.rows for edit in edits)
+
+    @property
     def is_round(self) -> bool:
         return self.name.startswith("round-")
 
@@ -122,13 +127,16 @@ def conditions(scores: Table, words: Words) -> list[Condition]:
 
 
 def stages(batches: Sequence[StoredBatch], tasks: Mapping[str, Task], words: Words) -> list[Stage]:
-    """One Stage per stage of the run that has trials or observations, in the order in which each began."""
+    """One Stage per stage of the run that has something to show, in the order in which each began: an exam without
+    questions has nothing.
+    """
     by_name: dict[str, list[StoredBatch]] = {}
     for batch in batches:
         if not batch.items or isinstance(batch.items[0], Trial | Observation):
             by_name.setdefault(batch.stage, []).append(batch)
     known = _read_passages(batches) | {task.id: (task.title, task.context) for task in tasks.values()}
-    return [_stage(name, _label(name, words), members, known, tasks) for name, members in by_name.items()]
+    made = [_stage(name, _label(name, words), members, known, tasks) for name, members in by_name.items()]
+    return [stage for stage in made if not stage.is_empty]
 
 
 def _label(stage: str, words: Words) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from itertools import count
 from pathlib import Path
@@ -16,7 +17,7 @@ from selfedit.domains import DOMAINS, DomainType
 from selfedit.plugins import lookup
 from selfedit.report import plots
 from selfedit.report.contents import Condition, Stage, conditions, stages
-from selfedit.results import Summary, Words, stream_table
+from selfedit.results import Summary, TextTable, Words, stream_table
 from selfedit.rewards import REWARDS
 from selfedit.store import Run
 
@@ -37,6 +38,8 @@ def write_report(run: Run, summary: Summary) -> Path:
     rounds = [stage for stage in parts if stage.is_round]
     page = _template(domain).render(
         words=words,
+        title=_title(run.config, parts, summary, words),
+        example=_example(summary, parts),
         headline=_headline(rows, parts, summary, words),
         facts=_facts(run.config, summary, parts),
         conditions=rows,
@@ -104,21 +107,83 @@ def _headline(rows: Sequence[Condition], parts: Sequence[Stage], summary: Summar
         )
         return Markup(sentence).format(**found)
     if not learned:
-        return _plain_headline(rows, parts)
-    claims = [Markup("{} of questions after learning from its own {}").format(learned, words.edit)]
+        return _plain_headline(rows, parts, words)
+    sentence = Markup(words.claim).format(task=words.task, edit=words.edit, share=learned)
     if "after_rl" in found:
-        claims.append(Markup("{} once reinforcement has changed how it writes them").format(found["after_rl"]))
-    sentence = Markup("Without the {} in front of it, the model answers ").format(words.task)
-    return sentence + Markup(", and ").join(claims) + (Markup("; {} before.").format(before) if before else Markup("."))
+        sentence += Markup(", and {} once reinforcement has changed how it writes them").format(found["after_rl"])
+    return sentence + (Markup("; {} before.").format(before) if before else Markup("."))
 
 
-def _plain_headline(rows: Sequence[Condition], parts: Sequence[Stage]) -> Markup:
+def _plain_headline(rows: Sequence[Condition], parts: Sequence[Stage], words: Words) -> Markup:
     if rows:
-        return Markup("{}: <b>{}</b> of questions answered.").format(rows[0].label, percent(rows[0].row.mean, 0))
+        return Markup("{}: <b>{}</b> {}.").format(rows[0].label, percent(rows[0].row.mean, 0), words.share)
     trials = sum(stage.trials for stage in parts)
+    if any(stage.name == "notes" for stage in parts):
+        return Markup("<b>{}</b> written and learned; there were no questions to examine it on.").format(
+            counted(trials, f"set of {words.edit}" if words.edit.endswith("s") else words.edit)
+        )
     if trials:
         return Markup("<b>{}</b> tried; no score table was written.").format(counted(trials, "self-edit"))
     return Markup("Nothing has been tried in this run yet.")
+
+
+def _title(config: Mapping[str, Any], parts: Sequence[Stage], summary: Summary, words: Words) -> str:
+    """What the page reports: what was done, with which model."""
+    names, model = {stage.name for stage in parts}, Path(_setting(config, "model", "name")).name or "the model"
+    if "learn" in names:
+        learned = next(stage for stage in parts if stage.name == "learn")
+        count = (summary.stream and summary.stream.tasks) or learned.tasks
+        return f"{model} learns {counted(count, 'document')}, one after another"
+    if "notes" in names:
+        learned = next(stage for stage in parts if stage.name == "notes")
+        first, more = learned.passages[0].title if learned.passages else "", learned.tasks - 1
+        return f"{model} learns {first}" + (f" and {counted(more, f'more {words.task}')}" if more else "")
+    if any(stage.is_round for stage in parts):
+        return f"{model} learns to write better {words.edit if words.edit.endswith('s') else words.edits}"
+    return f"{model}: {words.title.lower()}"
+
+
+EXAMPLE_CHARACTERS = 1200
+"""Of a text in the worked example, so that the answers stand on the first screen or just below it."""
+
+
+def _example(summary: Summary, parts: Sequence[Stage]) -> dict[str, Any]:
+    """The worked example: texts with their titles, and a table of answers. Of an adaptation and a stream the first
+    document is shown as well; a stream's answers are those at its start and at its end.
+    """
+    texts, tables = list(summary.sections), [table for table in summary.tables if table.is_text]
+    written = next((stage for stage in parts if stage.name in ("notes", "learn") and stage.passages), None)
+    if written:
+        document = written.passages[0]
+        notes = next((edit.text for edit in document.edits if edit.text), "")
+        tables = [replace(table, title="Answers") if table.title == document.title else table for table in tables]
+        texts = [(document.title, document.text), ("What it wrote about it, and learned", notes)]
+        tables += [table for table in [_first_and_last(document.title, parts)] if table.rows]
+    return {
+        "texts": [(title, _cut(text)) for title, text in texts if text.strip()],
+        "table": tables[0] if tables else None,
+    }
+
+
+def _first_and_last(title: str, parts: Sequence[Stage]) -> TextTable:
+    """A document's answers before a stream's first edit, and after its last; no rows for other runs."""
+    edits = {stage.name: p.edits for stage in parts for p in stage.passages if p.title == title}
+    first, last = (edits[name][place].rows if name in edits else [] for name, place in (("before", 0), ("seen", -1)))
+    marks = {"right": "✓ ", "wrong": "✗ "}
+    rows = [
+        (
+            one.question,
+            one.target,
+            *(marks.get(of.mark, "? ") + (of.text or "(blank)") for of in (one.after, end.after)),
+        )
+        for one, end in zip(first, last, strict=False)
+        if one.after and end.after
+    ]
+    return TextTable("Answers", ("question", "expected", "before the first edit", "after the last"), rows, is_text=True)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= EXAMPLE_CHARACTERS else f"{text[:EXAMPLE_CHARACTERS].rstrip()} …"
 
 
 def _facts(config: Mapping[str, Any], summary: Summary, parts: Sequence[Stage]) -> list[tuple[str, str]]:

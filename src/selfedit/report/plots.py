@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import escape
+
 from selfedit.report.contents import Condition, Stage
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ def draw_scores(conditions: Sequence[Condition]) -> str:
             axes.text(right, place - 0.25, _percent(row.mean), ha="right", weight="bold")
         axes.set(xlim=(left, right), ylim=(len(conditions) - 0.6, -0.75), yticks=[])
         _scale(axes)
-        return _svg(figure)
+        return _svg(figure, "Scores", ", ".join(f"{one.label}: {_percent(one.row.mean)}" for one in conditions))
 
 
 def _scale(axes: Axes) -> None:
@@ -98,7 +100,8 @@ def draw_rewards(rounds: Sequence[Stage], task: str = "passage") -> str:
         )
         _reward_lines(rewards, rounds, task)
         _failure_bars(failures, rounds)
-        return _svg(figure)
+        means = (f"{stage.label}: {stage.reward.mean:+.2f}" for stage in rounds if stage.reward)
+        return _svg(figure, "Mean reward by round", ", ".join(means))
 
 
 def _reward_lines(axes: Axes, rounds: Sequence[Stage], task: str) -> None:
@@ -152,7 +155,8 @@ def draw_matrix(matrix: Sequence[Sequence[float | None]]) -> str:
         axes.set_yticks([row + 0.5 for row in shown], [str(row) for row in shown])
         axes.set_xticks([column + 0.5 for column in shown if column < size], [str(c + 1) for c in shown if c < size])
         axes.spines[["left", "bottom"]].set_visible(False)
-        return _svg(figure)
+        last = ", ".join("not asked" if value is None else _percent(value) for value in matrix[-1])
+        return _svg(figure, "Share correct of each document after each edit", f"After the last edit: {last}")
 
 
 def _cell(column: int, row: int, value: float) -> Any:
@@ -170,11 +174,13 @@ def draw_curve(edits: Sequence[int], seen: Sequence[float], just: Sequence[float
         axes.plot(edits, seen, "o-", color=ACCENT, linewidth=2, label="all so far")
         axes.axhline(before, color=NEUTRAL, linewidth=1.2, linestyle="--", label="before any edit")
         axes.set(ylim=(0, 1), xlabel="Edits done")
+        axes.set_xticks(range(1, len(just) + 1, max(1, len(just) // 8)))
         axes.set_yticks((0, 0.5, 1), ("0", _percent(0.5), _percent(1)))
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=3, fontsize=9.5)
         axes.grid(axis="y")
         axes.spines[["left"]].set_visible(False)
-        return _svg(figure)
+        said = ", ".join(f"after {done}: {_percent(value)}" for done, value in zip(edits, seen, strict=True))
+        return _svg(figure, "Share correct on all documents so far", f"Before: {_percent(before)}, {said}")
 
 
 def _percent(share: float) -> str:
@@ -190,12 +196,17 @@ def _figure(height: float) -> Iterator[Figure]:
         yield Figure(figsize=(_WIDTH / 72, height / 72))
 
 
-def _svg(figure: Figure) -> str:
-    """The bare <svg> element, with the page's colours and the page's font."""
+def _svg(figure: Figure, title: str, said: str) -> str:
+    """The bare <svg> element, with the page's colours and the page's font. `said` is what it shows, in words: for those
+    who have it read to them.
+    """
     buffer = io.StringIO()
     figure.savefig(
         buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
     )
     text = buffer.getvalue()
     text = _UNWANTED.sub("", text[text.index("<svg") :])
-    return re.sub("|".join(_VARIABLES), lambda found: f"var(--{_VARIABLES[found[0]]})", text)
+    text = re.sub("|".join(_VARIABLES), lambda found: f"var(--{_VARIABLES[found[0]]})", text)
+    spoken = f"<title>{escape(title)}</title><desc>{escape(said)}</desc>"
+    head, _, rest = text.partition(">")
+    return f'{head} role="img" aria-label="{escape(f"{title}. {said}")}">{spoken}{rest}'

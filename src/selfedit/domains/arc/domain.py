@@ -76,6 +76,8 @@ class Arc:
         bars="Each bar is the share of trials that solved their task, averaged over tasks.",
         asked="All conditions see the demonstrations in the prompt; what differs is what was trained on them before.",
         correct="solved",
+        claim="The model solves {share} of tasks after training by its own {edit}",
+        share="of tasks solved",
         edit="plan",
         edits="plans",
         tasks_and_edits="Tasks and plans",
