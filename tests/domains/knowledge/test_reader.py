@@ -288,3 +288,14 @@ def test_a_word_or_a_text_without_spaces_that_is_too_long_is_cut_as_well():
 def test_a_title_that_leaves_no_room_is_an_error():
     task = Task("id", "a long title", "text")
     assert "'a long title': the model's context has no room for a passage" in refused(split, task, shorter_than(12))
+
+
+def test_a_long_document_is_measured_seldom():
+    measured = []
+
+    def fits(title, text):
+        measured.append(len(text))
+        return len(text) <= 1000
+
+    assert len(split(Task("id", "T", "word " * 20_000), fits)) == 100
+    assert len(measured) < 3000

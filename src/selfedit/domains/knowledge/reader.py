@@ -173,7 +173,7 @@ def _is_json(text: str, is_markdown: bool) -> bool:
 def _converted(kind: str, data: bytes, where: str, path: Path, convert: Converter) -> Task:
     stated, text = convert(kind, data, where)
     text = re.sub(
-        r"<!-- Slide number: \d+ -->\n?|!\[[^]\n]{0,500}\]\([^)\n]{0,500}\)", "", decode(text.encode(), where)
+        r"<!-- Slide number: \d+ -->\n?|!\[[^][\n]{0,500}\]\([^()\n]{0,500}\)", "", decode(text.encode(), where)
     )
     if not text.strip():
         advice = "; if its pages are pictures, recognise their text (OCR) first" if kind == "PDF" else ""
@@ -215,15 +215,34 @@ def _pack(title: str, text: str, cuts: Sequence[tuple[str, str]], fits: Fits) ->
         return [text]
     if not cuts:
         return _halve(title, text, fits)
-    passages: list[str] = []
     (where, glue), *finer = cuts
-    for piece in filter(str.strip, re.split(where, text)):
-        joined = f"{passages[-1]}{glue}{piece}" if passages else piece
-        if passages and fits(title, joined):
-            passages[-1] = joined
-        else:
-            passages += _pack(title, piece, finer, fits)
+    pieces, passages, place = [piece for piece in re.split(where, text) if piece.strip()], list[str](), 0
+    while place < len(pieces):
+        *done, begun = _pack(title, pieces[place], finer, fits)
+        count, filled = _fill(title, begun, glue, pieces, place + 1, fits)
+        passages += [*done, filled]
+        place += 1 + count
     return passages
+
+
+def _fill(title: str, begun: str, glue: str, pieces: Sequence[str], place: int, fits: Fits) -> tuple[int, str]:
+    """(how many pieces from this place on fit behind what is begun, the passage that they make)
+
+    Found in steps that double and then halve: a long document has many pieces, and to measure a passage takes time.
+    """
+
+    def joined(count: int) -> str:
+        return glue.join([begun, *pieces[place : place + count]])
+
+    def holds(count: int) -> bool:
+        return place + count <= len(pieces) and fits(title, joined(count))
+
+    count, step = 0, 1
+    while holds(count + step):
+        count, step = count + step, 2 * step
+    while step := step // 2:
+        count += step * holds(count + step)
+    return count, joined(count)
 
 
 def _halve(title: str, word: str, fits: Fits) -> list[str]:
