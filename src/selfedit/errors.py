@@ -12,13 +12,26 @@ SelfEditError
 """
 
 import re
+from collections.abc import Callable
 
-_STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_STEERS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
+"""Control characters, marks that reverse the writing or have no width, halves of characters. Not the two joiners of
+emoji and of many scripts (U+200C, U+200D)."""
 
 
-def printable(text: str) -> str:
-    r"""On one line, with what would steer a terminal, reverse the writing or not be encoded as its escape: \x1b."""
-    return _STEERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def printable(text: str, keep: str = "", escaped: Callable[[str], str] = _escaped) -> str:
+    r"""On one line, with what would steer a terminal, reverse the writing or not be encoded as its escape: \x1b.
+
+    The characters of `keep` stay as they are.
+    """
+    return _STEERS.sub(lambda found: found[0] if found[0] in keep else escaped(found[0]), text)
 
 
 class SelfEditError(Exception):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from selfedit.cli import screen
 from selfedit.config import Config
-from selfedit.errors import EndpointDown, SelfEditError
+from selfedit.errors import EndpointDown, SelfEditError, printable
 from selfedit.report import write_report
 from selfedit.store import Run
 from selfedit.types import Task
@@ -53,7 +53,9 @@ def finish(run: Run, as_json: bool) -> None:
 
 
 def print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    r"""As JSON that can be printed: what would steer a terminal stands there as \u001b, as JSON escapes it."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    sys.stdout.write(printable(text, "\n", lambda c: "\\u007f" if c == "\x7f" else json.dumps(c)[1:-1]) + "\n")
 
 
 class Stopped(SelfEditError):

@@ -9,13 +9,33 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console as RichConsole
+from rich.console import ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from selfedit.errors import printable
 from selfedit.results import Summary, TextTable
+
+
+class Console(RichConsole):
+    """What is printed is shown and never obeyed: control characters stand there as their escapes."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        super().print(*(shown(each) if isinstance(each, str) else each for each in objects), **how)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """The net under texts that were made elsewhere, where their width has been counted already."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=shown(segment.text))
+
+
+def shown(text: str) -> str:
+    """A text of several lines as it can be printed."""
+    return printable(text.replace("\r\n", "\n"), keep="\n\t")
+
 
 out = Console(highlight=False, markup=False, emoji=False)
 """Results. With --json nothing but the JSON goes here."""
@@ -66,6 +86,7 @@ class Bars:
         self.began = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int, note: str) -> None:
+        what, note = shown(what), shown(note)
         if self.bars.console.is_terminal:
             self._draw(what, done, total, note)
         elif what not in ENGINE_WORK and done == total:
@@ -91,12 +112,12 @@ class Bars:
 @contextmanager
 def bars() -> Iterator[Bars]:
     columns = [
-        TextColumn("{task.description:<14}"),
+        TextColumn("{task.description:<14}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         _Rate(),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[note]}", style="dim"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
     ]
     with Progress(*columns, console=err) as progress:
         drawn = Bars(progress)
@@ -118,13 +139,13 @@ def show(summary: Summary) -> None:
 
 def print_table(table: TextTable) -> None:
     """Numbers without lines between them, so that they fit a terminal of 80 columns; sentences with lines."""
-    title = f"\n{table.title}"
+    title = f"\n{shown(table.title)}"
     if table.is_text:
         drawn = Table(title=title, title_justify="left", show_lines=True)
     else:
         drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for index, name in enumerate(table.columns):
-        drawn.add_column(name, justify="right" if index and not table.is_text else "left", overflow="fold")
+        drawn.add_column(shown(name), justify="right" if index and not table.is_text else "left", overflow="fold")
     for row in table.rows:
         drawn.add_row(*map(_cell, row))
     out.print(drawn)
@@ -133,4 +154,5 @@ def print_table(table: TextTable) -> None:
 
 
 def _cell(text: str) -> Text:
+    text = shown(text)
     return Text(text, style=_MARKS.get(text[:1]) or _VERDICTS.get(text) or "")

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
 
+from selfedit.thoughts import answer_in
 from selfedit.types import Failure, Question
 
 _CHARACTERS = str.maketrans(
@@ -112,7 +113,7 @@ class Phrase:
     """
 
     def grade(self, pairs: Sequence[tuple[Question, str]]) -> list[float | Failure]:
-        return [float(_says(answer, question.target)) for question, answer in pairs]
+        return [float(_says(answer_in(answer), question.target)) for question, answer in pairs]
 
 
 def _says(answer: str, gold: str) -> bool:

@@ -14,6 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from selfedit.domains import DOMAINS, DomainType
+from selfedit.errors import printable
 from selfedit.plugins import lookup
 from selfedit.report import plots
 from selfedit.report.contents import Condition, Stage, conditions, stages
@@ -82,11 +83,18 @@ def _steps(by_step: Mapping[str, Sequence[float]]) -> list[tuple[int, float, flo
 
 def _template(domain: DomainType) -> Any:
     """`drawn` in it makes of a text what its domain shows for it."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
     shown: dict[str, Any] = {form.__name__: form for form in (percent, signed, points, number, duration, counted)}
     environment.filters |= shown | {"drawn": domain.show}
     environment.globals |= shown
     return environment.from_string(resources.files(__package__).joinpath("report.html.jinja").read_text("utf-8"))
+
+
+def _shown(value: object) -> object:
+    """What is shown on the page: texts of people and models without characters that would steer a terminal."""
+    return printable(value, keep="\n\t\r") if type(value) is str else value
 
 
 def _headline(rows: Sequence[Condition], parts: Sequence[Stage], summary: Summary, words: Words) -> Markup:
