@@ -1,5 +1,7 @@
 """How many processes a command uses."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from selfedit.config import ModelConfig
@@ -58,3 +60,23 @@ def test_the_memory_is_shared_among_the_processes(monkeypatch):
     start.start_pool(ModelConfig(memory="8GB"), 64, 4)
     ((worker, processes),) = given
     assert processes == 4 and worker.memory_bytes == 2_000_000_000
+
+
+@pytest.fixture
+def sixteen_gigabytes(monkeypatch):
+    monkeypatch.setattr(start.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(start.psutil, "virtual_memory", lambda: SimpleNamespace(total=16_000_000_000))
+
+
+@pytest.mark.parametrize(("wanted", "started"), [(0, 4), (1, 1), (7, 7), (8, 8), (9, 8), (1000, 8)])
+def test_more_than_the_machine_can_are_cut_and_said(sixteen_gigabytes, caplog, wanted, started):
+    assert start.processes_for(ModelConfig(processes=wanted)) == started
+    said = f"model.processes is {wanted}, and this machine has room for {started}: so many are started"
+    assert caplog.messages == ([said] if wanted > started else [])
+
+
+def test_each_process_needs_memory_for_the_model(sixteen_gigabytes, tmp_path):
+    large = ModelConfig(name=model(tmp_path / "large", 3_500_000_000), processes=8)
+    assert start.processes_for(large) == 4
+    huge = ModelConfig(name=model(tmp_path / "huge", 99_000_000_000), processes=8)
+    assert start.processes_for(huge) == 1

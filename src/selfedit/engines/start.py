@@ -27,6 +27,12 @@ MAX_PROCESSES = 8
 """Each holds PyTorch and the model, and in more there would be few of the adapters for each."""
 
 
+PROCESS_BYTES = 500_000_000
+"""Of memory for each: what PyTorch, transformers and peft take before there is a model."""
+
+log = getLogger(__name__)
+
+
 def start_local(config: ModelConfig, max_adapters: int, progress: Progress) -> LocalEngine:
     """The local engine with this model. Nothing is printed. It is imported here only: importing it takes seconds."""
     quieten()
@@ -51,11 +57,28 @@ def usual_processes(model: ModelConfig) -> int:
 
     Without asking PyTorch: importing it takes seconds, which the workers spend at the same time.
     """
-    folder = embedded.weights(model.name) or Path(model.name)
-    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    size = _weights(model)
     gpu = sys.platform == "darwin" or shutil.which("nvidia-smi") is not None
     on_cpu = model.device == "cpu" or (model.device == "auto" and not gpu)
     return min(cores(), MAX_PROCESSES) if on_cpu and 0 < size < SMALL else 1
+
+
+def _weights(model: ModelConfig) -> int:
+    """Bytes of the model's files, 0 of one that is not here."""
+    folder = embedded.weights(model.name) or Path(model.name)
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def processes_for(model: ModelConfig) -> int:
+    """As many as the config says, or as are usual; but no more than the machine has room for, which is then said.
+
+    Results depend on the number, so one that is only slow is granted: up to MAX_PROCESSES on fewer cores.
+    """
+    wanted, room = model.processes or usual_processes(model), psutil.virtual_memory().total
+    possible = max(1, min(room // (PROCESS_BYTES + _weights(model)), max(MAX_PROCESSES, os.cpu_count() or 1)))
+    if wanted > possible:
+        log.warning("model.processes is %d, and this machine has room for %d: so many are started", wanted, possible)
+    return min(wanted, possible)
 
 
 def cores() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from selfedit.config import Config
 from selfedit.domains.knowledge.reader import split
 from selfedit.engines import ENGINES
-from selfedit.engines.start import cores, usual_processes, usual_threads
+from selfedit.engines.start import cores, processes_for, usual_threads
 from selfedit.errors import InputError
 from selfedit.plugins import lookup
 from selfedit.protocols import Engine, Progress, silent
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def machine_of(config: Config, parallel: bool) -> dict[str, int]:
     """What a run takes from the machine where its config leaves it open, and the cores there are."""
     model = config.model
-    processes = (model.processes or usual_processes(model)) if parallel else 1
+    processes = processes_for(model) if parallel else 1
     return {"processes": processes, "threads": model.threads or usual_threads(), "cores": cores()}
 
 
@@ -38,7 +38,7 @@ def open_engine(
     `parallel`: in as many processes as the config says, for work that trains many adapters. Raises InputError.
     """
     factory = lookup(ENGINES, config.model.engine, "model.engine")
-    processes = (config.model.processes or usual_processes(config.model)) if parallel else 1
+    processes = processes_for(config.model) if parallel else 1
     opened = factory(
         config.model, max_adapters=config.max_adapters, processes=processes, tasks=tasks, progress=progress
     )
