@@ -65,7 +65,7 @@ def check_folder(folder: Path) -> None:
         limit = len(shapes) if re.search("layer|block|depth", key) else largest if "expert" in key else value
         if value > max(limit, FEW):
             raise InputError(
-                f"{folder / 'config.json'} has {key} = {value}, but the weights beside it are for at most {limit}; "
+                f"{folder / 'config.json'} has {key:.60} = {value}, but the weights beside it are for at most {limit}; "
                 "the config is not that of these weights"
             )
 
@@ -104,7 +104,7 @@ def _weight_files(folder: Path) -> list[Path]:
         raise InputError(f"{index} is damaged: it names no file for the weights; fetch it again") from None
     for name in sorted(map(str, names)):
         if not re.fullmatch(r"[\w.-]+\.safetensors", name):
-            raise InputError(f"{index} names {name!r}, which is no safetensors file beside it; fetch it again")
+            raise InputError(f"{index} names {name[:100]!r}, which is no safetensors file beside it; fetch it again")
         if not (folder / name).is_file():
             raise InputError(f"{folder} lacks {name}, one of the {len(names)} files of its weights; fetch it")
     return [folder / name for name in sorted(names)]
@@ -221,7 +221,7 @@ def _common_prefix(unexpected: Collection[str], missing: Collection[str]) -> str
 
 def _some(keys: Collection[str], noun: str) -> str:
     """How many, and the first few by name."""
-    first, count = list(keys)[:3], len(keys)
+    first, count = [key[:100] for key in keys][:3], len(keys)
     return f"{count} {noun}{'s' * (count > 1)} ({', '.join(first)}{', …' * (count > len(first))})"
 
 
@@ -304,3 +304,22 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
                 f"the tokenizer of {name} is not that of the model: its token {token!r} has the number {number}, "
                 f"and the model knows {size} tokens"
             )
+
+
+def check_limits(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Raises InputError where the tokens that end a text, or the most that the model reads, are not said in numbers."""
+    if tokenizer.eos_token_id is None:
+        raise InputError(
+            f"the tokenizer of {name} has no end-of-text token: set eos_token in its tokenizer_config.json"
+        )
+    ends: Any = model.generation_config.eos_token_id if model.generation_config else None
+    if any(not isinstance(end, int) for end in (ends if isinstance(ends, list) else [ends]) if end is not None):
+        raise InputError(f"the generation_config.json of {name} has eos_token_id = {ends!r:.60}, which is no number")
+    text = model.config.get_text_config()
+    for key, value in (
+        ("model_max_length", tokenizer.model_max_length),
+        ("max_position_embeddings", getattr(text, "max_position_embeddings", None)),
+        ("n_positions", getattr(text, "n_positions", None)),
+    ):
+        if value is not None and not (isinstance(value, int | float) and value >= 2):
+            raise InputError(f"{name} has {key} = {value!r:.60}, and it must be a number of tokens that leaves room")

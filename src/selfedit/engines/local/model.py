@@ -69,10 +69,7 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
         checkpoint.check_loaded(model, loaded[1], name)
         checkpoint.check_finite(model, name)
     checkpoint.check_vocabulary(model, tokenizer, name)
-    if tokenizer.eos_token_id is None:
-        raise InputError(
-            f"the tokenizer of {name} has no end-of-text token: set eos_token in its tokenizer_config.json"
-        )
+    checkpoint.check_limits(model, tokenizer, name)
     return model, tokenizer
 
 
@@ -95,7 +92,9 @@ def _packed(config: ModelConfig, architecture: PreTrainedConfig, dtype: torch.dt
 
     Raises InputError for a packing that nothing can be trained over.
     """
-    own: dict[str, Any] = getattr(architecture, "quantization_config", None) or {}
+    own: Any = getattr(architecture, "quantization_config", None) or {}
+    if not isinstance(own, dict):
+        raise InputError(f"{config.name} cannot be loaded: the quantization_config in its config.json is no table")
     method = str(own.get("quant_method") or "bitsandbytes") if own else "bitsandbytes" if config.quantize else ""
     if own and config.quantize:
         raise InputError(f"{config.name} is packed already, by {method}; leave model.quantize out")
@@ -173,7 +172,7 @@ def _hub_trouble() -> str:
 def _why_not(name: str, error: Exception) -> InputError:
     if isinstance(error, InputError):
         return error
-    text = str(error).strip() or type(error).__name__
+    text = (str(error).strip() or type(error).__name__)[:1000]
     if "safetensors" in text and Path(name).exists():
         return InputError(
             f"{name} has no safetensors weights; convert them: only safetensors files are loaded, pickles never are"

@@ -53,7 +53,7 @@ def read_adapter(folder: Path) -> Adapter:
     alphas = {name: _of_layer(config, "alpha_pattern", alpha, name) for name in pairs}
     for name, (a, _) in pairs.items():
         if len(a) != ranks[name]:
-            raise InputError(f"{folder / WEIGHTS} has rank {len(a)} at {name}, and {CONFIG} says {ranks[name]}")
+            raise InputError(f"{folder / WEIGHTS} has rank {len(a)} at {name:.200}, and {CONFIG} says {ranks[name]}")
     scales = {name: alphas[name] / (sqrt(r) if config.get("use_rslora") else r) for name, r in ranks.items()}
     if set(ranks.values()) | {rank} == {rank} and set(scales.values()) == {alpha / rank}:
         return Adapter(pairs, rank, alpha, _importance(folder, pairs))
@@ -75,7 +75,7 @@ def _plain_config(path: Path) -> dict[str, Any]:
     if config.get("init_lora_weights", True) not in PLAIN_STARTS:
         more.append("init_lora_weights")
     if more:
-        said = ", ".join(f"{key} = {config[key]!r:.60}" for key in more[:3])
+        said = ", ".join(f"{key:.60} = {config[key]!r:.60}" for key in more[:3])
         raise InputError(
             f"{path} is not of a plain LoRA adapter ({said}), and only its matrices would be loaded; {MERGE}"
         )
