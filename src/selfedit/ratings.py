@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from selfedit.errors import EndpointDown
 from selfedit.protocols import Sampler
-from selfedit.thoughts import without_thoughts
+from selfedit.thoughts import STILL_THINKING, without_thoughts
 from selfedit.types import BASE, Failure, Request
 
 Read = Callable[[str], float | None]
@@ -30,21 +30,17 @@ def ask(sampler: Sampler, prompts: Sequence[str], read: Read, max_new_tokens: in
     return [numbers[prompt] for prompt in prompts]
 
 
-def _all_answers(texts: Sequence[str | Failure]) -> list[str]:
-    answers = [text for text in texts if isinstance(text, str)]
-    lost = [text.message for text in texts if isinstance(text, Failure)]
+def _all_answers(texts: Sequence[str | Failure]) -> list[str | Failure]:
+    """Raises EndpointDown where the system failed one; what the model itself failed to say stays in its place."""
+    lost = [text.message for text in texts if isinstance(text, Failure) and text.blame == "system"]
     if lost:
         raise EndpointDown(f"{len(lost)} of {len(texts)} verdicts could not be had: {lost[-1]}")
-    return answers
+    return list(texts)
 
 
-def _number(text: str, read: Read) -> float | Failure:
-    said = without_thoughts(text)
+def _number(text: str | Failure, read: Read) -> float | Failure:
+    said = without_thoughts(text) if isinstance(text, str) else None
     if said is None:
-        return Failure(
-            "system",
-            "the model was still thinking when its tokens were used up; raise thinking_tokens of its endpoint, or turn "
-            "thinking off where it is served",
-        )
+        return Failure("system", text.message if isinstance(text, Failure) else STILL_THINKING)
     number = read(said)
     return Failure("system", f"a verdict could not be read: {said[:80]!r}") if number is None else number

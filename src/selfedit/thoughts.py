@@ -19,6 +19,11 @@ _MARK = re.compile(rf"({_OPENING})|({_CLOSING})", re.IGNORECASE)
 UNFINISHED = "<think>"
 """Begins what a model said that never came to an answer."""
 
+STILL_THINKING = (
+    "the model was still thinking when its tokens were used up; raise thinking_tokens of its endpoint, or turn "
+    "thinking off where it is served"
+)
+
 
 def without_thoughts(text: str) -> str | None:
     """What is said outside `<think>…</think>`, stripped where there were thoughts; None where a thought did not end.

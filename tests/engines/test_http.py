@@ -11,7 +11,7 @@ import pytest
 from selfedit.config import EndpointConfig
 from selfedit.engines.http import MAX_LOST, MAX_WAIT, SEEDS, HttpSampler
 from selfedit.errors import EndpointDown, EngineError, InputError
-from selfedit.thoughts import without_thoughts
+from selfedit.thoughts import STILL_THINKING
 from selfedit.types import BASE, Failure, Request, Update
 
 SECRET = "sk-do-not-show-this-0123456789"
@@ -148,8 +148,7 @@ def test_a_thought_that_was_cut_off_is_asked_for_again_with_more_room(endpoint, 
 @pytest.mark.parametrize("reply", CUT)
 def test_a_thought_that_never_ends_is_said_to_be_one_and_not_kept(endpoint, sampler, tmp_path, reply):
     endpoint.script = [reply, reply]
-    (text,) = sampler(tmp_path).sample(asked("a"))
-    assert without_thoughts(text) is None and len(endpoint.bodies) == 2
+    assert sampler(tmp_path).sample(asked("a")) == [Failure("policy", STILL_THINKING)] and len(endpoint.bodies) == 2
     assert sampler(tmp_path).sample(asked("a")) == ["You said a"]
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.report import contents, write_report
+from selfedit.report.html import EXAMPLE_CHARACTERS
 from selfedit.results import Summary, Table, answer_table
 from selfedit.statistics import Interval
 from selfedit.store import Run
@@ -231,6 +232,15 @@ def test_the_first_screen_shows_one_worked_example(run: Run) -> None:
     assert '<span class="wrong">✗</span>&nbsp;(blank)' in example
     assert '<span class="right">✓</span>&nbsp;It was 1.0.' in example
     assert path.read_text().index('class="example"') < path.read_text().index("<h2>")
+
+
+def test_of_a_long_text_the_beginning_is_shown_and_control_characters_as_pictures(run: Run) -> None:
+    sections = [("A passage", "\x1b[31m" + "word " * 5000)]
+    path = write_report(run, Summary(sections=sections))
+    example = path.read_text().partition('<section class="example"')[2].partition("</section>")[0]
+    assert "\u241b[31m" in example
+    assert example.count("word") < EXAMPLE_CHARACTERS / 5
+    assert not {*map(ord, path.read_text())} & {*range(9), 11, 12, *range(14, 32)}
 
 
 def test_every_page_is_titled_by_what_it_reports(run: Run) -> None:

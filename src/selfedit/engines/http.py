@@ -29,7 +29,7 @@ from selfedit.engines.background import reason_of, run_async
 from selfedit.engines.cache import AnswerCache, Body, is_text, key_of
 from selfedit.engines.redact import without_key
 from selfedit.errors import EndpointDown, EngineError, InputError, SelfEditError, printable
-from selfedit.thoughts import UNFINISHED, without_thoughts
+from selfedit.thoughts import STILL_THINKING, UNFINISHED, without_thoughts
 from selfedit.types import BASE, Failure, Request
 
 if TYPE_CHECKING:
@@ -113,9 +113,8 @@ class HttpSampler:
         self._refused: set[str] = set()  # parameters that this endpoint has said it does not take
 
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
-        """One text per request, without thoughts; equal requests are asked once. A Failure where every try failed.
-
-        A text that begins with `thoughts.UNFINISHED` is a thought that did not end, given `thinking_tokens` as well.
+        """One text per request, without thoughts; equal requests are asked once. A Failure where every try failed, and,
+        to be blamed on the model, where a thought did not end though it was given `thinking_tokens` more.
 
         Raises EndpointDown where every request that was sent failed, EngineError for an adapter and for requests that
         the endpoint does not take, InputError for its address, its model's name or its key.
@@ -146,7 +145,7 @@ class HttpSampler:
             return {}
         key_for(self.endpoint)  # raises here, before anything is started
         found = run_async(partial(self._answer_all, bodies))
-        failures = [outcome for outcome in found.values() if isinstance(outcome, Failure)]
+        failures = [one for one in found.values() if isinstance(one, Failure) and one.blame == "system"]
         if len(failures) == len(found):
             raise EndpointDown(failures[0].message)
         return found
@@ -196,9 +195,10 @@ class HttpSampler:
                 outcome = await self._try(client, {**body, "max_tokens": room})
             tries += 1
             if isinstance(outcome, str):
-                if not outcome.startswith(UNFINISHED):  # it may be given more room another time
-                    self._cache.write(body, outcome)
                 call.ended(answered=True)
+                if outcome.startswith(UNFINISHED):  # not kept: it may be given more room another time
+                    return Failure("policy", STILL_THINKING)
+                self._cache.write(body, outcome)
                 return outcome
             reason = outcome.reason
             if tries <= self.endpoint.retries:

@@ -22,6 +22,9 @@ from selfedit.results import Summary, TextTable, Words, stream_table
 from selfedit.rewards import REWARDS
 from selfedit.store import Run
 
+_CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"}
+"""Control characters, which no page may hold, become their pictures."""
+
 _THIN, _MINUS = "\N{NARROW NO-BREAK SPACE}", "\N{MINUS SIGN}"
 
 
@@ -40,7 +43,7 @@ def write_report(run: Run, summary: Summary) -> Path:
     page = _template(domain).render(
         words=words,
         title=_title(run.config, parts, summary, words),
-        example=_example(summary, parts),
+        example=_example(summary, parts, domain),
         headline=_headline(rows, parts, summary, words),
         facts=_facts(run.config, summary, parts),
         conditions=rows,
@@ -53,7 +56,7 @@ def write_report(run: Run, summary: Summary) -> Path:
         stream=_stream(run, summary),
         config=json.dumps(run.config, indent=2, sort_keys=True),
     )
-    run.write_text("report.html", page)
+    run.write_text("report.html", page.translate(_CONTROLS))
     return run.path / "report.html"
 
 
@@ -118,7 +121,8 @@ def _headline(rows: Sequence[Condition], parts: Sequence[Stage], summary: Summar
         return _plain_headline(rows, parts, words)
     sentence = Markup(words.claim).format(task=words.task, edit=words.edit, share=learned)
     if "after_rl" in found:
-        sentence += Markup(", and {} once reinforcement has changed how it writes them").format(found["after_rl"])
+        them = "them" if words.edit.endswith("s") else "it"
+        sentence += Markup(", and {} once reinforcement has changed how it writes {}").format(found["after_rl"], them)
     return sentence + (Markup("; {} before.").format(before) if before else Markup("."))
 
 
@@ -155,7 +159,7 @@ EXAMPLE_CHARACTERS = 1200
 """Of a text in the worked example, so that the answers stand on the first screen or just below it."""
 
 
-def _example(summary: Summary, parts: Sequence[Stage]) -> dict[str, Any]:
+def _example(summary: Summary, parts: Sequence[Stage], domain: DomainType) -> dict[str, Any]:
     """The worked example: texts with their titles, and a table of answers. Of an adaptation and a stream the first
     document is shown as well; a stream's answers are those at its start and at its end.
     """
@@ -168,7 +172,7 @@ def _example(summary: Summary, parts: Sequence[Stage]) -> dict[str, Any]:
         texts = [(document.title, document.text), ("What it wrote about it, and learned", notes)]
         tables += [table for table in [_first_and_last(document.title, parts)] if table.rows]
     return {
-        "texts": [(title, _cut(text)) for title, text in texts if text.strip()],
+        "texts": [(title, _cut(text, domain)) for title, text in texts if text.strip()],
         "table": tables[0] if tables else None,
     }
 
@@ -190,8 +194,11 @@ def _first_and_last(title: str, parts: Sequence[Stage]) -> TextTable:
     return TextTable("Answers", ("question", "expected", "before the first edit", "after the last"), rows, is_text=True)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= EXAMPLE_CHARACTERS else f"{text[:EXAMPLE_CHARACTERS].rstrip()} …"
+def _cut(text: str, domain: DomainType) -> str:
+    """A long text, cut; what its domain draws is left whole."""
+    if len(text) <= EXAMPLE_CHARACTERS or domain.show(text) != text:
+        return text
+    return f"{text[:EXAMPLE_CHARACTERS].rstrip()} …"
 
 
 def _facts(config: Mapping[str, Any], summary: Summary, parts: Sequence[Stage]) -> list[tuple[str, str]]:

@@ -64,9 +64,9 @@ class Arc:
     words: ClassVar[Words] = Words(
         conditions={
             "base": "Demonstrations in the prompt",
+            "in_context": "Demonstrations in the prompt",
             "passage_only": "Trained on the demonstrations alone",
             "own_edits": "Trained by its own plan",
-            "in_context": "Demonstrations in the prompt",
             "before_rl": "Trained by its own plans",
             "after_rl": "… after reinforcement",
             "by_hand": "Trained by a plan made by hand",
