@@ -31,19 +31,22 @@ from selfedit.workflows.engine import load_update, open_engine, splitter
 from selfedit.workflows.evaluate import ask_update
 from selfedit.workflows.runs import carry_out, start
 from selfedit.workflows.updates import update_folder
+from selfedit.worlds import WORLDS
 
 
 def load(
-    model: str = "almanac", update: str | Path | None = None, settings: Sequence[str] = (), progress: Progress = silent
+    model: str | None = None,
+    update: str | Path | None = None,
+    settings: Sequence[str] = (),
+    progress: Progress = silent,
 ) -> Model:
-    """A model that can learn documents: a directory, a hub id, or `almanac`, which ships with the package.
+    """A model that can learn documents: a directory, a hub id, or `almanac`, the toy that ships with the package.
 
     `update` is a run or an adapter that it begins with; `settings` are config keys, such as "inner.epochs=5". Raises
     InputError for a model, an update or a key that is wrong.
     """
-    return Model(
-        make_config(model, settings, own_documents=True), update_folder(Path(update)) if update else None, progress
-    )
+    config = make_config(model, settings, own_documents=True, needs_model=True)
+    return Model(config, update_folder(Path(update)) if update else None, progress)
 
 
 class Model:
@@ -107,7 +110,7 @@ class Model:
 def train(
     data: str | Path = "almanac",
     evaluation: str | Path = "",
-    model: str = "almanac",
+    model: str | None = None,
     output: str | Path = "runs/train",
     settings: Sequence[str] = (),
     progress: Progress = silent,
@@ -117,7 +120,8 @@ def train(
     The run is a folder, `output`: the same call goes on with one that was stopped. Raises InputError and Refused.
     """
     named = [f"data.train={data}", *([f"data.eval={evaluation}"] if evaluation else [])]
-    config = make_config(model, [*named, *settings])
+    is_world = data in WORLDS and (not evaluation or evaluation in WORLDS)
+    config = make_config(model, [*named, *settings], needs_model=not is_world)
     with start("train", Path(output), config, read_data(config)) as run:
         return carry_out(run, progress)
 

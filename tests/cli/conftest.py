@@ -7,11 +7,23 @@ import pytest
 
 from selfedit.cli.main import run
 
+ALMANAC = ["--set", "model.name=almanac"]
+"""The embedded model, named: what people bring is not taught to it unasked."""
+
 TINY = [
+    *ALMANAC,
     *("--set", "outer.rounds=1", "--set", "outer.tasks_per_round=2", "--set", "outer.edits_per_task=2"),
     *("--set", "data.max_eval_tasks=2", "--set", "outer.sampling.max_new_tokens=40", "--set", "model.processes=1"),
 ]
-BRIEF = ["--set", "outer.edits_per_task=1", "--set", "outer.sampling.max_new_tokens=8", "--set", "inner.epochs=1"]
+BRIEF = [
+    *ALMANAC,
+    "--set",
+    "outer.edits_per_task=1",
+    "--set",
+    "outer.sampling.max_new_tokens=8",
+    "--set",
+    "inner.epochs=1",
+]
 PASSAGES = [
     {
         "title": "Torvik",

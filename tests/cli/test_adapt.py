@@ -183,7 +183,7 @@ def test_a_policy_of_another_model_is_your_input(cli, handbook, brief, saved_mod
 
 def test_a_folder_with_something_else_in_it_is_refused(cli, write, handbook):
     write("thesis/chapter.tex", "mine")
-    called = cli("adapt", handbook, "-o", "thesis")
+    called = cli("adapt", handbook, "-o", "thesis", "-m", "almanac")
     assert called.code == 2
     assert called.error == "thesis is not empty and holds no run; choose another folder with --output"
 
@@ -204,7 +204,7 @@ ENTRY = (
 
 def test_without_questions_the_model_writes_its_own_and_is_examined_on_half(cli, write, tmp_path):
     document = write("maren.md", ENTRY)
-    options = ["--set", "outer.edits_per_task=2", "--set", "seed=8", "--reinforce", "1"]
+    options = ["-m", "almanac", "--set", "outer.edits_per_task=2", "--set", "seed=8", "--reinforce", "1"]
     called = cli("adapt", document, "-o", "run", *options, "--json")
     assert called.code == 0
     run = tmp_path / "here" / "run"
@@ -219,3 +219,12 @@ def test_without_questions_the_model_writes_its_own_and_is_examined_on_half(cli,
     said = cli("resume", "run").said
     assert "questions that it wrote itself" in said
     assert "7 questions that the model wrote were dropped: their answer does not stand in the document" in said
+
+
+@pytest.mark.parametrize(
+    "command", [["adapt"], ["continual"], ["doctor"], ["eval", "base", "--data"], ["train", "--data"]]
+)
+def test_what_people_bring_is_not_taught_to_the_toy_model_unasked(cli, passages, tmp_path, command):
+    called = cli(*command, passages)
+    assert called.code == 3 and called.error.startswith("no model is named to learn this: add --model with a directory")
+    assert not (tmp_path / "here" / "runs").exists()

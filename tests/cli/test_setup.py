@@ -43,14 +43,14 @@ def test_doctor_says_what_will_be_trained_and_how_long_it_takes(cli):
 
 
 def test_doctor_shows_the_tokens_of_a_document(cli, handbook):
-    called = cli("doctor", handbook)
+    called = cli("doctor", handbook, "-m", "almanac")
     assert called.code == 0
     shown = called.out.replace("│", "").replace("\n", "").replace("⏎", " ")
     assert "Handbook Everyone has 25 days of leave.  Ask Mara [the boss] before you go." in shown
 
 
 def test_doctor_reads_a_document_longer_than_the_context(cli, write):
-    called = cli("doctor", write("long.txt", "One two three four five. " * 300))
+    called = cli("doctor", write("long.txt", "One two three four five. " * 300), "-m", "almanac")
     assert called.code == 0 and called.out.count("<|end|>") > 3
 
 
@@ -62,7 +62,7 @@ def test_doctor_as_json(cli, saved_model, handbook):
 @pytest.mark.parametrize(("arguments", "said"), [(["no.md"], "there is no file no.md"), (["e.md"], "e.md is empty")])
 def test_doctor_names_a_document_that_cannot_be_read(cli, write, arguments, said):
     write("e.md", "\n")
-    called = cli("doctor", *arguments)
+    called = cli("doctor", *arguments, "-m", "almanac")
     assert called.code == 3 and said in called.error
 
 

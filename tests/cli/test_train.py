@@ -134,7 +134,7 @@ def test_init_then_train(cli, passages, tiny):
 @pytest.mark.parametrize("name", ["7", "true", '"x".json', "a=b.json"])
 def test_a_file_may_be_called_anything(cli, write, tiny, name):
     write(name, [{"title": "x", "context": "y"}])
-    called = cli("train", "--data", name)
+    called = cli("train", "--data", name, "-m", "almanac")
     assert called.code == 3 and called.error.startswith(f"{name}: 'x' has no questions")
 
 
@@ -172,7 +172,8 @@ def test_what_is_wrong_with_the_input_is_one_sentence_that_names_it(cli, write, 
     write("broken.toml", "[outer")
     write("flat.toml", "model = 'x'")
     write("unknown.toml", "[outer]\nround = 3\n[data]\ntrain = 'passages.json'\n")
-    called = cli("train", *arguments)
+    named = ["--set", "model.name=almanac"] if "--data" in arguments else []
+    called = cli("train", *arguments, *named)
     assert called.code == 3 and called.error.startswith(said)
 
 
@@ -181,7 +182,7 @@ def test_what_is_wrong_with_the_input_is_one_sentence_that_names_it(cli, write, 
     [
         ("outer.reward", "gian", "gain, accuracy, binary, solved, likelihood, learned, rubric"),
         ("outer.credit", "rest", "rest_em, top2, threshold, group_relative"),
-        ("exam.grader", "regex", "exact, contains, f1, calibrated, attempts, judge"),
+        ("exam.grader", "regex", "exact, contains, phrase, f1, calibrated, attempts, judge"),
         ("domain.name", "chess", "knowledge, arc"),
         ("domain.prompt", "poem", "notes, "),
         ("model.engine", "steam", "local, fake"),
@@ -191,7 +192,7 @@ def test_what_is_wrong_with_the_input_is_one_sentence_that_names_it(cli, write, 
 def test_a_name_that_no_table_has_is_refused_before_there_is_a_folder(
     cli, passages, handbook, tmp_path, command, key, name, names
 ):
-    given = {"demo": [], "train": ["--data", passages], "adapt": [handbook]}[command]
+    given = {"demo": [], "train": ["--data", passages, "-m", "almanac"], "adapt": [handbook, "-m", "almanac"]}[command]
     called = cli(command, *given, "-o", "run", "--set", f"{key}={name}")
     assert called.code == 3
     assert called.error.startswith(f"{key} is {name!r}; it can be {names}")
@@ -200,7 +201,7 @@ def test_a_name_that_no_table_has_is_refused_before_there_is_a_folder(
 
 
 def test_passages_that_are_trained_on_are_not_evaluated_on(cli, passages):
-    called = cli("train", "--data", passages, "--eval", passages)
+    called = cli("train", "--data", passages, "--eval", passages, "-m", "almanac")
     assert called.code == 2
     assert called.error.startswith("2 passages of data.eval are also in data.train, such as 'Torvik'; evaluate on")
 

@@ -59,6 +59,7 @@ def adapt(
         memory=memory,
         dry_run=dry_run,
         own_documents=True,
+        needs_model=True,
         outer__rounds=reinforce,
         outer__policy=folder,
     )

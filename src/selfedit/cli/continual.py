@@ -72,6 +72,7 @@ def continual(
         memory=memory,
         dry_run=dry_run,
         own_documents=bool(documents),
+        needs_model=bool(documents),
         continual__methods=method.split(",") if method else None,
         continual__neutral=str(neutral) if neutral else None,
         outer__policy=str(update_folder(policy)) if policy else None,

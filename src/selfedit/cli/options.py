@@ -39,10 +39,11 @@ def config_from(
     memory: str | None = None,
     dry_run: bool = False,
     own_documents: bool = False,
+    needs_model: bool = False,
     **keys: object,
 ) -> Config:
     """The config that a command's options make. `keys` are config keys with `__` for a dot; None is left out."""
     named: dict[str, object] = {"model.memory": memory, "model.engine": "fake" if dry_run else None}
     named |= {key.replace("__", "."): value for key, value in keys.items()}
     chosen = [f"{key}={json.dumps(value)}" for key, value in named.items() if value is not None]
-    return make_config(model, [*chosen, *(overrides or [])], path, own_documents=own_documents)
+    return make_config(model, [*chosen, *(overrides or [])], path, own_documents=own_documents, needs_model=needs_model)

@@ -55,7 +55,7 @@ def doctor(
 
     Example: selfedit doctor handbook.md --model path/to/model
     """
-    config = config_from(model, overrides)
+    config = config_from(model, overrides, needs_model=bool(documents))
     found = diagnose(
         config, documents_with_questions(documents, include=include) if documents else example_tasks(config)
     )

@@ -54,7 +54,16 @@ def train(
     if not config and not data:
         raise InputError("train needs passages: a config file, or --data passages.json")
     train_file, eval_file = (str(path) if path else None for path in (data, evaluation))
-    made = config_from(model, overrides, config, memory, dry_run, data__train=train_file, data__eval=eval_file)
+    made = config_from(
+        model,
+        overrides,
+        config,
+        memory,
+        dry_run,
+        needs_model=bool(data or evaluation),
+        data__train=train_file,
+        data__eval=eval_file,
+    )
     start_and_finish("train", "train", output, made, read_data(made), json)
 
 

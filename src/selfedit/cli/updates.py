@@ -30,7 +30,7 @@ def evaluate(
     Example: selfedit eval runs/handbook --data handbook_passages.json
     """
     folder = folder_of(update)
-    config = config_from(model or base_of(folder), overrides, own_documents=True)
+    config = config_from(model or base_of(folder), overrides, own_documents=True, needs_model=True)
     with screen.bars() as progress, open_engine(config, progress) as engine:
         found = evaluate_update(config, engine, folder, data, f"{update} on {data.name}")
     if json:

@@ -71,7 +71,7 @@ def _parse_override(text: str) -> Tree:
     try:
         value: Any = json.loads(raw)
     except json.JSONDecodeError:
-        value = raw
+        value = raw.replace(r"\n", "\n")  # a line break in a template; a shell would need $'...' for it
     for part in reversed(key.strip().split(".")):
         value = {part: value}
     return dict(value)

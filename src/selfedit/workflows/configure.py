@@ -10,11 +10,17 @@ from selfedit.config import Config, ModelConfig, config_tree, merge, resolve, va
 from selfedit.config.toml import to_toml
 from selfedit.domains import DOMAINS, DomainType
 from selfedit.engines import embedded
+from selfedit.errors import InputError
 from selfedit.plugins import lookup
 from selfedit.store import MACHINE, Run
 
 OWN_GRADER = "phrase"
 """For documents that are not SEAL's: `contains`, its rule, does not see decimals, signs and single letters."""
+
+NO_MODEL = (
+    "no model is named to learn this: add --model with a directory or a hub id of a chat model, such as --model "
+    "HuggingFaceTB/SmolLM2-135M-Instruct; the embedded one, --model almanac, is a toy that knows its own world only"
+)
 
 
 def make_config(
@@ -24,18 +30,23 @@ def make_config(
     base: dict[str, Any] | None = None,
     source: str = "the options",
     own_documents: bool = False,
+    needs_model: bool = False,
 ) -> Config:
     """The config that a file (TOML) and options (`a.b=c`) make, over `base`, the embedded model's recipe if that is the
     model, and the domain's defaults. What people bring themselves (`own_documents`) is graded by OWN_GRADER, if a model
-    learns it that they brought as well. Raises InputError with the key that is wrong.
+    learns it that they brought as well. Raises InputError with the key that is wrong, and where a model must be named
+    (`needs_model`) and none is.
     """
     given = config_tree(path, list(overrides), base)
     if model:
         given = merge(given, {"model": {"name": model}})
     named = given.get("model")
-    name = (named.get("name") if isinstance(named, dict) else None) or "almanac"
+    named = named if isinstance(named, dict) else {}
+    name = named.get("name") or "almanac"
     tree = merge(embedded.recipe(name), given)
     config = resolve(tree, str(path or source))
+    if needs_model and not named.get("name") and config.model.engine == "local":
+        raise InputError(NO_MODEL)
     lowest = {"exam": {"grader": OWN_GRADER}} if own_documents and name not in embedded.NAMES else {}
     config = resolve(merge(merge(lowest, dict(domain_type(config).defaults)), tree), str(path or source))
     return _resolved(config, str(path or source))
