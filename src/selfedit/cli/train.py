@@ -51,7 +51,7 @@ def train(
 
     Example: selfedit train config.toml --set outer.rounds=3
     """
-    if not config and not data:
+    if not config and not data and not any(one.startswith("data.train=") for one in overrides or ()):
         raise InputError("train needs passages: a config file, or --data passages.json")
     train_file, eval_file = (str(path) if path else None for path in (data, evaluation))
     made = config_from(
