@@ -5,7 +5,8 @@ Exit codes: 0 done, 1 our fault, 2 refused, 3 your input; 130 when stopped with 
 
 from __future__ import annotations
 
-import sys
+import errno
+import os
 from typing import Annotated
 
 import typer
@@ -14,11 +15,13 @@ from typer.exceptions import TyperException
 
 from selfedit import __version__
 from selfedit.cli import adapt, bench, continual, keys, reproduce, runs, screen, setup, train, updates
-from selfedit.errors import SelfEditError
+from selfedit.cli.program import main
+from selfedit.errors import InputError, SelfEditError, printable
+
+__all__ = ["app", "main", "run"]
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="A language model teaches itself new documents, and learns to teach itself better.",
@@ -54,14 +57,11 @@ def options(
     pass
 
 
-def main() -> None:
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code. Every error ends here as one sentence; --debug lets it through."""
     debug = "--debug" in arguments
     try:
+        _refuse_folder_that_is_gone()
         with screen.remarks():
             code = app([a for a in arguments if a != "--debug"], prog_name="selfedit", standalone_mode=False)
         return _say("stopped", 130) if code == 130 else int(code or 0)  # 130: typer has met Ctrl-C
@@ -77,13 +77,20 @@ def run(arguments: list[str]) -> int:
             raise
         return _say("there is not enough memory for this: free some, take a smaller model, or give it less text", 3)
     except Exception as error:
-        if debug:
-            raise
+        if debug or (isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.ENOSPC) and not error.filename):
+            raise  # standard output: cli/program.py knows what to do
         what = " ".join(f"{type(error).__name__}: {error}".split())
         return _say(f"this is our fault: {what}; run it again with --debug for the details", 1)
 
 
+def _refuse_folder_that_is_gone() -> None:
+    try:
+        os.getcwd()
+    except OSError:
+        raise InputError("the current folder was removed, or cannot be read; go to another with cd") from None
+
+
 def _say(message: str, code: int) -> int:
     label = Text("" if code == 130 else "error: ", style="bold red")
-    screen.err.print(label.append(message, style="not bold default"), soft_wrap=True)
+    screen.err.print(label.append(printable(message), style="not bold default"), soft_wrap=True)
     return code

@@ -7,6 +7,7 @@ page's font. Equal values give equal bytes.
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -189,6 +190,7 @@ def _percent(share: float) -> str:
 
 @contextmanager
 def _figure(height: float) -> Iterator[Figure]:
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # that a cache cannot be kept is no news here
     import matplotlib
     from matplotlib.figure import Figure
 
