@@ -27,6 +27,9 @@ COMMANDS = [
         "continual",
         "rollback",
         "forget",
+        "keys allow",
+        "keys list",
+        "keys revoke",
     )
 ]
 
@@ -124,7 +127,7 @@ def test_a_dry_run_ends_well_without_loading_pytorch(tmp_path, command):
 
 
 def test_the_program_ends_with_the_code_of_its_command(tmp_path):
-    code = "from selfedit.cli.main import main; main()"
+    code = "from selfedit.cli.program import main; main()"
     ended = subprocess.run(
         [sys.executable, "-c", code, "resume", "nowhere"], capture_output=True, text=True, cwd=tmp_path
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -15,10 +16,7 @@ from typer.exceptions import TyperException
 
 from selfedit import __version__
 from selfedit.cli import adapt, bench, continual, keys, reproduce, runs, screen, setup, train, updates
-from selfedit.cli.program import main
 from selfedit.errors import InputError, SelfEditError, printable
-
-__all__ = ["app", "main", "run"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,6 +53,11 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="show tracebacks")] = False,
 ) -> None:
     pass
+
+
+def main() -> None:
+    """For scripts that were installed before cli/program.py was there: install again to have what it does."""
+    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
