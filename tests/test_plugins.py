@@ -25,6 +25,11 @@ class Last:
         return [float(answer.rstrip(".").endswith(question.target)) for question, answer in pairs]
 '''
 
+CREDIT = """
+def all_but_one(rewards):
+    return [1.0] * (len(rewards) - 1)
+"""
+
 DOMAIN = '''
 from selfedit.config import Section
 from selfedit.domains.knowledge.domain import Knowledge, KnowledgeOptions
@@ -74,7 +79,13 @@ def outside(tmp_path, monkeypatch):
     folder = tmp_path / "site" / "outside_plugins"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("")
-    for name, source in {"reward": REWARD, "grader": GRADER, "domain": DOMAIN, "method": METHOD}.items():
+    for name, source in {
+        "reward": REWARD,
+        "grader": GRADER,
+        "credit": CREDIT,
+        "domain": DOMAIN,
+        "method": METHOD,
+    }.items():
         assert len(source.splitlines()) < 30
         (folder / f"{name}.py").write_text(source)
     monkeypatch.syspath_prepend(str(folder.parent))
@@ -92,6 +103,18 @@ def finished(kind, path, tasks, *settings):
 
 
 SMALL = ("outer.rounds=1", "outer.tasks_per_round=2", "outer.edits_per_task=2", "outer.repeats=1")
+
+
+def test_a_credit_that_forgets_an_edit_is_named(outside, tasks, tmp_path):
+    said = r"the function of outer\.credit gave 1 weights for 2 rewards; it must give one for each"
+    with pytest.raises(InputError, match=said):
+        finished(
+            "train",
+            tmp_path / "run",
+            {"train": tasks[:2], "eval": []},
+            "outer.credit=outside_plugins.credit:all_but_one",
+            *SMALL,
+        )
 
 
 def test_a_reward_from_outside_rewards(outside, tasks, tmp_path):

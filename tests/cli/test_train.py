@@ -203,7 +203,15 @@ def test_a_name_that_no_table_has_is_refused_before_there_is_a_folder(
 def test_passages_that_are_trained_on_are_not_evaluated_on(cli, passages):
     called = cli("train", "--data", passages, "--eval", passages, "-m", "almanac")
     assert called.code == 2
-    assert called.error.startswith("2 passages of data.eval are also in data.train, such as 'Torvik'; evaluate on")
+    assert called.error.startswith("all 2 tasks of data.train are also in data.eval, such as 'Torvik'; evaluate on")
+
+
+def test_what_is_evaluated_on_is_not_trained_on(cli, passages, write, tmp_path, tiny):
+    both = json.loads((tmp_path / "here" / passages).read_text())[:1]
+    called = cli("train", "--data", passages, "--eval", write("eval.json", both), "-o", "run", "--dry-run", *tiny)
+    assert called.code == 0 and "1 of data.train are also in data.eval, such as 'Torvik': not trained on" in called.err
+    stored = json.loads((tmp_path / "here" / "run" / "tasks.json").read_text())
+    assert [task["title"] for task in stored["train"]] == ["Mara"]
 
 
 def test_a_passage_over_the_context_is_your_input_and_nothing_is_run(cli, write, tmp_path, tiny):

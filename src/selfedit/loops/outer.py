@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 from selfedit.config import OuterConfig
-from selfedit.errors import BadEdit
+from selfedit.errors import BadEdit, InputError
 from selfedit.loops.examine import Examiner
 from selfedit.loops.inner import run_inner, train_one
 from selfedit.protocols import FLOOR, Credit, Domain, Progress, Proxy, Remember, Reward, Sampler, silent
@@ -203,7 +203,11 @@ def credited(trials: Sequence[Trial], credit: Credit) -> Iterator[Example]:
     """
     for edits in rewarded(trials):
         rewards = [sum(t.reward or 0.0 for t in repeats) / len(repeats) for repeats in edits]
-        for repeats, weight in zip(edits, credit(rewards), strict=True):
+        weights = list(credit(rewards))
+        if len(weights) != len(rewards):
+            found = f"{len(weights)} weights for {len(rewards)} rewards"
+            raise InputError(f"the function of outer.credit gave {found}; it must give one for each")
+        for repeats, weight in zip(edits, weights, strict=True):
             if weight:
                 yield Example(repeats[0].edit.prompt, repeats[0].edit.text, weight)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from selfedit.types import Task
 from selfedit.workflows.configure import domain_type
 from selfedit.worlds import WORLDS
 
+log = logging.getLogger(__name__)
+
 TASKS = "tasks.json"
 
 MAX_WORLD_TASKS = 60
@@ -30,16 +33,21 @@ _LIST = TypeAdapter(list[Task])
 
 
 def read_data(config: Config) -> Tasks:
-    """The tasks to train and to evaluate on. Raises Refused where some are both: their gain would mean nothing."""
-    tasks = {"train": train_tasks(config), "eval": eval_tasks(config)}
-    seen = {task.context for task in tasks["train"]}
-    both = [task.title for task in tasks["eval"] if task.context in seen]
-    if both:
+    """The tasks to train and to evaluate on. Those that are both, whose gain would mean nothing, are not trained on,
+    which is logged. Raises Refused where no other is left.
+    """
+    train, evaluated = train_tasks(config), eval_tasks(config)
+    unseen = {task.context for task in evaluated}
+    both = [task.title for task in train if task.context in unseen]
+    kept = [task for task in train if task.context not in unseen]
+    if both and not kept:
         raise Refused(
-            f"{len(both)} passages of data.eval are also in data.train, such as {both[0]!r}; "
-            "evaluate on passages that were not trained on"
+            f"all {len(both)} tasks of data.train are also in data.eval, such as {both[0]!r}; "
+            "evaluate on tasks that were not trained on"
         )
-    return tasks
+    if both:
+        log.warning("%d of data.train are also in data.eval, such as %r: not trained on", len(both), both[0])
+    return {"train": kept, "eval": evaluated}
 
 
 def train_tasks(config: Config) -> list[Task]:
