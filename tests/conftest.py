@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, so before any test module is
-os.environ["SELFEDIT_CONFIG_HOME"] = str(Path(__file__).with_name("no-settings"))  # not those of whoever runs the tests
+os.environ["SELFEDIT_CONFIG_HOME"] = str(Path(__file__) / "none")  # not the settings of whoever runs the tests
 
 from selfedit.engines.fake import FakeEngine
 from selfedit.types import Question, Task
