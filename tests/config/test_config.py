@@ -109,7 +109,7 @@ def test_the_last_of_two_options_counts():
         ("outer.sampling.temperature=0.5", ("outer", "sampling", "temperature"), 0.5),
         ("domain.split_newlines=false", ("domain", "split_newlines"), False),
         ("model.name=gpt2", ("model", "name"), "gpt2"),
-        ("model.template=a=b", ("model", "template"), "a=b"),
+        ("model.template=a={prompt}", ("model", "template"), "a={prompt}"),
         ('inner.targets=["q_proj", "v_proj"]', ("inner", "targets"), ("q_proj", "v_proj")),
     ],
 )
@@ -168,6 +168,7 @@ def test_a_key_like_no_other_comes_with_those_there_are():
         "outer.recipe.epochs=null",
         "outer.sampling.temperature=-1",
         "model.dtype=int8",
+        "model.template=User:",
         "outer=5",
         "inner.alpha=Infinity",
         "inner.learning_rate=NaN",
@@ -304,7 +305,9 @@ def test_every_key_stands_in_the_toml_with_its_description():
         seed=st.integers(-(2**63), 2**63 - 1),
         exam=st.builds(dict, repeat_context=st.booleans()),
         domain=st.builds(dict, split_newlines=st.booleans(), max_documents=st.integers(0, 99)),
-        model=st.builds(dict, template=st.text(st.characters(codec="utf-8"))),
+        model=st.builds(
+            dict, template=st.text(st.characters(codec="utf-8")).map(lambda text: text and text + "{prompt}")
+        ),
         inner=st.builds(
             dict,
             alpha=st.floats(min_value=0, exclude_min=True, allow_infinity=False),

@@ -91,7 +91,9 @@ def _explain(error: ValidationError, kind: Any, section: str) -> str:
         return now
     if problem["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         unsaid = key in _MAY_HOLD_SECRETS or isinstance(problem["input"], dict | BaseModel)
-        return f"{name} is wrong: {problem['msg']}" + ("" if unsaid else f" (it is {problem['input']!r})")
+        return f"{name} is wrong: {problem['msg'].removeprefix('Value error, ')}" + (
+            "" if unsaid else f" (it is {problem['input']!r})"
+        )
     known = _keys(kind, parents)
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(known)}"

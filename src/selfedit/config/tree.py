@@ -52,6 +52,13 @@ class ModelConfig(Section):
         """`memory` in bytes, 0 for no limit."""
         return _bytes(self.memory) if self.memory else 0
 
+    @field_validator("template")
+    @classmethod
+    def _holds_the_prompt(cls, text: str) -> str:
+        if text and "{prompt}" not in text:
+            raise ValueError("a template has {prompt} in it, where the prompt goes, such as 'User: {prompt}'")
+        return text
+
     @field_validator("memory")
     @classmethod
     def _is_a_size(cls, text: str) -> str:

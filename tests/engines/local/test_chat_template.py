@@ -140,7 +140,9 @@ def test_an_answer_ends_with_its_turn(text_of):
 )
 def test_thinking_is_off_unless_it_is_asked_for(text_of, template, off, on):
     for thinking, after in ((False, off), (True, on)):
-        assert text_of(template, thinking).chat.after.endswith(after)
+        text = text_of(template, thinking)
+        assert text.chat.after.endswith(after)
+        assert text.style.endswith(", thinking on" if thinking else ", thinking off")
 
 
 def test_a_thought_that_the_prompt_began_is_no_answer(text_of):

@@ -115,7 +115,7 @@ def _render(template: str, variables: Mapping[str, Any]) -> list[str] | str:
     try:
         done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, timeout=SECONDS)
         answer = json.loads(done.stdout)
-    except (subprocess.TimeoutExpired, ValueError):
+    except (subprocess.TimeoutExpired, ValueError, OSError):
         return "it takes too long, or more memory than a template may"
     texts: list[str] | None = answer.get("texts")
     return str(answer["why"]) if texts is None else texts

@@ -98,7 +98,10 @@ class Text:
         """How prompts are wrapped, for people."""
         if self.template:
             return f"through the template {self.template!r}"
-        return "through the tokenizer's chat template" if self.tokenizer.chat_template else "as plain text"
+        if not self.tokenizer.chat_template:
+            return "as plain text"
+        thinks = has_mark(str(self.tokenizer.chat_template))
+        return "through the tokenizer's chat template" + f", thinking {'on' if self.thinking else 'off'}" * thinks
 
     def prompt(self, text: str) -> list[int]:
         """A prompt in the template. An empty one stays empty."""
