@@ -1,5 +1,6 @@
 """Servers that send too much, too slowly or nonsense: a sentence, by the deadline, and within the memory."""
 
+import base64
 import gzip
 import json
 import os
@@ -134,6 +135,25 @@ def test_words_of_a_server_steer_no_terminal_and_hold_no_key(hostile, monkeypatc
     with pytest.raises(InputError) as raised:
         ask(url)
     assert r"(401: \x1b]0;PWNED\x07 \u202e ...);" in str(raised.value)
+
+
+def test_an_answer_with_the_key_in_it_is_not_kept(hostile, monkeypatch, allow_key, tmp_path):
+    key = "sk-do-not-show-0123456789"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    for answer in (f"yes {key}", base64.b64encode(f"Bearer {key}".encode()).decode()):
+        url = hostile(whole(json.dumps({"choices": [{"text": answer}]}).encode()))
+        allow_key("OPENAI_API_KEY", url)
+        with pytest.raises(EndpointDown, match="its answer repeats the key"):
+            ask(url, tmp_path)
+    assert list(tmp_path.rglob("*.json")) == []
+
+
+@pytest.mark.parametrize("proxy", ["http://me:PASS/WORD@proxy", "http://me:PASSWORD@proxy:port"])
+def test_a_proxys_password_is_not_shown(monkeypatch, proxy):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(InputError, match="ALL_PROXY") as raised:
+        ask("http://api.example.com")
+    assert "PASS" not in str(raised.value)
 
 
 def test_a_proxy_that_cannot_be_used_is_the_users_to_mend(monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfedit.engines.redact import SHOWN_AT_MOST, without_key
+from selfedit.engines.redact import SHOWN_AT_MOST, forms, without_key
 
 KEY = "sk-proj-Ab12+Cd34/Ef56=Gh78"
 B64 = base64.b64encode
@@ -53,3 +53,9 @@ def test_without_a_key_nothing_changes(text):
 
 def test_a_short_key_goes_as_a_whole():
     assert without_key("the key abc is bad", "abc") == "the key ... is bad"
+
+
+@given(st.binary(max_size=9), st.binary(max_size=9))
+def test_a_whole_key_is_found_in_base64_by_one_of_its_forms(before, after):
+    text = B64(before + KEY.encode() + after).decode()
+    assert any(form in text for form in forms(KEY))

@@ -27,7 +27,7 @@ from selfedit.config import EndpointConfig
 from selfedit.config.settings import host_of, is_loopback, key_for
 from selfedit.engines.background import reason_of, run_async
 from selfedit.engines.cache import AnswerCache, Body, is_text, key_of
-from selfedit.engines.redact import without_key
+from selfedit.engines.redact import forms, without_key
 from selfedit.errors import EndpointDown, EngineError, InputError, SelfEditError, printable
 from selfedit.thoughts import STILL_THINKING, UNFINISHED, without_thoughts
 from selfedit.types import BASE, Failure, Request
@@ -48,6 +48,9 @@ MAX_LOST = 8
 
 MAX_BYTES = 4_000_000
 """Of an answer: a hundred times the longest that models write. As JSON it can take thirty times as much in memory."""
+
+KEY_LENGTH = 16
+"""What is shorter may be a word, such as EMPTY or none: keys for servers that want any."""
 
 MAX_SAID = 2000
 """Bytes of an error's text that are looked at."""
@@ -181,6 +184,8 @@ class HttpSampler:
                 mounts={f"all://{host}": None} if is_loopback(self.url) else None,
             )
         except (ImportError, OSError, ValueError, httpx2.InvalidURL) as error:
+            if isinstance(error, httpx2.InvalidURL):
+                error = ValueError("an address is none")  # its own words may hold a proxy's password
             raise InputError(
                 f"{self.url} cannot be asked: {error}; see HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE in the environment"
             ) from None
@@ -231,7 +236,10 @@ class HttpSampler:
             return await self._try(client, body)
         if not 200 <= reply.status < 300:
             raise self._refusal(reply)
-        return _completion(reply)
+        answer, key = _completion(reply), key_for(self.endpoint)
+        if isinstance(answer, str) and len(key) >= KEY_LENGTH and any(form in answer for form in forms(key)):
+            return Retry("its answer repeats the key that it was sent")  # and is not kept in a run
+        return answer
 
     def _sent(self, body: Body) -> Body:
         """The body without its url, and without what the endpoint has refused."""

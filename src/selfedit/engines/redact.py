@@ -16,7 +16,8 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 def forms(key: str) -> list[str]:
     """The key in the ways that it may come back. In base64 a text looks different by where in it the key begins."""
     data = key.encode()
-    shifted = [base64.b64encode(b"\0" * shift + data).decode()[4 if shift else 0 :].rstrip("=") for shift in range(3)]
+    known = [(shift, (shift + len(data)) * 8 // 6) for shift in range(3)]  # how many letters hold nothing but the key
+    shifted = [base64.b64encode(b"\0" * shift + data).decode()[4 if shift else 0 : end] for shift, end in known]
     urlsafe = [text.translate(str.maketrans("+/", "-_")) for text in shifted]
     return [key, quote(key, safe=""), "".join(f"%{byte:02x}" for byte in data), data.hex(), *shifted, *urlsafe]
 

@@ -164,6 +164,8 @@ def _hub_trouble() -> str:
         status = asking.result(HUB_SECONDS).status_code
     except TimeoutError:
         return f"no answer within {HUB_SECONDS} s"
+    except httpx2.InvalidURL:  # whose own words may hold a proxy's password
+        return "HTTPS_PROXY, ALL_PROXY or HF_ENDPOINT is no address"
     except Exception as error:  # of the network, and for a proxy or certificates that there cannot be
         return reason_of(error)
     return f"it answers {status}" if status >= 500 else ""
