@@ -1,5 +1,7 @@
 """A base in 4 bits: trained over, sampled from and reinforced like any other."""
 
+import json
+import shutil
 import sys
 
 import pytest
@@ -43,3 +45,34 @@ def test_a_loaded_update_answers_as_before_and_can_be_trained_on(engine, tmp_pat
     (second,) = engine.train([Job(loaded, JOBS[1].examples, RECIPE, 2)])
     assert second.parent == loaded.id
     assert engine.sample([Request(BASE, "Ada", max_new_tokens=12)]) != before
+
+
+@pytest.mark.parametrize(
+    "packing", [{"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, {"load_in_8bit": True}], ids=str
+)
+def test_weights_that_were_saved_packed_are_trained_over(saved_model, tmp_path, packing):
+    pytest.importorskip("bitsandbytes")
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    how = BitsAndBytesConfig(**packing)
+    packed = AutoModelForCausalLM.from_pretrained(saved_model, quantization_config=how, device_map={"": "cpu"})
+    folder = shutil.copytree(saved_model, tmp_path / "packed")
+    packed.save_pretrained(folder)
+    engine = LocalEngine.from_config(ModelConfig(name=str(folder)))
+    first, _ = engine.train(JOBS)
+    engine.save(first, tmp_path / "first")
+    assert json.loads((tmp_path / "first" / "card.json").read_text())["effect"]["kl_to_base"] > 0
+    ids = torch.tensor([engine.text.prompt("Ada")])
+    engine.adapters.merge(BASE.id)
+    assert torch.allclose(engine.model(ids).logits, packed(ids).logits, atol=1e-5)
+    with pytest.raises(InputError, match="is packed already, by bitsandbytes"):
+        LocalEngine.from_config(ModelConfig(name=str(folder), quantize="4bit"))
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq", "hqq", "no_such_packing"])
+def test_other_packings_are_refused_by_name(saved_model, method):
+    path = saved_model / "config.json"
+    settings = {"quantization_config": {"quant_method": method, "bits": 4, "group_size": 128}}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+    with pytest.raises(InputError, match=f"is packed by {method}, which cannot be trained over here"):
+        LocalEngine.from_config(ModelConfig(name=str(saved_model)))

@@ -119,8 +119,13 @@ def _numbers(table: Any) -> Iterator[tuple[str, int]]:
 
 
 def check_config(config: PreTrainedConfig, name: str) -> None:
-    """Raises InputError for half of a model that reads with an encoder and writes with a decoder."""
-    kind = type(config)
+    """Raises InputError for what scores texts, and for half of what reads with an encoder and writes with a decoder."""
+    kind, saved = type(config), next(iter(getattr(config, "architectures", None) or []), "")
+    if re.search("Classification|QuestionAnswering|MultipleChoice|Reward", str(saved)):
+        raise InputError(
+            f"{name} is not a causal language model: it is a {saved}, which scores texts and has no output head to "
+            "write with; choose the language model that it was made from"
+        )
     if config.is_encoder_decoder or kind().is_encoder_decoder or getattr(config, "add_cross_attention", False):
         raise InputError(
             f"{name} is not a causal language model: {config.model_type} writes with a decoder that reads what an "
@@ -239,6 +244,11 @@ def check_causal(model: PreTrainedModel, name: str) -> None:
     Exact in any type, whatever the weights: what attention masks out has a gradient of zero.
     """
     half, made = 4, list[Tensor]()
+    if any(re.search("encoder_attn|crossattention", key) for key, _ in model.named_modules()):
+        raise InputError(
+            f"{name} is not a causal language model: a {type(model).__name__} is a decoder that reads what an encoder "
+            "made of something else; choose a model that has only a decoder, such as a Llama or a Qwen"
+        )
 
     def watch(layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         made.append(output.detach().requires_grad_())
@@ -254,7 +264,8 @@ def check_causal(model: PreTrainedModel, name: str) -> None:
         raise InputError(
             f"{name} cannot be run or trained on texts alone: {str(error).strip().split(chr(10))[0]}"
         ) from error
-    if bool(gradient[0, half:].nan_to_num(0, 0, 0).any()):
+    by_token = gradient.reshape(2 * half, -1)  # XLNet's embeddings are [tokens, 1, width], others' [1, tokens, width]
+    if bool(by_token[half:].nan_to_num(0, 0, 0).any()):
         raise InputError(
             f"{name} is not a causal language model: what a {type(model).__name__} says of a token depends on the "
             "tokens after it, so it cannot write; choose a model that has only a decoder, such as a Llama or a Qwen"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -182,6 +183,11 @@ def _why_not(name: str, error: Exception) -> InputError:
     if "trust_remote_code" in text or "custom code" in text:
         return InputError(
             f"{name} needs code of its own to run, and code from a model is never run here; choose another model"
+        )
+    if found := re.search(r"Unrecognized configuration class <class '[\w.]*?(\w+)'>", text):
+        return InputError(
+            f"{name} is not a causal language model that transformers knows: its config is a {found[1]}; choose one "
+            "that reads and writes texts only, such as a Llama or a Qwen"
         )
     if Path(name).exists():
         return InputError(f"{name} cannot be loaded: {text.splitlines()[0]}")
