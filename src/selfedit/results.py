@@ -235,7 +235,13 @@ def stream_table(summary: StreamSummary) -> TextTable:
     rows = [(name, percent(value.mean), interval(value)) for name, value in named if value]
     if summary.kl:
         low, high = f"{summary.kl.low:.4f}", f"{summary.kl.high:.4f}"
-        rows.append(("KL on the start's continuations, bits", f"{summary.kl.mean:.4f}", f"{low} to {high}"))
+        rows.append(
+            (
+                "KL on the start's continuations, bits",
+                f"{summary.kl.mean:.4f}",
+                "-" if low == high else f"{low} to {high}",
+            )
+        )
     if summary.costs:
         rows.append(("seconds per edit", f"{summary.costs.seconds:.2f}", ""))
         rows.append(("trained tokens per edit", f"{summary.costs.tokens:,.0f}", ""))
@@ -248,10 +254,10 @@ def stream_table(summary: StreamSummary) -> TextTable:
 def _kept(summary: StreamSummary, done: int) -> str:
     """A ratio's name, with both shares that it is made of."""
     seen = dict(zip(summary.curve.get("edits", ()), summary.curve.get("seen", ()), strict=False)).get(done)
-    ratio = summary.retention[done].mean
+    ratio, edits = summary.retention[done].mean, f"{done} edit{'' if done == 1 else 's'}"
     if not seen or not ratio:
-        return f"kept after {done} edits, of just edited"
-    return f"kept after {done} edits: {percent(seen)} of {percent(seen / ratio)} just edited"
+        return f"kept after {edits}, of just edited"
+    return f"kept after {edits}: {percent(seen)} of {percent(seen / ratio)} just edited"
 
 
 def answer_table(task: Task, before: Score | None, after: Score | None, title: str) -> TextTable:

@@ -263,4 +263,5 @@ def test_an_exam_without_questions_has_no_stage(tmp_path: Path) -> None:
         run.remember("exam", 0, lambda: [Trial(SelfEdit(TASK.id, ""))], Trial)
         page = write_report(run, Summary(tasks=[TASK])).read_text()
     assert "<h1>small learns Apollo 11</h1>" in page
+    assert "<b>1 set of notes</b> written and learned; there were no questions" in page
     assert "Exam" not in page and "<td>Notes</td>" in page

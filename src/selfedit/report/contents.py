@@ -75,6 +75,12 @@ class ShownTask:
     edits: list[ShownEdit]
 
     @property
+    def noun(self) -> str:
+        """What its edits are: tried, or only examined."""
+        tried = any(edit.text or edit.update or edit.failure or edit.before for edit in self.edits)
+        return "self-edit" if tried else "exam"
+
+    @property
     def best(self) -> float | None:
         return max((edit.reward for edit in self.edits if edit.reward is not None), default=None)
 
@@ -143,7 +149,11 @@ def _label(stage: str, words: Words) -> str:
     if stage.startswith("round-"):
         return f"Round {stage.removeprefix('round-')}"
     condition = stage.removeprefix("exam/")
-    return f"Exam: {words.conditions.get(condition, condition)}" if condition != stage else stage.capitalize()
+    return (
+        f"Exam: {words.conditions.get(condition, condition)}"
+        if condition != stage
+        else stage.capitalize().replace("/", ": ")
+    )
 
 
 def _stage(

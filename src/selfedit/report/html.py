@@ -22,9 +22,6 @@ from selfedit.results import Summary, TextTable, Words, stream_table
 from selfedit.rewards import REWARDS
 from selfedit.store import Run
 
-_CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"}
-"""Control characters, which no page may hold, become their pictures."""
-
 _THIN, _MINUS = "\N{NARROW NO-BREAK SPACE}", "\N{MINUS SIGN}"
 
 
@@ -56,7 +53,7 @@ def write_report(run: Run, summary: Summary) -> Path:
         stream=_stream(run, summary),
         config=json.dumps(run.config, indent=2, sort_keys=True),
     )
-    run.write_text("report.html", page.translate(_CONTROLS))
+    run.write_text("report.html", page)
     return run.path / "report.html"
 
 
@@ -131,9 +128,8 @@ def _plain_headline(rows: Sequence[Condition], parts: Sequence[Stage], words: Wo
         return Markup("{}: <b>{}</b> {}.").format(rows[0].label, percent(rows[0].row.mean, 0), words.share)
     trials = sum(stage.trials for stage in parts)
     if any(stage.name == "notes" for stage in parts):
-        return Markup("<b>{}</b> written and learned; there were no questions to examine it on.").format(
-            counted(trials, f"set of {words.edit}" if words.edit.endswith("s") else words.edit)
-        )
+        written = f"{number(trials)} {words.edits.replace('sets', 'set') if trials == 1 else words.edits}"
+        return Markup("<b>{}</b> written and learned; there were no questions to examine it on.").format(written)
     if trials:
         return Markup("<b>{}</b> tried; no score table was written.").format(counted(trials, "self-edit"))
     return Markup("Nothing has been tried in this run yet.")
