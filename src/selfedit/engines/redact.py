@@ -19,7 +19,8 @@ def forms(key: str) -> list[str]:
     known = [(shift, (shift + len(data)) * 8 // 6) for shift in range(3)]  # how many letters hold nothing but the key
     shifted = [base64.b64encode(b"\0" * shift + data).decode()[4 if shift else 0 : end] for shift, end in known]
     urlsafe = [text.translate(str.maketrans("+/", "-_")) for text in shifted]
-    return [key, quote(key, safe=""), "".join(f"%{byte:02x}" for byte in data), data.hex(), *shifted, *urlsafe]
+    encoded = [quote(key, safe=""), "".join(f"%{byte:02x}" for byte in data), data.hex(), *shifted, *urlsafe]
+    return [key, *(form for form in encoded if len(form) > SHOWN_AT_MOST)]
 
 
 def without_key(text: str, key: str) -> str:
