@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -432,3 +433,73 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(run, monkeypatch):
 
 def test_the_base_update_round_trips_to_itself():
     assert parse(dump(Trial(SelfEdit("t", "p"), update=BASE)), Trial).update == BASE
+
+
+# Looking, and what happens to the folder
+
+
+def entries(folder):
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in [folder, *folder.rglob("*")]}
+
+
+def test_to_look_at_a_run_writes_nothing_beside_it(run):
+    run.remember("round-0", 0, lambda: [trial()], Trial)
+    run.close()
+    before, opened = entries(run.path), []
+    sys.addaudithook(lambda event, arguments: opened.append(arguments[0]) if event == "sqlite3.connect" else None)
+    with Run.open(run.path) as looking:
+        assert looking.metrics() and not looking.is_finished
+    assert list_runs(run.path.parent)[0]["state"] == "can be resumed"
+    assert entries(run.path) == before
+    assert all("mode=ro&immutable=1" in str(address) for address in opened if str(run.path) in str(address))
+
+
+@pytest.mark.parametrize("begin", [Run.open, Run.resume])
+def test_the_folder_of_a_model_is_no_run_and_stays_as_it_is(tmp_path, begin):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text('{"model_type": "llama"}')
+    before = entries(tmp_path)
+    with pytest.raises(InputError, match=r"is not a run: its config\.json is another program's"):
+        begin(tmp_path / "model")
+    assert list_runs(tmp_path) == [] and entries(tmp_path) == before
+
+
+@pytest.mark.parametrize("write", [lambda run: run.write_metrics(), lambda run: run.keep_text("summary.json", "{}")])
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_run_whose_folder_was_removed_while_it_went_on_says_so(run, write, replace):
+    shutil.rmtree(run.path)
+    if replace:
+        Run.create(run.path, CONFIG).close()
+    with pytest.raises(InputError, match="was removed, or its lock was, while the run went on"):
+        write(run)
+
+
+def test_what_is_stored_in_one_transaction_is_there_whole_or_not_at_all(run):
+    run.keep_text("tasks.json", "old")
+    with pytest.raises(KeyboardInterrupt), run.transaction():
+        run.keep_text("tasks.json", "new")
+        run.keep_text("stream.json", "new")
+        raise KeyboardInterrupt
+    with reopened(run) as again:
+        assert (again.read_text("tasks.json"), again.read_text("stream.json")) == ("old", None)
+        assert (again.path / "tasks.json").read_text() == "old" and not (again.path / "stream.json").exists()
+
+
+def test_a_copy_that_was_changed_is_written_anew_by_whoever_goes_on(run):
+    run.keep_text("tasks.json", "kept")
+    (run.path / "tasks.json").write_text("changed")
+    with reopened(run) as again:
+        assert again.read_text("tasks.json") == "kept" == (again.path / "tasks.json").read_text()
+
+
+def test_another_number_of_cores_is_no_other_config(tmp_path):
+    Run.create(tmp_path / "run", CONFIG, {"cores": 8, "threads": 8}).close()
+    with Run.create(tmp_path / "run", CONFIG, {"cores": 2, "threads": 2}) as again:
+        assert again.config["machine"] == {"cores": 8, "threads": 8}
+
+
+def test_what_is_forgotten_is_not_left_in_the_pages_of_the_database(run):
+    run.keep_text("tasks.json", "Mara Velin was a baker. " * 999)
+    run.keep_text("tasks.json", None)
+    run.close()
+    assert b"Mara Velin" not in (run.path / "trials.sqlite").read_bytes()

@@ -95,11 +95,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def holds(path: Path, text: str) -> bool:
-    """Whether the file is there and holds this text."""
-    try:
-        return path.read_bytes() == text.encode()
-    except FileNotFoundError:
-        return False
+    """Whether the file is there and holds this text. Raises OSError."""
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def write_whole(path: Path, text: str) -> None:

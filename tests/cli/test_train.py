@@ -221,7 +221,7 @@ def test_a_passage_over_the_context_is_your_input_and_nothing_is_run(cli, write,
         r"passage 'Long' is too long: the prompt has \d{4} tokens, and the model reads at most 512, its answer included"
     )
     assert called.code == 3 and re.match(said, called.error)
-    assert trials(tmp_path / "here" / "run") == []
+    assert not (tmp_path / "here" / "run").exists()
 
 
 # resume

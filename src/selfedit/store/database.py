@@ -24,8 +24,8 @@ create table if not exists items (
 );
 """
 
-_ALL_FILES = ""
-"""The row of `files` whose checksum is that of the others' checksums: none goes missing unnoticed."""
+_ALL = ""
+"""The row of `files` whose checksum is that of all other files' and batches': none goes missing unnoticed."""
 
 _NO_ROOM = "cannot write to {path}: {error}; free some space or choose another folder, then resume"
 _NO_ACCESS = "cannot open {path}: {error}; see that you may read its files, and write there to go on with it"
@@ -70,15 +70,17 @@ class Database:
             self._connection.executescript(_SCHEMA)
 
     def check(self) -> None:
-        """Raises InputError where these are not the tables of a run, or a file is missing among those stored."""
+        """Raises InputError where these are not the tables of a run, or do not hold what was stored."""
         with closing(sqlite3.connect(":memory:")) as fresh:
             fresh.executescript(_SCHEMA)
             query = "select type, name, sql from sqlite_master order by name"
             if self._all(query) != fresh.execute(query).fetchall():
                 raise self._damage("it has not the tables of a run")
-        seal = self._all("select checksum from files where name = ?", _ALL_FILES)
-        if seal != [(_checksum_of_all(self.files()),)]:
-            raise self._damage("its list of files is not what was stored")
+        for stage, step, _ in self.batches():
+            self.items(stage, step)
+        seal = self._all("select checksum from files where name = ?", _ALL)
+        if seal != [(self._checksum_of_all(),)]:
+            raise self._damage("a batch or a file that was stored is missing")
 
     def close(self) -> None:
         self._connection.close()
@@ -101,7 +103,7 @@ class Database:
 
     def files(self) -> dict[str, str]:
         """The checksum of every file, by name."""
-        return dict(self._all("select name, checksum from files where name != ? order by name", _ALL_FILES))
+        return dict(self._all("select name, checksum from files where name != ? order by name", _ALL))
 
     def read_text(self, name: str) -> str | None:
         """The text of this name; None if there is none."""
@@ -117,8 +119,7 @@ class Database:
             self._connection.executemany("delete from files where name = ?", [(name,) for name in old])
             rows = [(name, text, checksum) for name, (text, checksum) in new.items()]
             self._connection.executemany("insert into files values (?, ?, ?)", rows)
-            seal = (_ALL_FILES, None, _checksum_of_all(self.files()))
-            self._connection.execute("insert or replace into files values (?, ?, ?)", seal)
+            self._seal_all()
 
     # Batches
 
@@ -143,6 +144,7 @@ class Database:
             self._connection.executemany("insert into items values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
             self._connection.execute("insert into batches values (?, ?, ?, '')", (stage, step, seconds))
             self._seal(stage, step)
+            self._seal_all()
 
     def cut(self, stages: Collection[str], first: int, last: int) -> None:
         """Remove the steps `first` to `last` of these stages; later ones move up."""
@@ -159,10 +161,19 @@ class Database:
                 self._connection.execute(move, (by, *stages, last))
             for stage, step in moved:
                 self._seal(stage, step - by)
+            self._seal_all()
 
     def _seal(self, stage: str, step: int) -> None:
         sealed = (self._checksum(stage, step), stage, step)
         self._connection.execute("update batches set checksum = ? where stage = ? and step = ?", sealed)
+
+    def _seal_all(self) -> None:
+        seal = (_ALL, None, self._checksum_of_all())
+        self._connection.execute("insert or replace into files values (?, ?, ?)", seal)
+
+    def _checksum_of_all(self) -> str:
+        batches = self._all("select checksum from batches order by checksum")
+        return checksum_of(repr((self.files(), batches)).encode(errors="surrogatepass"))
 
     def _checksum(self, stage: str, step: int) -> str:
         """Of a batch with all its items."""
@@ -187,10 +198,6 @@ def _address(path: Path, writes: bool) -> str:
 
 def checksum_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _checksum_of_all(checksums: Mapping[str, str]) -> str:
-    return checksum_of(repr(sorted(checksums.items())).encode(errors="surrogatepass"))
 
 
 @contextmanager

@@ -299,8 +299,9 @@ def _read_config(path: Path) -> dict[str, Any]:
             f"{path} is a run of selfedit {made_by}, and this is {__version__}: open it with that version, or start it "
             "again; its adapters work as they are, by the folders in updates/"
         )
-    if not has_database:
-        raise InputError(f"{path / DATABASE} is missing; restore it, or start again in another folder")
+    if not (path / DATABASE).is_file():
+        how = "is no ordinary file" if has_database else "is missing"
+        raise InputError(f"{path / DATABASE} {how}; restore it, or start again in another folder")
     return config
 
 
