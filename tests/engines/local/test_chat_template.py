@@ -103,6 +103,21 @@ def test_a_template_that_cannot_be_used_is_refused_in_one_sentence(name):
     assert len(str(refused.value)) < 600 and "\n" not in str(refused.value)
 
 
+def test_a_template_that_draws_gives_the_same_prompt_every_time():
+    drawn = {
+        read_chat_template(
+            "{{ range(10 ** 4) | random }}: {{ messages[0].content }}" + " " * n, SPECIAL, False, "m"
+        ).before
+        for n in range(3)
+    }
+    assert len(drawn) == 1
+
+
+def test_the_reason_is_that_of_the_first_try():
+    with pytest.raises(InputError, match="does not hold the prompt as it is"):
+        read_chat_template("{{ messages[-1].content | wordwrap(20) }}", SPECIAL, False, "m")
+
+
 def test_of_several_templates_the_default_is_used():
     assert read_chat_template({"default": CHATML, "rag": "x"}, SPECIAL, False, "m").before == "<|im_start|>user\n"
     with pytest.raises(InputError, match="none of them called default"):
