@@ -153,7 +153,7 @@ def test_a_finished_experiment_is_only_read(new_engine, tasks, tmp_path):
 @pytest.mark.parametrize(
     ("key", "name", "names"),
     [
-        ("exam.grader", "regex", "exact, contains, f1, calibrated, attempts, judge"),
+        ("exam.grader", "regex", "exact, contains, phrase, f1, calibrated, attempts, judge"),
         ("outer.reward", "luck", "gain, accuracy, binary, solved, likelihood, learned, rubric"),
         ("outer.credit", "ppo", "rest_em, top2, threshold, group_relative"),
     ],
