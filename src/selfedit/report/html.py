@@ -187,7 +187,12 @@ def _first_and_last(title: str, parts: Sequence[Stage]) -> TextTable:
         for one, end in zip(first, last, strict=False)
         if one.after and end.after
     ]
-    return TextTable("Answers", ("question", "expected", "before the first edit", "after the last"), rows, is_text=True)
+    return TextTable(
+        "Answers before the first edit, and after the last",
+        ("question", "expected", "before", "after"),
+        rows,
+        is_text=True,
+    )
 
 
 def _cut(text: str, domain: DomainType) -> str:
