@@ -209,7 +209,9 @@ class HttpSampler:
             if tries <= self.endpoint.retries:
                 await self._wait(call, _pause(key, tries, outcome.seconds))
         call.ended(answered=False)
-        return Failure("system", f"no answer from {self.url} after {tries} tries: {reason}")
+        return Failure(
+            "system", f"no answer from {self.url} after {tries} {'try' if tries == 1 else 'tries'}: {reason}"
+        )
 
     async def _wait(self, call: RequestGroup, seconds: float) -> None:
         if self._sleep:
