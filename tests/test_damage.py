@@ -11,6 +11,9 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mutations import examples, mutated_bytes
 
 from selfedit.cli.main import run as command
 from selfedit.errors import printable
@@ -292,3 +295,23 @@ def test_damage_is_healed_or_told(runs, tmp_path, capsys, name):
 def test_of_more_than_seventy_kinds_of_damage_all_are_healed_or_told():
     if len(TOLD) + len(HEALED) > 1:  # all tests of this file, not one of them by name
         assert len(TOLD) + len(HEALED) == len(DAMAGE) > 70
+
+
+# Any bytes at all
+
+
+@examples(12)
+@given(
+    name=st.sampled_from([*FILES, "summary.json", "updates/round-1/update.json"]),
+    words=st.sampled_from([["runs", "show"], ["resume"], ["ask"], ["runs", "list"]]),
+    data=st.data(),
+)
+def test_any_bytes_in_any_file_are_healed_or_told(runs, tmp_path_factory, capsys, name, words, data):
+    path = shutil.copytree(runs / "whole", tmp_path_factory.mktemp("any") / "run")
+    (path / name).write_bytes(data.draw(mutated_bytes((path / name).read_bytes())))
+    capsys.readouterr()
+    code = command([*words, str(path.parent if words[-1] == "list" else path), *(["?"] if words == ["ask"] else [])])
+    said = "".join(capsys.readouterr())
+    assert code in (0, 2, 3), said
+    assert all(printable(line) == line for line in said.splitlines())
+    shutil.rmtree(path.parent)
