@@ -8,6 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import load_file, save_file  # noqa: E402
+
 from selfedit.config import ModelConfig  # noqa: E402
 from selfedit.engines.local.engine import LocalEngine  # noqa: E402
 from selfedit.errors import InputError  # noqa: E402
@@ -76,3 +78,22 @@ def test_other_packings_are_refused_by_name(saved_model, method):
     path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
     with pytest.raises(InputError, match=f"is packed by {method}, which cannot be trained over here"):
         LocalEngine.from_config(ModelConfig(name=str(saved_model)))
+
+
+def test_weights_in_8_bits_of_floating_point_are_unpacked(saved_model):
+    whole = LocalEngine.from_config(ModelConfig(name=str(saved_model)))
+    weights = {}
+    for key, weight in load_file(saved_model / "model.safetensors").items():
+        if "_proj.weight" in key:
+            scale = weight.abs().max() / 448
+            weights[key], weights[f"{key}_scale_inv"] = (weight / scale).to(torch.float8_e4m3fn), scale.reshape(1, 1)
+        else:
+            weights[key] = weight
+    save_file(weights, saved_model / "model.safetensors", metadata={"format": "pt"})
+    path = saved_model / "config.json"
+    how = {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [128, 128]}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": how}))
+    engine = LocalEngine.from_config(ModelConfig(name=str(saved_model)))
+    ids = torch.tensor([whole.text.prompt("Ada was born")])
+    assert torch.allclose(engine.model(ids).logits, whole.model(ids).logits, atol=0.02)
+    assert all(update.loss > 0 for update in engine.train(JOBS))
