@@ -87,20 +87,20 @@ class Recipe:
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012  # for the config and the store
 
-    rank: Annotated[int, Ge(1)] = 32
-    alpha: Annotated[float, Gt(0)] = 64.0
-    epochs: Annotated[int, Ge(1)] = 10
-    learning_rate: Annotated[float, Gt(0)] = 1e-3
-    batch_size: Annotated[int, Ge(1), "examples per optimizer step"] = 1
+    rank: Annotated[int, Ge(1), Le(1_000_000)] = 32
+    alpha: Annotated[float, Gt(0), Le(1e9)] = 64.0
+    epochs: Annotated[int, Ge(1), Le(1_000_000)] = 10
+    learning_rate: Annotated[float, Gt(0), Le(1e9)] = 1e-3
+    batch_size: Annotated[int, Ge(1), Le(1_000_000), "examples per optimizer step"] = 1
     targets: Annotated[tuple[str, ...], "layers with an adapter, by name; empty: every linear one but the head"] = ()
     schedule: Annotated[Literal["linear", "cosine", "constant"], "of the learning rate"] = "linear"
     warmup: Annotated[float, Ge(0), Lt(1), "share of the steps in which the learning rate rises"] = 0.0
-    weight_decay: Annotated[float, Ge(0)] = 0.0
-    clip: Annotated[float, Ge(0), "largest gradient norm; 0: no limit"] = 1.0
+    weight_decay: Annotated[float, Ge(0), Le(1e9)] = 0.0
+    clip: Annotated[float, Ge(0), Le(1e9), "largest gradient norm; 0: no limit"] = 1.0
     dropout: Annotated[float, Ge(0), Lt(1), "of an adapter's input"] = 0.0
     pack: Annotated[bool, "all examples in one step per epoch"] = False
     top_layers: Annotated[bool, "adapters on the upper half of the layers only: cheaper"] = False
-    early_stop: Annotated[float, Ge(0), "stop after an epoch with a mean loss below this; 0: never"] = 0.0
+    early_stop: Annotated[float, Ge(0), Le(1e9), "stop after an epoch with a mean loss below this; 0: never"] = 0.0
     padding: Annotated[
         Literal["none", "seal"],
         "seal: every text is filled up with end-of-text, which is learned too, as SEAL's code does",
@@ -108,7 +108,7 @@ class Recipe:
     ratio_clip: Annotated[
         float, Ge(0), Lt(1), "how far a token's probability may move from the parent's (GRPO: 0.2); 0: off"
     ] = 0.0
-    kl: Annotated[float, Ge(0), "weight of the divergence from the base (GRPO: 0.04); 0: off"] = 0.0
+    kl: Annotated[float, Ge(0), Le(1e9), "weight of the divergence from the base (GRPO: 0.04); 0: off"] = 0.0
     method: Annotated[
         Literal["lora", "full"], "full: all weights of the model instead of an adapter, one update at a time"
     ] = "lora"
@@ -235,9 +235,9 @@ class SamplingParams:
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
 
-    temperature: Annotated[float, Ge(0)] = 1.0
+    temperature: Annotated[float, Ge(0), Le(1e9)] = 1.0
     top_p: Annotated[float, Gt(0), Le(1)] = 0.95
-    max_new_tokens: Annotated[int, Ge(1)] = 512
+    max_new_tokens: Annotated[int, Ge(1), Le(1_000_000)] = 512
 
 
 @dataclass(frozen=True, slots=True)

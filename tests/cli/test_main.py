@@ -70,7 +70,7 @@ def test_the_version_is_printed(cli):
         (["demmo"], "demmo"),
         (["demo", "--colour"], "--colour"),
         (["adapt"], "DOC"),
-        (["ask", "base"], "question"),
+        (["ask"], "UPDATE"),
         (["resume"], "RUN"),
     ],
 )

@@ -1,11 +1,21 @@
 """`eval` and `ask`: what an update knows."""
 
+import io
 import json
 import shutil
 
 import pytest
 
-TAUGHT = ["--set", "outer.edits_per_task=1", "--set", "inner.epochs=20", "--set", "outer.sampling.max_new_tokens=60"]
+TAUGHT = [
+    "-m",
+    "almanac",
+    "--set",
+    "outer.edits_per_task=1",
+    "--set",
+    "inner.epochs=20",
+    "--set",
+    "outer.sampling.max_new_tokens=60",
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +48,8 @@ def entry(school):
 
 def test_eval_knows_more_after_a_lesson_than_before(cli, school):
     base, taught = (
-        cli("eval", update, "--data", school / "entries.json", "--json").json for update in ("base", school / "run")
+        cli("eval", update, "-m", "almanac", "--data", school / "entries.json", "--json").json
+        for update in ("base", school / "run")
     )
     assert base["closed_book"]["mean"] < taught["closed_book"]["mean"]
     assert [len(answers) for answers in taught["answers"].values()] == [6, 6]
@@ -51,7 +62,7 @@ def test_eval_shows_a_table(cli, school):
 
 
 def test_eval_needs_questions(cli, write):
-    called = cli("eval", "base", "--data", write("data.json", [{"title": "x", "context": "y"}]))
+    called = cli("eval", "base", "-m", "almanac", "--data", write("data.json", [{"title": "x", "context": "y"}]))
     assert called.code == 3 and called.error == "data.json holds no questions"
 
 
@@ -85,7 +96,7 @@ def test_a_question_longer_than_the_context_is_your_input(cli):
 def test_a_question_over_the_context_is_your_input_in_an_exam_too(cli, write):
     asked = [{"question": "Short?", "answer": "x"}, {"question": "Where is it? " * 300, "answer": "x"}]
     name = write("long.json", [{"title": "Torvik", "context": "It is far.", "questions": asked}])
-    called = cli("eval", "base", "--data", name)
+    called = cli("eval", "base", "-m", "almanac", "--data", name)
     assert called.code == 3 and called.error.startswith("passage 'Torvik' is too long: the prompt has ")
     assert "512" in called.error
 
@@ -148,3 +159,28 @@ def test_an_update_of_all_weights_is_asked_like_an_adapter_and_is_a_model_too(cl
     answer = cli("ask", school / "full", *question).said
     assert answer == cli("ask", "base", *question, "--model", school / "full" / "updates" / "adapter").said
     assert answer != cli("ask", "base", *question).said
+
+
+# ask in a loop
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    return lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def test_questions_are_asked_one_after_another_with_the_answer_before_beside_that_after(cli, school, entry, typed):
+    (first, second, *_) = [question["question"] for question in entry["questions"]]
+    typed(f"{first}\n\n{second}\nexit\nnever asked\n")
+    topic = ("--topic", entry["title"])
+    lines = cli("ask", school / "run", *topic).out.splitlines()
+    assert [line[:8] for line in lines] == ["before: ", "after:  "] * 2
+    alone = [cli("ask", update, first, *topic).said for update in ("base", school / "run")]
+    assert [" ".join(line[8:].split()) for line in lines[:2]] == alone
+
+
+def test_a_question_that_is_too_long_does_not_end_the_questions(cli, typed):
+    typed("Where is it? " * 300 + "\nWhere?")
+    called = cli("ask", "base", "--json")
+    assert called.code == 0 and "512" in called.err
+    assert called.json["question"] == "Where?"

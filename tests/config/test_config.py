@@ -239,14 +239,14 @@ def test_a_file_that_is_not_there_is_said_with_what_to_do(tmp_path):
 
 
 def test_a_folder_is_no_config_file(tmp_path):
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="is a folder"):
         load_config(tmp_path, [])
 
 
 @pytest.mark.parametrize("content", [b"seed = ", b"\xff\xfe", b"seed = 1\nseed = 2"])
 def test_a_file_that_is_not_toml_is_said_to_be_none(tmp_path, content):
     (tmp_path / "run.toml").write_bytes(content)
-    with pytest.raises(InputError, match="is not TOML"):
+    with pytest.raises(InputError, match=r"is not TOML|is not text in UTF-8"):
         load_config(tmp_path / "run.toml", [])
 
 
@@ -310,7 +310,7 @@ def test_every_key_stands_in_the_toml_with_its_description():
         ),
         inner=st.builds(
             dict,
-            alpha=st.floats(min_value=0, exclude_min=True, allow_infinity=False),
+            alpha=st.floats(min_value=0, max_value=1e9, exclude_min=True),
             targets=st.lists(st.text(st.characters(codec="utf-8")), max_size=3),
         ),
     )

@@ -24,7 +24,8 @@ def adapt(
     include: Include = "",
     policy: Annotated[Path | None, typer.Option("--policy", help="write notes with this trained run's policy")] = None,
     reinforce: Annotated[
-        int, typer.Option("--reinforce", min=0, help="rounds of reinforcement by questions that the model writes")
+        int,
+        typer.Option("--reinforce", min=0, max=1000, help="rounds of reinforcement by questions that the model writes"),
     ] = 0,
     into: Annotated[
         Path | None, typer.Option("--into", help="the run that goes on learning: these documents come after its own")

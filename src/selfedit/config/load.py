@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from selfedit.config.renamed import renamed
 from selfedit.config.tree import Config
 from selfedit.errors import InputError
+from selfedit.files import read_text
 
 Tree = dict[str, Any]
 SectionT = TypeVar("SectionT")
@@ -45,14 +46,15 @@ def validated(kind: type[SectionT], tree: Tree, source: str, name: str = "") -> 
 
 
 def read_toml(path: Path) -> Tree:
+    if not path.exists():
+        raise InputError(f"there is no config file {path}; `selfedit init` writes one to start from")
+    text = read_text(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"there is no config file {path}; `selfedit init` writes one to start from") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply to be read") from None
+    except ValueError as error:  # besides what is not TOML a number of too many digits, or a date that there is not
         raise InputError(f"{path} is not TOML: {error}") from None
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from None
 
 
 def merge(under: Tree, over: Tree) -> Tree:
@@ -68,9 +70,13 @@ def _parse_override(text: str) -> Tree:
     key, equals, raw = text.partition("=")
     if not equals or not key:
         raise InputError(f"--set takes key=value, such as --set outer.rounds=3; this is {text!r}")
+    if key.count(".") > 9:
+        raise InputError(f"there is no key {key[:80]}; `selfedit init` lists them all")
     try:
         value: Any = json.loads(raw)
-    except json.JSONDecodeError:
+    except RecursionError:
+        raise InputError(f"the value of {key} is nested too deeply to be read") from None
+    except ValueError:  # also of a number with too many digits
         value = raw.replace(r"\n", "\n")  # a line break in a template; a shell would need $'...' for it
     for part in reversed(key.strip().split(".")):
         value = {part: value}
@@ -91,13 +97,17 @@ def _explain(error: ValidationError, kind: Any, section: str) -> str:
         return now
     if problem["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         unsaid = key in _MAY_HOLD_SECRETS or isinstance(problem["input"], dict | BaseModel)
-        return f"{name} is wrong: {problem['msg'].removeprefix('Value error, ')}" + (
-            "" if unsaid else f" (it is {problem['input']!r})"
-        )
+        said = problem["msg"].removeprefix("Value error, ")
+        return f"{name} is wrong: {said}" + ("" if unsaid else f" (it is {_brief(problem['input'])})")
     known = _keys(kind, parents)
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(known)}"
     return f"there is no key {name}; {hint}"
+
+
+def _brief(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 200 else f"{shown[:200]}…"
 
 
 def _keys(kind: Any, parents: list[str]) -> list[str]:

@@ -19,6 +19,10 @@ POLICY_RECIPE = Recipe(rank=64, alpha=128.0, epochs=2, learning_rate=3e-4, batch
 """How SEAL trains the policy on the edits it imitates (docs/seal.md 1.2)."""
 
 
+MANY, LARGE = 1_000_000, 1e9
+"""No count and no number is meant to be above these; 10**30 of anything would only fail later, and less clearly."""
+
+
 class Section(BaseModel):
     """A table of the config: frozen, and no key that is not declared."""
 
@@ -33,7 +37,10 @@ class ModelConfig(Section):
         "auto", description="of the base weights; auto is bfloat16 on a GPU and float32 elsewhere"
     )
     processes: int = Field(
-        0, ge=0, description="for experiments; 0 is one per core (at most 8) for a small model on a CPU, otherwise 1"
+        0,
+        ge=0,
+        le=MANY,
+        description="for experiments; 0 is one per core (at most 8) for a small model on a CPU, otherwise 1",
     )
     threads: int = Field(0, ge=0, le=1024, description="of each process on a CPU; 0 is what PyTorch takes: the cores")
     template: str = Field(
@@ -78,7 +85,7 @@ def _bytes(text: str) -> int:
 class DataConfig(Section):
     train: str = Field("almanac", description="a generated world, or a file or folder of tasks, for the outer loop")
     eval: str = Field("", description="the same, for the final table; empty: only the outer loop is run")
-    max_eval_tasks: int = Field(0, ge=0, description="how many tasks to evaluate on; 0 is all (60 of a world)")
+    max_eval_tasks: int = Field(0, ge=0, le=MANY, description="how many tasks to evaluate on; 0 is all (60 of a world)")
     teacher: str = Field("", description="a file of another model's self-edits, JSON in SEAL's format")
 
 
@@ -105,10 +112,10 @@ class EndpointConfig(Section):
         "OPENAI_API_KEY", description="the environment variable with the key, which `selfedit keys` allows"
     )
     parallel: int = Field(8, ge=1, le=256, description="requests at once")
-    timeout: float = Field(60, gt=0, description="seconds for a whole answer before a request is tried again")
+    timeout: float = Field(60, gt=0, le=LARGE, description="seconds for a whole answer before a request is tried again")
     retries: int = Field(5, ge=0, le=20, description="further tries of a request, each after twice the wait")
     thinking_tokens: int = Field(
-        4096, ge=0, description="room for thoughts, given to an answer that was cut off before it began"
+        4096, ge=0, le=MANY, description="room for thoughts, given to an answer that was cut off before it began"
     )
     chat: bool = Field(True, description="ask /chat/completions; false: /completions")
 
@@ -141,25 +148,32 @@ class EndpointsConfig(Section):
 
 
 class OuterConfig(Section):
-    rounds: int = Field(2, ge=0)
+    rounds: int = Field(2, ge=0, le=MANY)
     policy: str = Field("", description="begin with this trained policy, a run or an adapter folder; empty: the model")
-    tasks_per_round: int = Field(50, ge=1)
-    edits_per_task: int = Field(5, ge=1)
-    repeats: int = Field(3, ge=1, description="tries of every edit, with different seeds; their mean is its reward")
+    tasks_per_round: int = Field(50, ge=1, le=MANY)
+    edits_per_task: int = Field(5, ge=1, le=MANY)
+    repeats: int = Field(
+        3, ge=1, le=MANY, description="tries of every edit, with different seeds; their mean is its reward"
+    )
     repeat_check: int = Field(
-        0, ge=0, description="tasks per round whose edits are tried at least twice, to see how reliable rewards are"
+        0,
+        ge=0,
+        le=MANY,
+        description="tasks per round whose edits are tried at least twice, to see how reliable rewards are",
     )
     reward: str = Field(
         "gain",
         description="gain, accuracy, binary, solved, likelihood; a proxy, which tries no edit: learned, rubric; or "
         "package.module:function",
     )
-    forgetting: float = Field(0.0, ge=0, description="reward lost per nat per token lost on unrelated passages")
-    cost: float = Field(0.0, ge=0, description="reward lost per thousand trained tokens")
-    retention: float = Field(
-        0.0, ge=0, description="reward lost per accuracy lost on tasks learned before: for streams of edits"
+    forgetting: float = Field(
+        0.0, ge=0, le=LARGE, description="reward lost per nat per token lost on unrelated passages"
     )
-    retention_tasks: int = Field(4, ge=1, description="how many tasks that are, the first of data.train")
+    cost: float = Field(0.0, ge=0, le=LARGE, description="reward lost per thousand trained tokens")
+    retention: float = Field(
+        0.0, ge=0, le=LARGE, description="reward lost per accuracy lost on tasks learned before: for streams of edits"
+    )
+    retention_tasks: int = Field(4, ge=1, le=MANY, description="how many tasks that are, the first of data.train")
     questions: Literal["given", "own"] = Field(
         "given", description="own: the model writes the questions that its edits are rewarded by"
     )
@@ -169,7 +183,7 @@ class OuterConfig(Section):
         "or package.module:function",
     )
     kl_prompts: int = Field(
-        0, ge=0, description="exam prompts per task on which a new policy is held to the first one's answers"
+        0, ge=0, le=MANY, description="exam prompts per task on which a new policy is held to the first one's answers"
     )
     sampling: SamplingParams = SamplingParams()
     recipe: Recipe = Field(POLICY_RECIPE, validate_default=True)  # against `credit`
@@ -197,11 +211,13 @@ class ExamConfig(Section):
         "exact, f1, calibrated (fitted to a judge), judge (a model at endpoints.judge), attempts for grids, or "
         "package.module:class",
     )
-    max_new_tokens: int = Field(64, ge=1)
+    max_new_tokens: int = Field(64, ge=1, le=MANY)
     rows: tuple[str, ...] = Field((), description="conditions of the final table, by name; empty: all")
-    edits_per_task: int = Field(1, ge=1, description="self-edits per task in the final table (SEAL's CPT has 5)")
+    edits_per_task: int = Field(
+        1, ge=1, le=MANY, description="self-edits per task in the final table (SEAL's CPT has 5)"
+    )
     tasks_per_adapter: int = Field(
-        1, ge=0, description="tasks that one adapter learns in the final table; 0: all (continued pretraining)"
+        1, ge=0, le=MANY, description="tasks that one adapter learns in the final table; 0: all (continued pretraining)"
     )
     repeat_context: bool = Field(
         False, description="the passage stands among the documents once for every edit (SEAL's first CPT recipe)"
@@ -217,31 +233,37 @@ class ContinualConfig(Section):
     router: str = Field(
         "", description="which update answers: last, bank, consolidate, or package.module:function; empty: the methods'"
     )
-    streams: int = Field(1, ge=1, description="streams of the almanac, side by side; documents are one stream")
-    tasks: int = Field(8, ge=1, description="documents of each almanac stream")
+    streams: int = Field(1, ge=1, le=MANY, description="streams of the almanac, side by side; documents are one stream")
+    tasks: int = Field(8, ge=1, le=MANY, description="documents of each almanac stream")
     exams: Literal["all", "doubling"] = Field(
         "all", description="after which edits everything is examined; doubling: 1, 2, 4, 8, … and the last"
     )
-    control: int = Field(40, ge=0, description="tasks that are never taught and examined all the same")
-    control_share: int = Field(10, ge=1, description="how many of them each stream is asked")
+    control: int = Field(40, ge=0, le=MANY, description="tasks that are never taught and examined all the same")
+    control_share: int = Field(10, ge=1, le=MANY, description="how many of them each stream is asked")
     neutral: str = Field("", description="a JSON list of texts, or a text file; empty: the almanac's own")
-    neutral_texts: int = Field(30, ge=0, description="texts of it that are read after an edit")
+    neutral_texts: int = Field(30, ge=0, le=MANY, description="texts of it that are read after an edit")
     keep: Literal["all", "last"] = Field("all", description="the updates of all steps, for rollback, or those in use")
-    replay_budget: int = Field(800, ge=0, description="replay, self_distill: words of earlier documents per edit")
-    recall_texts: int = Field(8, ge=0, description="self_distill: texts that the start model writes freely, per edit")
-    olora_rank: int = Field(2, ge=1, description="olora: rank of each edit; a layer has room for its width")
-    ewc_strength: float = Field(1e4, gt=0, description="ewc: how hard the parameters are held that matter")
+    replay_budget: int = Field(
+        800, ge=0, le=MANY, description="replay, self_distill: words of earlier documents per edit"
+    )
+    recall_texts: int = Field(
+        8, ge=0, le=MANY, description="self_distill: texts that the start model writes freely, per edit"
+    )
+    olora_rank: int = Field(2, ge=1, le=MANY, description="olora: rank of each edit; a layer has room for its width")
+    ewc_strength: float = Field(1e4, gt=0, le=LARGE, description="ewc: how hard the parameters are held that matter")
     gate_measure: str = Field("bits", description="gate: accuracy, bits or kl")
-    gate_max_drop: float = Field(0.08, description="gate: the largest drop that is let through (STABLE: 0.07 to 0.7)")
+    gate_max_drop: float = Field(
+        0.08, ge=-LARGE, le=LARGE, description="gate: the largest drop that is let through (STABLE: 0.07 to 0.7)"
+    )
     min_similarity: float = Field(0.1, ge=0, le=1, description="bank: below this similarity the start model answers")
-    consolidate_every: int = Field(8, ge=1, description="consolidate: edits between times")
+    consolidate_every: int = Field(8, ge=1, le=MANY, description="consolidate: edits between times")
 
 
 class Config(Section):
     """Everything a run depends on. Equal configs give equal runs."""
 
-    seed: int = 0
-    max_adapters: int = Field(64, ge=1, description="adapters trained together; what a kill can cost at most")
+    seed: int = Field(0, ge=-(2**63), lt=2**63)
+    max_adapters: int = Field(64, ge=1, le=MANY, description="adapters trained together; what a kill can cost at most")
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     domain: DomainConfig = DomainConfig()

@@ -20,7 +20,7 @@ class ArcOptions(Section):
     wide: bool = Field(False, description="plans choose copies, rank, early stop and views as well")
     leave_two: bool = Field(True, description="training rows with two demonstrations left out, beside those with one")
     max_side: int = Field(30, ge=1, le=30, description="training rows with a longer side are dropped")
-    max_tokens: int = Field(8192, ge=1, description="training rows and views that are longer are dropped")
+    max_tokens: int = Field(8192, ge=1, le=1_000_000, description="training rows and views that are longer are dropped")
     max_rows: int = Field(250, ge=1, description="training rows of a plan")
     max_steps: int = Field(375, ge=1, description="a plan with more optimizer steps is refused")
     orders: int = Field(2, ge=0, description="further orders of the demonstrations in which a test grid is asked")
