@@ -129,7 +129,9 @@ def _card(folder: Path) -> dict[str, Any]:
         TypeAdapter(Update).validate_json(json.dumps({"id": folder.name, **known}), strict=True)
     except ValidationError as error:
         wrong = error.errors()[0]
-        raise InputError(f"{path} is not the card of an update: {wrong['loc'][0]}: {wrong['msg']}") from None
+        raise InputError(
+            f"{path} is not the card of an update: {(*wrong['loc'], 'id')[0]}: {wrong['msg']:.200}"
+        ) from None
     if not re.fullmatch(r"[\w.-]{1,100}", str(known.get("id", "x"))) or known.get("id") in (".", "..", BASE.id):
         raise InputError(f"{path} is not the card of an update: its id is {known['id']!r:.60}")
     return known
