@@ -19,7 +19,16 @@ def lessons(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lessons")
     (folder / "note.txt").write_text("The gate closes at nine.")
     for name in ("done", "killed"):
-        options = ["--set", "outer.edits_per_task=1", "--set", "inner.epochs=1", "--set", "max_adapters=1"]
+        options = [
+            "-m",
+            "almanac",
+            "--set",
+            "outer.edits_per_task=1",
+            "--set",
+            "inner.epochs=1",
+            "--set",
+            "max_adapters=1",
+        ]
         assert run(["adapt", str(folder / "note.txt"), "-o", str(folder / name), *options]) == 0
     for name in ("report.html", "summary.json"):
         (folder / "killed" / name).unlink()
@@ -29,7 +38,11 @@ def lessons(tmp_path_factory):
 def test_every_run_is_listed_with_how_far_it_got(cli, lessons):
     called = cli("runs", "list", lessons, "--json")
     assert called.code == 0
-    assert called.json == [
+    rows = called.json
+    assert [len(row.pop("date")) for row in rows] == [16, 16]
+    assert [row.pop("document") for row in rows] == ["note", "note"]
+    assert [row.pop("score") for row in rows] == [None, None]  # nothing was asked
+    assert rows == [
         {"run": f"{lessons}/done", "command": "adapt", "model": "almanac", "trials": 1, "state": "finished"},
         {"run": f"{lessons}/killed", "command": "adapt", "model": "almanac", "trials": 1, "state": "can be resumed"},
     ]
@@ -39,7 +52,7 @@ def test_the_list_is_a_table_for_people(cli, lessons, monkeypatch):
     monkeypatch.chdir(lessons.parent)
     called = cli("runs", "list", lessons.name)
     assert called.code == 0
-    for text in ("lessons0/done", "adapt", "almanac", "finished", "can be resumed"):
+    for text in ("lessons0/done", "adapt", "almanac", "finished", "can be", "note"):
         assert text in called.out
     assert max(map(len, called.out.splitlines())) <= 80
 
@@ -101,6 +114,7 @@ def test_what_is_no_run_cannot_be_shown(cli):
 
 def test_a_finished_dry_run_is_shown_with_its_score_table(cli, tiny):
     assert cli("demo", "--dry-run", "-o", "run", *tiny).code == 0
+    assert 0 <= cli("runs", "list", ".", "--json").json[0]["score"] <= 1
     called = cli("runs", "show", "run")
     assert called.code == 0 and "Questions answered correctly" in called.said
     for name, label in Knowledge.words.conditions.items():

@@ -17,7 +17,7 @@ from selfedit.workflows.configure import config_of, domain_type
 
 app = typer.Typer(help="List the runs here, or show one.", no_args_is_help=True)
 
-_COLUMNS = ("run", "command", "model", "trials", "state")
+_COLUMNS = ("run", "date", "command", "document", "score", "model", "state")
 _STAGE = ("stage", "trials", "mean_reward", "policy_failures", "system_failures", "trained_tokens", "seconds")
 
 
@@ -34,7 +34,7 @@ def list_(
         return print_json(rows)
     if not rows:
         return screen.out.print(f"no runs in {folder}; `selfedit demo` makes one")
-    cells = [tuple(str(row[column]) for column in _COLUMNS) for row in rows]
+    cells = [tuple(_cell(row[column]) for column in _COLUMNS) for row in rows]
     screen.print_table(TextTable(f"Runs in {folder}", _COLUMNS, cells))
 
 
@@ -57,6 +57,10 @@ def show(path: RunFolder, json: Json = False) -> None:
         screen.print_table(score_table(table, words, words.title))
     report = f"Report: {path / REPORT}"
     screen.out.print(report if is_finished else f"Not finished. Go on with: selfedit resume {path}")
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:.1%}" if isinstance(value, float) else str(value)
 
 
 def _reward(value: float | None) -> str:
