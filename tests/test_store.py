@@ -33,7 +33,7 @@ from selfedit.types import (
 FLOATS = st.floats(allow_nan=False)
 FAILURES = st.builds(Failure, st.sampled_from(["policy", "system"]), st.text())
 EXAMPLES = st.builds(Example, st.text(), st.text(), FLOATS)
-WHOLE, POSITIVE = st.integers(1, 2**40), st.floats(1e-9, 1e9)
+WHOLE, POSITIVE = st.integers(1, 10**6), st.floats(1e-9, 1e9)
 RECIPES = st.builds(Recipe, WHOLE, POSITIVE, WHOLE, POSITIVE, WHOLE, st.lists(st.text()).map(tuple))
 EDITS = st.builds(SelfEdit, st.text(), st.text(), st.text(), st.lists(EXAMPLES, max_size=3).map(tuple), RECIPES)
 UPDATES = st.builds(Update, st.text(), st.none() | st.text(), st.integers(), st.none() | FLOATS)

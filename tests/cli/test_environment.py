@@ -79,6 +79,7 @@ def test_ctrl_c_while_it_is_imported_is_130_without_a_traceback(folder, kind):
     """C code in an import may have made another exception of it."""
     code = f"""
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
 class Pressed:
     def find_spec(self, name, path=None, target=None):
         if name == "typer":

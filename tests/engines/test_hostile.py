@@ -169,7 +169,8 @@ def test_what_is_on_this_machine_is_asked_without_a_proxy(hostile, monkeypatch):
 
 
 WAITING = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
 from selfedit.cli.main import run
 from selfedit.config import EndpointConfig
 from selfedit.engines import http

@@ -92,7 +92,7 @@ def records(observed: Observed) -> list[StreamRecord]:
             for one in seen:
                 changes.setdefault(one.stream, []).append(_accuracy(one) - before[one.place])
             for stream, of_stream in changes.items():
-                found[stream].control.setdefault(number + 1, {})[group] = fmean(of_stream)
+                found.setdefault(stream, StreamRecord()).control.setdefault(number + 1, {})[group] = fmean(of_stream)
     for number, drifts in observed.neutral.items():
         for drift in drifts:
             assert observed.neutral_before
