@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import Counter
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.conversion_mapping import _MODEL_TO_CONVERSION_PATTERN
 from transformers.pytorch_utils import Conv1D
 
 from selfedit.engines.local.forward import run
@@ -16,12 +18,21 @@ from selfedit.engines.local.generation import GenerationBatch
 SHORT, LONG = 5, 7
 """Tokens of the two texts that are measured on."""
 
-TOLERANCE = 0.05
-"""Of the difference that a mistake would make: rounding stays below it, in 16 bits too."""
+TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.05}
+"""Of the difference that a mistake would make, by the model's type: rounding stays below it."""
 
 
 PEFT_REFUSES = {"falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h"}
 """The families on whose `out_proj` PEFT puts no adapter (peft.tuners.tuners_utils)."""
+
+PEFT_MOVES = {
+    "mixtral": {"gate", "w1", "w2", "w3"},
+    "qwen2_moe": {"gate", "gate_proj", "up_proj", "down_proj"},
+    "laguna": {"gate", "gate_proj", "up_proj", "down_proj"},
+}
+"""By how transformers converts a family's experts: the names that PEFT takes for theirs, wherever they stand
+(peft.utils.transformers_weight_conversion, https://github.com/huggingface/peft/issues/3711).
+"""
 
 
 class Abilities(NamedTuple):
@@ -111,7 +122,8 @@ def _cache_bytes(model: PreTrainedModel, text: list[int]) -> tuple[int, int]:
 
 
 def _same(found: Tensor, right: Tensor, wrong: Tensor) -> bool:
-    return bool((found - right).abs().max() <= TOLERANCE * (wrong - right).abs().max())
+    tolerance = TOLERANCE.get(right.dtype, 0.05)
+    return bool((found - right).abs().max() <= tolerance * (wrong - right).abs().max())
 
 
 def _adaptable(model: PreTrainedModel, ids: Tensor) -> frozenset[str]:
@@ -135,5 +147,21 @@ def _adaptable(model: PreTrainedModel, ids: Tensor) -> frozenset[str]:
     finally:
         for hook in hooks:
             hook.remove()
-    is_mamba = model.config.model_type in PEFT_REFUSES
-    return frozenset(name for name, fits in seen.items() if fits and not (is_mamba and name.endswith("out_proj")))
+    unfit, owners = _unfit_for_peft(model), Counter(id(module.weight) for module in _with_weights(model))
+    return frozenset(
+        name
+        for name, fits in seen.items()
+        if fits and name.rpartition(".")[2] not in unfit and owners[id(model.get_submodule(name).weight)] == 1
+    )
+
+
+def _with_weights(model: PreTrainedModel) -> list[Any]:
+    """The modules that have a weight, which they may share, as tied embeddings do: merged, it would change for all."""
+    return [module for module in model.modules() if isinstance(getattr(module, "weight", None), nn.Parameter)]
+
+
+def _unfit_for_peft(model: PreTrainedModel) -> set[str]:
+    """The last parts of the names of layers on which PEFT would not put an adapter, or not there."""
+    kind = str(model.config.get_text_config().model_type)
+    refused = {"out_proj"} if kind in PEFT_REFUSES else set()
+    return refused | PEFT_MOVES.get(_MODEL_TO_CONVERSION_PATTERN.get(kind, kind), set())

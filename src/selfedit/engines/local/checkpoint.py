@@ -252,7 +252,7 @@ def check_causal(model: PreTrainedModel, name: str) -> None:
 
     def watch(layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         made.append(output.detach().requires_grad_())
-        return made[-1]
+        return made[-1].clone()  # which a model may change in place
 
     try:
         embeddings: Any = model.get_input_embeddings()

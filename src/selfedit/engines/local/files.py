@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def _write_adapter(folder: Path, adapter: Adapter, model: PreTrainedModel, base:
         inference_mode=True,
     )
     config.save_pretrained(str(folder))
-    _name_targets(folder / CONFIG, sorted(adapter.weights), model)
+    _sort_targets(folder / CONFIG)
     _write_pairs(folder / WEIGHTS, adapter.weights)
     if adapter.importance:
         _write_pairs(folder / IMPORTANCE, adapter.importance)
@@ -93,15 +93,10 @@ def _write_full(folder: Path, full: FullWeights, model: PreTrainedModel, tokeniz
     save_file(tensors, folder / _FULL, metadata={"format": "pt"})
 
 
-def _name_targets(path: Path, names: Sequence[str], model: PreTrainedModel) -> None:
-    """In order, for PEFT keeps a set, and equal adapters must give equal files.
-
-    For a mixture as one regular expression: of a list, even of full names, PEFT moves gate_proj, up_proj and down_proj
-    to the experts (https://github.com/huggingface/peft/issues/3711).
-    """
-    is_mixture = any(name.endswith("experts") for name, _ in model.named_modules())
+def _sort_targets(path: Path) -> None:
+    """PEFT keeps them as a set, whose order changes from process to process; equal adapters must give equal files."""
     config = json.loads(path.read_text())
-    config["target_modules"] = f"({'|'.join(map(re.escape, names))})" if is_mixture else list(names)
+    config["target_modules"] = sorted(config["target_modules"])
     path.write_text(json.dumps(config, indent=2, sort_keys=True))
 
 
