@@ -112,6 +112,8 @@ def test_a_trained_policy_writes_the_notes(cli, handbook, brief, tiny, tmp_path)
     assert saved(tmp_path / "here" / "run")["outer"]["policy"] == str(policy)
     card = json.loads((tmp_path / "here/run/updates/adapter/card.json").read_text())
     assert card["parent"] == json.loads((policy / "card.json").read_text())["id"]
+    assert cli("train", "--set", "data.train=almanac", "--policy", "school", "-o", "on", *tiny).code == 0
+    assert saved(tmp_path / "here" / "on")["outer"]["policy"] == str(policy)
 
 
 def test_a_finished_lesson_is_shown_again_without_new_work(cli, handbook, brief):

@@ -196,6 +196,7 @@ def save_tiny(kind: str, folder: Path) -> None:
 def examine(kind: str, folder: Path) -> Finding:
     """Everything about the model in this folder, where its adapter is saved too."""
     from selfedit.engines.local.engine import LocalEngine
+    from selfedit.engines.local.targets import find_targets
 
     try:
         engine = LocalEngine.from_config(ModelConfig(name=str(folder), device="cpu", dtype="float32"), max_adapters=4)
@@ -210,7 +211,7 @@ def examine(kind: str, folder: Path) -> Finding:
         engine.model.config._attn_implementation or "none",
         able.packs,
         "any prompts" if able.pads_left and able.caches else "equal lengths" if able.caches else "without a cache",
-        ", ".join(sorted({name.rpartition(".")[2] for name in able.adaptable})),
+        ", ".join(sorted({target.name.rpartition(".")[2] for target in find_targets(engine.model)})),
         gap,
         _same_texts(engine, [BASE, *updates]),
         _same_in_peft(engine, updates[0], folder),

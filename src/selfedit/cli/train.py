@@ -13,6 +13,7 @@ from selfedit.cli.running import finish, start_and_finish
 from selfedit.errors import InputError
 from selfedit.store import Run
 from selfedit.workflows.data import read_data
+from selfedit.workflows.updates import update_folder
 
 ConfigFile = Annotated[
     Path | None, typer.Argument(help="a TOML file; `selfedit init` writes one", metavar="CONFIG.toml")
@@ -39,6 +40,9 @@ def train(
     data: Annotated[Path | None, typer.Option("--data", help="tasks with questions, JSON in SEAL's layout")] = None,
     evaluation: Annotated[Path | None, typer.Option("--eval", help="other tasks, for the final table")] = None,
     model: Model = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="go on from this trained run's policy, or from an adapter")
+    ] = None,
     overrides: Set = None,
     memory: Memory = None,
     output: Output = None,
@@ -63,6 +67,7 @@ def train(
         needs_model=bool(data or evaluation),
         data__train=train_file,
         data__eval=eval_file,
+        outer__policy=str(update_folder(policy)) if policy else None,
     )
     start_and_finish("train", "train", output, made, read_data(made), json)
 
