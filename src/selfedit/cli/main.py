@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from typing import Annotated
 
 import typer
@@ -53,11 +52,6 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="show tracebacks")] = False,
 ) -> None:
     pass
-
-
-def main() -> None:
-    """For scripts that were installed before cli/program.py was there: install again to have what it does."""
-    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:

@@ -261,7 +261,8 @@ class HttpSampler:
         found = named if named in known else next((one for one in known if re.search(rf"\b{one}\b", text)), None)
         if found is None:
             return False
-        log.info("%s does not take %s: it is not sent any more", self.url, found)
+        if found not in self._refused:  # which another request may have learned meanwhile
+            log.info("%s does not take %s: it is not sent any more", self.url, found)
         self._refused.add(found)
         return True
 

@@ -275,11 +275,13 @@ def check_causal(model: PreTrainedModel, name: str) -> None:
 def check_finite(model: PreTrainedModel, name: str) -> None:
     """Raises InputError where a weight, a scale of packed ones, or what the model makes of a text is not finite."""
     bad = [key for key, weight in model.state_dict().items() if isinstance(weight, Tensor) and not _is_finite(weight)]
+    advice = (
+        "" if model.dtype == torch.float32 else ", or if they are finite in a wider type set model.dtype to float32"
+    )
     if bad:
         raise InputError(
             f"{_some(bad, 'weight')} of {name} {_have(bad)} values that are infinite or not numbers in "
-            f"{_type_of(model)}; fetch or merge it again, or if they are finite in a wider type set model.dtype to "
-            "float32"
+            f"{_type_of(model)}; fetch or merge it again{advice}"
         )
     if not bool(model(input_ids=torch.zeros(1, 8, dtype=torch.long, device=model.device)).logits.isfinite().all()):
         raise InputError(
