@@ -98,11 +98,24 @@ def _measure(model: PreTrainedModel) -> Abilities:
 
 
 def _packs(model: PreTrainedModel, first: Tensor, second: Tensor, right: Tensor) -> bool:
-    """Whether the second text is read as if it were alone, where a first one stands before it in the sequence."""
-    together = torch.cat([first, second])[None]
-    positions = torch.cat([torch.arange(len(first)), torch.arange(len(second))])[None].to(together.device)
-    found = run(model, input_ids=together, position_ids=positions, use_cache=False)[0, len(first) :]
-    return _same(found, right, run(model, input_ids=together, use_cache=False)[0, len(first) :])
+    """Whether the second text is read as if it were alone, where a first one stands before it in the sequence.
+
+    What it does not see has a gradient of zero, exactly, in any type and whatever the weights are.
+    """
+    together, half = torch.cat([first, second])[None], len(first)
+    positions = torch.cat([torch.arange(half), torch.arange(len(second))])[None].to(together.device)
+    made = list[Tensor]()
+
+    def watch(layer: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        made.append(output.detach().requires_grad_())
+        return made[-1].clone()  # which a model may change in place
+
+    embeddings = model.get_input_embeddings()
+    with embeddings.register_forward_hook(watch), torch.enable_grad():
+        found = run(model, input_ids=together, position_ids=positions, use_cache=False)[0, half:]
+        (seen,) = torch.autograd.grad(found.float().square().sum(), made[0])
+    wrong = run(model, input_ids=together, use_cache=False)[0, half:]
+    return not bool(seen[:, :half].nan_to_num(0, 0, 0).any()) and _same(found.detach(), right, wrong)
 
 
 def _linear_layers(model: PreTrainedModel) -> dict[str, nn.Module]:

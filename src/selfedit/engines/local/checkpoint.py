@@ -283,7 +283,8 @@ def check_finite(model: PreTrainedModel, name: str) -> None:
             f"{_some(bad, 'weight')} of {name} {_have(bad)} values that are infinite or not numbers in "
             f"{_type_of(model)}; fetch or merge it again{advice}"
         )
-    if not bool(model(input_ids=torch.zeros(1, 8, dtype=torch.long, device=model.device)).logits.isfinite().all()):
+    ids = torch.zeros(1, 8, dtype=torch.long, device=model.device)
+    if not bool(model(input_ids=ids, use_cache=False).logits.isfinite().all()):
         raise InputError(
             f"{name} computes values that are infinite or not numbers in {_type_of(model)}; set model.dtype to float32"
         )
