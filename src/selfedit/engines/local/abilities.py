@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from transformers.conversion_mapping import _MODEL_TO_CONVERSION_PATTERN
 from transformers.pytorch_utils import Conv1D
 
-from selfedit.engines.local.forward import run
+from selfedit.engines.local.forward import run, run_and_trace
 from selfedit.engines.local.generation import GenerationBatch
 
 SHORT, LONG = 5, 7
@@ -104,21 +104,12 @@ def _packs(model: PreTrainedModel, first: Tensor, second: Tensor, right: Tensor)
     """
     together, half = torch.cat([first, second])[None], len(first)
     positions = torch.cat([torch.arange(half), torch.arange(len(second))])[None].to(together.device)
-    made = list[Tensor]()
-
-    def watch(layer: nn.Module, inputs: object, output: Tensor) -> Tensor:
-        made.append(output.detach().requires_grad_())
-        return made[-1].clone()  # which a model may change in place
-
-    embeddings = model.get_input_embeddings()
     try:
-        with embeddings.register_forward_hook(watch), torch.enable_grad():
-            found = run(model, input_ids=together, position_ids=positions, use_cache=False)[0, half:]
-            (seen,) = torch.autograd.grad(found.float().square().sum(), made[0])
+        found, seen = run_and_trace(model, slice(half, None), input_ids=together, position_ids=positions)
     except (RuntimeError, ValueError, TypeError, IndexError):  # positions that begin again mean nothing to it
         return False
     wrong = run(model, input_ids=together, use_cache=False)[0, half:]
-    return not bool(seen[:, :half].nan_to_num(0, 0, 0).any()) and _same(found.detach(), right, wrong)
+    return not bool(seen[:half].any()) and _same(found, right, wrong)
 
 
 def _linear_layers(model: PreTrainedModel) -> dict[str, nn.Module]:

@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from selfedit.engines.local.forward import run, run_and_trace
 from selfedit.errors import InputError
 from selfedit.files import read_bytes
 
@@ -243,29 +244,22 @@ def check_causal(model: PreTrainedModel, name: str) -> None:
 
     Exact in any type, whatever the weights: what attention masks out has a gradient of zero.
     """
-    half, made = 4, list[Tensor]()
+    half = 4
     if any(re.search("encoder_attn|crossattention", key) for key, _ in model.named_modules()):
         raise InputError(
             f"{name} is not a causal language model: a {type(model).__name__} is a decoder that reads what an encoder "
             "made of something else; choose a model that has only a decoder, such as a Llama or a Qwen"
         )
 
-    def watch(layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        made.append(output.detach().requires_grad_())
-        return made[-1].clone()  # which a model may change in place
-
     try:
         embeddings: Any = model.get_input_embeddings()
         ids = torch.arange(2 * half, device=model.device)[None] % len(embeddings.weight)
-        with embeddings.register_forward_hook(watch), torch.enable_grad():
-            logits = model(input_ids=ids, use_cache=False).logits[0].float()
-            (gradient,) = torch.autograd.grad(logits[:half].square().sum(), made[0])
+        _, seen = run_and_trace(model, slice(half), input_ids=ids)
     except Exception as error:
         raise InputError(
             f"{name} cannot be run or trained on texts alone: {str(error).strip().split(chr(10))[0]}"
         ) from error
-    by_token = gradient.reshape(2 * half, -1)  # XLNet's embeddings are [tokens, 1, width], others' [1, tokens, width]
-    if bool(by_token[half:].nan_to_num(0, 0, 0).any()):
+    if bool(seen[half:].any()):
         raise InputError(
             f"{name} is not a causal language model: what a {type(model).__name__} says of a token depends on the "
             "tokens after it, so it cannot write; choose a model that has only a decoder, such as a Llama or a Qwen"
@@ -284,7 +278,7 @@ def check_finite(model: PreTrainedModel, name: str) -> None:
             f"{_type_of(model)}; fetch or merge it again{advice}"
         )
     ids = torch.zeros(1, 8, dtype=torch.long, device=model.device)
-    if not bool(model(input_ids=ids, use_cache=False).logits.isfinite().all()):
+    if not bool(run(model, input_ids=ids, use_cache=False).isfinite().all()):
         raise InputError(
             f"{name} computes values that are infinite or not numbers in {_type_of(model)}; set model.dtype to float32"
         )

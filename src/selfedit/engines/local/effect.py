@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from selfedit.engines.local.forward import run
 from selfedit.engines.local.peft_files import WEIGHTS, read_tensors
 from selfedit.errors import EngineError
 
@@ -39,8 +40,7 @@ class Effect:
 
 def logits_of(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
     """The logits [tokens, vocabulary] of one text, as the model is now."""
-    logits: Tensor = model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits
-    return logits[0]
+    return run(model, input_ids=torch.tensor([ids], device=model.device), use_cache=False)[0]
 
 
 def logits_in_peft(model: PreTrainedModel, folder: Path, ids: Sequence[int]) -> Tensor:

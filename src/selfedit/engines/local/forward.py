@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -15,6 +16,25 @@ def run(model: PreTrainedModel, **inputs: Any) -> Tensor:
     """The model's logits [rows, tokens, vocabulary]; what its `forward` does not take is left out of the inputs."""
     logits: Tensor = model(**accepted(model, inputs)).logits
     return logits
+
+
+def run_and_trace(model: PreTrainedModel, of: slice, **inputs: Any) -> tuple[Tensor, Tensor]:
+    """The logits [tokens, vocabulary] of one text at the places `of`, and their gradient [tokens, width] by embeddings.
+
+    It is exactly zero, in any type and whatever the weights are, at tokens that these places do not see.
+    """
+    made = list[Tensor]()
+
+    def watch(layer: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        made.append(output.detach().requires_grad_())
+        return made[-1].clone()  # which a model may change in place
+
+    embeddings = model.get_input_embeddings()
+    with embeddings.register_forward_hook(watch), torch.enable_grad():
+        logits = run(model, **inputs, use_cache=False)[0, of]
+        (gradient,) = torch.autograd.grad(logits.float().square().sum(), made[0])
+    # XLNet's embeddings are [tokens, 1, width], others' [1, tokens, width].
+    return logits.detach(), gradient.reshape(inputs["input_ids"].numel(), -1).nan_to_num(0, 0, 0)
 
 
 def accepted(model: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
