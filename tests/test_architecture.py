@@ -16,7 +16,7 @@ FLOORS = [
     {"config", "results", "ratings"},
     {"store", "domains", "graders", "rewards", "engines"},
     {"loops", "worlds", "formats", "report"},
-    {"continual"},
+    {"continual", "capabilities"},
     {"workflows"},
     {"reproduce"},
     {"bench"},

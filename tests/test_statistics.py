@@ -16,6 +16,7 @@ from scipy import stats
 from selfedit.statistics import (
     MIN_CLUSTERS,
     Interval,
+    clustered_interval,
     mean_interval,
     paired_interval,
     reliability,
@@ -32,6 +33,25 @@ def test_agrees_with_scipy() -> None:
     assert mean_interval(values) == Interval(
         pytest.approx(sum(values) / len(values)), pytest.approx(low), pytest.approx(high), 7
     )
+
+
+@given(VALUES)
+def test_clusters_of_one_value_are_no_clusters(values: list[float]) -> None:
+    whole, clustered = mean_interval(values), clustered_interval([[value] for value in values])
+    assert clustered.n == whole.n
+    assert (clustered.mean, clustered.low, clustered.high) == pytest.approx((whole.mean, whole.low, whole.high))
+
+
+def test_values_that_repeat_within_a_cluster_tell_no_more_than_one() -> None:
+    values = [0.0, 1.0, 1.0, 0.0, 1.0, 1.0]
+    once, thrice = (clustered_interval([[value] * count for value in values]) for count in (1, 3))
+    assert thrice.fields == pytest.approx(once.fields)
+
+
+def test_larger_clusters_weigh_more() -> None:
+    assert clustered_interval([[1.0, 1.0, 1.0], [0.0]]).mean == 0.75
+    with pytest.raises(ValueError, match="every cluster"):
+        clustered_interval([[1.0], []])
 
 
 def test_known_value() -> None:

@@ -20,6 +20,7 @@ from selfedit.types import (
     Drift,
     Example,
     Failure,
+    ItemScore,
     Likelihood,
     Observation,
     Question,
@@ -61,6 +62,7 @@ STORED = {
     "DraftedQuestions": st.builds(DraftedQuestions, st.text(), QUESTIONS),
     "Continuation": st.builds(Continuation, st.text(), st.text()),
     "Drift": st.builds(Drift, st.integers(0, 99), LIKELIHOODS, LIKELIHOODS),
+    "ItemScore": st.builds(ItemScore, st.text(), st.dictionaries(st.text(), VALUES, max_size=3), st.text()),
 }
 BROKEN = Failure("system", "the judge is down")
 CONFIG = {"seed": 1, "inner": {"rank": 32, "targets": ["q_proj"]}, "outer": {"recipe": {"epochs": 2}}}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from selfedit.statistics import MIN_CLUSTERS, Interval
 from selfedit.types import Failure, Score, Task
@@ -159,9 +159,42 @@ class StreamSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What one measure of a check was before and after teaching, on the same items, and the mean difference.
+
+    `unit` says what the numbers are: shares of 1, or bits, which have a `ratio` of after to before as well. `left_out`
+    counts the items that could not be measured on both sides; the interval's `n` counts the others.
+    """
+
+    check: str
+    measure: str
+    label: str
+    unit: Literal["share", "bits"]
+    before: float
+    after: float
+    difference: Interval
+    ratio: Interval | None = None
+    left_out: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        json = {"before": self.before, "after": self.after, "difference": self.difference.fields}
+        ratio = {"ratio": self.ratio.fields} if self.ratio else {}
+        return {**json, **ratio, "n": self.difference.n, "left_out": self.left_out}
+
+
+def changes_json(changes: Sequence[Change]) -> dict[str, Any]:
+    """By check and measure: {"instructions": {"prompts_strict": {"before": …, "after": …, "difference": …}}}."""
+    json: dict[str, Any] = {}
+    for change in changes:
+        json.setdefault(change.check, {})[change.measure] = change.to_json()
+    return json
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """What a run found. `sections` are the worked example that people see first, each a title and a text; `tasks` are
-    those it is about, for the report; `paths` are what it made beside the report.
+    those it is about, for the report; `paths` are what it made beside the report; `cost` is what became of abilities
+    that were not taught.
     """
 
     scores: Table = Table()
@@ -171,10 +204,12 @@ class Summary:
     remarks: Sequence[str] = ()
     tasks: Sequence[Task] = ()
     paths: Mapping[str, Path] = field(default_factory=dict)
+    cost: Sequence[Change] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What stands in summary.json, and what `--json` prints."""
-        return {**self.scores.to_json(), **(self.stream.to_json() if self.stream else {})}
+        cost = {"cost": changes_json(self.cost)} if self.cost else {}
+        return {**self.scores.to_json(), **(self.stream.to_json() if self.stream else {}), **cost}
 
 
 # As people read them
@@ -196,6 +231,7 @@ class TextTable:
 
 
 TOO_FEW = f"fewer than {MIN_CLUSTERS} tasks are too few for an interval"
+TOO_FEW_ITEMS = f"fewer than {MIN_CLUSTERS} items are too few for an interval"
 
 
 def score_table(table: Table, words: Words, title: str) -> TextTable:
@@ -258,6 +294,36 @@ def _kept(summary: StreamSummary, done: int) -> str:
     if not seen or not ratio:
         return f"kept after {edits}, of just edited"
     return f"kept after {edits}: {percent(seen)} of {percent(seen / ratio)} just edited"
+
+
+def cost_table(changes: Sequence[Change]) -> TextTable:
+    """What teaching cost the rest of the model, in the order of the checks."""
+    columns = ("check", "before", "after", "differ-\nence", "interval\n(95 %)", "n")
+    rows = [
+        (
+            f"{change.check}: {change.label}",
+            *(_measured(value, change.unit) for value in (change.before, change.after)),
+            *_difference(change),
+            str(change.difference.n),
+        )
+        for change in changes
+    ]
+    few = any(change.difference.n < MIN_CLUSTERS for change in changes)
+    caption = "Differences of shares are in points of a hundred. -: no item changed" + few * f", or {TOO_FEW_ITEMS}"
+    return TextTable("What it cost the rest of the model", columns, rows, f"{caption}.")
+
+
+def _measured(value: float, unit: str) -> str:
+    return percent(value) if unit == "share" else f"{value:.2f}"
+
+
+def _difference(change: Change) -> tuple[str, str]:
+    """The difference, and its interval."""
+    if change.unit == "share":
+        mean, low, high = signed_points(change.difference)
+    else:
+        mean, low, high = (f"{round(value, 3) + 0.0:+.3f}" for value in change.difference.fields.values())
+    return mean, "-" if change.difference.low == change.difference.high else f"{low} to {high}"
 
 
 def answer_table(task: Task, before: Score | None, after: Score | None, title: str) -> TextTable:

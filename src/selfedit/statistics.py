@@ -113,6 +113,21 @@ def paired_interval(after: Sequence[float], before: Sequence[float]) -> Interval
     return mean_interval([new - old for new, old in zip(after, before, strict=True)])
 
 
+def clustered_interval(clusters: Sequence[Sequence[float]]) -> Interval:
+    """The mean of all values and its 95 % interval where those of one cluster are not independent, by linearization;
+    `n` counts the clusters. With one value a cluster it is `mean_interval`.
+
+    Raises ValueError where a cluster is empty, or there is none.
+    """
+    if not clusters or not all(clusters):
+        raise ValueError("an interval needs at least one value in every cluster")
+    values = sum(map(len, clusters))
+    mean, size = math.fsum(map(math.fsum, clusters)) / values, values / len(clusters)
+    around = mean_interval([(math.fsum(cluster) - mean * len(cluster)) / size for cluster in clusters])
+    half = (around.high - around.low) / 2
+    return Interval(mean, mean - half, mean + half, around.n)
+
+
 def ratio_interval(above: Sequence[float], below: Sequence[float]) -> Interval:
     """The ratio of two means of shares over the same clusters with its 95 % interval, by linearization (the delta
     method); no end lies below 0. A ratio is read beside both means: 135 % can be 48.9 % against 36.2 %.

@@ -227,6 +227,12 @@ class Request:
     max_new_tokens: int = 64
 
 
+class Cut(str):
+    """A sampled text that ran into its limit of tokens before it ended. All else it has as a text."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
     """How a text is sampled; at temperature 0 the likeliest token is taken. SEAL's values (docs/seal.md 1.2) but for
@@ -339,3 +345,18 @@ class Drift:
     stream: int
     texts: tuple[Likelihood | Failure, ...]
     continuations: tuple[Likelihood | Failure, ...]
+
+
+# What teaching costs
+
+
+@dataclass(frozen=True, slots=True)
+class ItemScore:
+    """What one update made of one item of a check: the values of every measure, and what it said, if it was asked.
+
+    One item can have several values of a measure, as a prompt with three instructions has: they are one cluster.
+    """
+
+    item: str
+    values: Mapping[str, tuple[Value, ...]] = field(hash=False)
+    text: str = ""

@@ -17,6 +17,7 @@ COMMANDS = [
         "train",
         "eval",
         "ask",
+        "cost",
         "runs list",
         "runs show",
         "resume",
@@ -71,6 +72,7 @@ def test_the_version_is_printed(cli):
         (["demo", "--colour"], "--colour"),
         (["adapt"], "DOC"),
         (["ask"], "UPDATE"),
+        (["cost"], "UPDATE"),
         (["resume"], "RUN"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`eval` and `ask`: what an update knows."""
+"""`eval`, `ask` and `cost`: what an update knows, and what it costs."""
 
 import io
 import json
@@ -184,3 +184,38 @@ def test_a_question_that_is_too_long_does_not_end_the_questions(cli, typed):
     called = cli("ask", "base", "--json")
     assert called.code == 0 and "512" in called.err
     assert called.json["question"] == "Where?"
+
+
+# cost
+
+
+@pytest.fixture
+def texts(write):
+    return write("texts.json", ["A text about the sea.", "Another, about a garden."])
+
+
+def test_cost_compares_the_update_with_its_base(cli, school, texts):
+    called = cli("cost", school / "run", "--neutral", texts)
+    assert called.code == 0 and "neutral: bits per token" in called.said and "instructions" not in called.said
+
+
+def test_cost_as_json_has_what_was_asked_for(cli, school, texts, write):
+    items = write("items.json", [{"context": "It lies on the", "choices": ["river", "moon"], "answer": 0}])
+    prompts = write(
+        "prompts.json", [{"prompt": "Say it.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}]
+    )
+    named = ("--instructions", prompts, "--multiple-choice", items, "--neutral", texts)
+    found = cli("cost", school / "run", *named, "--set", "cost.max_new_tokens=4", "--json").json
+    assert list(found) == ["instructions", "chat_format", "multiple_choice/items", "neutral"]
+    assert found["neutral"]["bits"]["n"] == 2
+    assert found["neutral"]["bits"]["before"] != found["neutral"]["bits"]["after"]
+
+
+def test_the_base_model_costs_nothing(cli):
+    called = cli("cost", "base", "-m", "almanac")
+    assert called.code == 3 and called.error.startswith("the base model costs nothing")
+
+
+def test_cost_names_the_line_of_a_file_that_is_wrong(cli, school, write):
+    called = cli("cost", school / "run", "--instructions", write("prompts.jsonl", '{"prompt": "x"}\n'))
+    assert called.code == 3 and "prompts.jsonl needs 'instruction_id_list'" in called.error

@@ -1,4 +1,4 @@
-"""`eval` and `ask`: what an update knows."""
+"""`eval`, `ask` and `cost`: what an update knows, and what it costs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from selfedit.config import Config
 from selfedit.errors import InputError
 from selfedit.protocols import Engine
 from selfedit.types import BASE
+from selfedit.workflows.cost import cost_of, read_checks
 from selfedit.workflows.engine import load_update, open_engine
 from selfedit.workflows.evaluate import ask as ask_update
 from selfedit.workflows.evaluate import ask_update as ask_loaded
@@ -47,6 +48,46 @@ def evaluate(
         answers = {task.id: list(score.answers) for task, score in zip(found.tasks, found.scores, strict=True)}
         return print_json({**found.summary.to_json(), "answers": answers})
     screen.show(found.summary)
+
+
+def cost(
+    update: UpdateFolder,
+    instructions: Annotated[
+        Path | None, typer.Option("--instructions", help="prompts in IFEval's layout, JSON lines")
+    ] = None,
+    multiple_choice: Annotated[
+        list[Path] | None,
+        typer.Option("--multiple-choice", help="questions with choices, JSON lines; may be named several times"),
+    ] = None,
+    neutral: Annotated[Path | None, typer.Option("--neutral", help="texts about anything else, JSON or text")] = None,
+    model: Model = None,
+    overrides: Set = None,
+    json: Json = False,
+) -> None:
+    """What an update costs the rest of the model: instructions followed, the form of answers, general ability, text.
+
+    Without files the package's own small sets are measured, all of them; with files only what they are for. The base
+    model and the update are asked the same, and differences are paired.
+
+    Example: selfedit cost runs/handbook
+
+    Example: selfedit cost runs/handbook --instructions ifeval.jsonl --set cost.max_new_tokens=1280
+    """
+    folder = folder_of(update)
+    if folder is None:
+        raise InputError("the base model costs nothing: name a run, or an adapter directory")
+    named = {"instructions": instructions, "multiple_choice": multiple_choice, "neutral": neutral}
+    chosen = [f"cost.{key}={dumps(value, default=str)}" for key, value in named.items() if value]
+    checks = [key for key, value in named.items() if value] or list(named)
+    checks += ["chat_format"] if "instructions" in checks else []
+    settings = [*chosen, f"cost.checks={dumps(checks)}", *(overrides or [])]
+    config = config_from(model or base_of(folder), settings, own_documents=True, needs_model=True)
+    read_checks(config.cost)  # a file that is wrong is told before a model is loaded
+    with screen.bars() as progress, open_engine(config, progress) as engine:
+        summary = cost_of(config, engine, folder, progress)
+    if json:
+        return print_json(summary.to_json()["cost"])
+    screen.show(summary)
 
 
 def ask(

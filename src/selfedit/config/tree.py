@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -259,6 +259,24 @@ class ContinualConfig(Section):
     consolidate_every: int = Field(8, ge=1, le=MANY, description="consolidate: edits between times")
 
 
+CheckName = Literal["instructions", "chat_format", "multiple_choice", "neutral"]
+
+
+class CostConfig(Section):
+    """What else a model can do, measured before and after it is taught."""
+
+    checks: tuple[CheckName, ...] = Field(
+        get_args(CheckName), description="instructions, chat_format, multiple_choice, neutral; []: none"
+    )
+    instructions: str = Field("", description="prompts in IFEval's layout; empty: the package's own 24")
+    multiple_choice: tuple[str, ...] = Field(
+        (), description="files with a question or a context, choices and answer, or a target; empty: the package's own"
+    )
+    neutral: str = Field("", description="a JSON list of texts, or a text file; empty: the package's own")
+    max_items: int = Field(0, ge=0, le=MANY, description="of every file, the first ones; 0 is all")
+    max_new_tokens: int = Field(96, ge=1, le=MANY, description="of an answer to an instruction; IFEval's needs 1280")
+
+
 class Config(Section):
     """Everything a run depends on. Equal configs give equal runs."""
 
@@ -272,3 +290,4 @@ class Config(Section):
     exam: ExamConfig = ExamConfig()
     endpoints: EndpointsConfig = EndpointsConfig()
     continual: ContinualConfig = ContinualConfig()
+    cost: CostConfig = CostConfig()

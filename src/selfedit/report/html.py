@@ -18,7 +18,7 @@ from selfedit.errors import printable
 from selfedit.plugins import lookup
 from selfedit.report import plots
 from selfedit.report.contents import Condition, Stage, conditions, stages
-from selfedit.results import Summary, TextTable, Words, stream_table
+from selfedit.results import Summary, TextTable, Words, cost_table, stream_table
 from selfedit.rewards import REWARDS
 from selfedit.store import Run
 
@@ -51,6 +51,7 @@ def write_report(run: Run, summary: Summary) -> Path:
         reward=_reward(run.config),
         stages=parts,
         stream=_stream(run, summary),
+        cost=cost_table(summary.cost) if summary.cost else None,
         config=json.dumps(run.config, indent=2, sort_keys=True),
     )
     run.write_text("report.html", page)
@@ -94,7 +95,8 @@ def _template(domain: DomainType) -> Any:
 
 def _shown(value: object) -> object:
     """What is shown on the page: texts of people and models without characters that would steer a terminal."""
-    return printable(value, keep="\n\t\r") if type(value) is str else value
+    is_plain = isinstance(value, str) and not hasattr(value, "__html__")
+    return printable(str(value), keep="\n\t\r") if is_plain else value
 
 
 def _headline(rows: Sequence[Condition], parts: Sequence[Stage], summary: Summary, words: Words) -> Markup:

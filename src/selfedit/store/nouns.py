@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from selfedit.protocols import NounT
-from selfedit.types import Continuation, DraftedQuestions, Drift, Observation, Trial
+from selfedit.types import Continuation, DraftedQuestions, Drift, ItemScore, Observation, Trial
 
 NOUNS: dict[str, type[Any]] = {
-    noun.__name__: noun for noun in (Trial, Observation, DraftedQuestions, Continuation, Drift)
+    noun.__name__: noun for noun in (Trial, Observation, DraftedQuestions, Continuation, Drift, ItemScore)
 }
 
 

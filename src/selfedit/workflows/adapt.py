@@ -12,12 +12,13 @@ from selfedit.loops.examine import Examiner
 from selfedit.loops.inner import apply_reward, score_before_and_after, train_one
 from selfedit.loops.outer import Outer, propose, run_outer
 from selfedit.protocols import Domain, Engine, Progress, silent
-from selfedit.results import Summary, Table, TextTable, answer_table, score_table
+from selfedit.results import Summary, Table, TextTable, answer_table, cost_table, score_table
 from selfedit.seeds import derive_seed
 from selfedit.store import Run
 from selfedit.types import Job, SelfEdit, Task, Trial, Update
 from selfedit.workflows.build import make_examiner, make_outer
 from selfedit.workflows.configure import domain_type
+from selfedit.workflows.cost import Cost, measure_cost
 from selfedit.workflows.data import tasks_of
 from selfedit.workflows.engine import load_update, splitter
 from selfedit.workflows.train import own_questions
@@ -47,7 +48,8 @@ def adapt(run: Run, config: Config, engine: Engine, progress: Progress = silent)
     documents, split = tasks_of(run)["documents"], splitter(config, engine)
     parts = [split(document) for document in documents]
     passages = [passage for of_document in parts for passage in of_document]
-    policy, remarks = load_update(engine, config.outer.policy), list[str]()
+    start, remarks = load_update(engine, config.outer.policy), list[str]()
+    policy = start
     for document, of_document in zip(documents, parts, strict=True):
         if (count := len(of_document)) > 1:
             remarks.append(f"{document.title!r} is longer than the model's context: split into {count} passages")
@@ -57,7 +59,11 @@ def adapt(run: Run, config: Config, engine: Engine, progress: Progress = silent)
         remarks += invented
         asked = "questions that it wrote itself"
     adaptation = teach(run, config, passages, documents, policy, engine, progress)
-    return _summary(run, config, adaptation, documents, passages, asked, remarks)
+    cost = measure_cost(config.cost, engine, start, adaptation.update, run.remember, progress)
+    summary = _summary(run, config, adaptation, documents, passages, asked, remarks, cost)
+    run.keep_json("summary.json", summary.to_json())
+    run.write_metrics()
+    return summary
 
 
 def _reinforced_by_own_questions(
@@ -143,6 +149,7 @@ def _summary(
     passages: Sequence[Task],
     asked: str,
     remarks: list[str],
+    cost: Cost,
 ) -> Summary:
     words, tables = domain_type(config).words, list[TextTable]()
     written = [trial for trial in adaptation.notes if trial.edit.text]
@@ -157,8 +164,9 @@ def _summary(
             "No questions were given (--questions), and the model wrote none that show what it learned: "
             "nothing was examined."
         )
-    remarks += adaptation.seen
+    if cost.changes:
+        tables.append(cost_table(cost.changes))
+    remarks += [*adaptation.seen, *cost.remarks]
     remarks.append(f"Try: selfedit ask {run.path} 'a question'")
-    return Summary(
-        adaptation.table, None, sections, tables, remarks, [*documents, *passages], {"adapter": run.updates / ADAPTER}
-    )
+    paths = {"adapter": run.updates / ADAPTER}
+    return Summary(adaptation.table, None, sections, tables, remarks, [*documents, *passages], paths, cost.changes)

@@ -53,8 +53,8 @@ def make_config(
 
 
 def _resolved(config: Config, source: str) -> Config:
-    """With the domain's own keys, all of them, and a model's directory by its full path: runs and adapters can then be
-    used from other directories.
+    """With the domain's own keys, all of them, and by their full paths a model's directory and the files of `cost`:
+    runs and adapters can then be used from other directories.
     """
     kind, model = domain_type(config), config.model.name
     options = validated(kind.Options, config.domain.options, source, "domain")
@@ -62,7 +62,19 @@ def _resolved(config: Config, source: str) -> Config:
     if model not in embedded.NAMES and folder.is_dir():
         model = str(folder.resolve())
     domain = type(config.domain)(name=config.domain.name, **options.model_dump())
-    return config.model_copy(update={"model": config.model.model_copy(update={"name": model}), "domain": domain})
+    cost = config.cost.model_copy(
+        update={
+            "instructions": _full_path(config.cost.instructions),
+            "multiple_choice": tuple(map(_full_path, config.cost.multiple_choice)),
+            "neutral": _full_path(config.cost.neutral),
+        }
+    )
+    named = config.model.model_copy(update={"name": model})
+    return config.model_copy(update={"model": named, "domain": domain, "cost": cost})
+
+
+def _full_path(name: str) -> str:
+    return str(Path(name).expanduser().resolve()) if name else ""
 
 
 def domain_type(config: Config) -> DomainType:

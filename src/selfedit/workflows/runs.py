@@ -23,6 +23,7 @@ from selfedit.types import Task
 from selfedit.workflows.adapt import adapt
 from selfedit.workflows.build import check_names
 from selfedit.workflows.configure import config_of
+from selfedit.workflows.cost import read_checks
 from selfedit.workflows.data import TASKS, tasks_of, tasks_text
 from selfedit.workflows.endpoints import check_keys
 from selfedit.workflows.engine import machine_of, open_engine
@@ -47,6 +48,8 @@ def start(kind: str, path: Path, config: Config, tasks: Mapping[str, Sequence[Ta
     check_keys(config)
     if kind == "stream":
         check_methods(config.continual)
+    if kind == "adapt":
+        read_checks(config.cost)
     text = tasks_text(tasks)
     digest = hashlib.sha256(text.encode()).hexdigest()
     header = {"kind": kind, "command": command or kind, "tasks": digest}

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from selfedit.types import BASE, Example, Failure, Job, Recipe, Request  # noqa: E402
+from selfedit.types import BASE, Cut, Example, Failure, Job, Recipe, Request  # noqa: E402
 
 RECIPE = Recipe(rank=4, alpha=8.0, epochs=4, learning_rate=2e-2)
 
@@ -94,4 +94,14 @@ def test_room_for_an_answer_is_reserved_but_never_more_than_half_the_context(mak
 def test_an_answer_stops_at_the_context(make_engine):
     engine = make_engine()
     (answer,) = engine.sample([Request(BASE, "x" * 120, max_new_tokens=50)])
-    assert isinstance(answer, str)
+    assert isinstance(answer, Cut)
+
+
+def test_an_answer_says_whether_it_was_cut(make_engine):
+    engine = make_engine()
+    recipe = Recipe(rank=8, alpha=16.0, epochs=60, learning_rate=1e-2)
+    (update,) = engine.train([Job(BASE, (Example("Where?", "Torvik."),), recipe, 0)])
+    lengths = [len("Torvi"), len("Torvik."), len("Torvik.") + 1]
+    answers = engine.sample([Request(update, "Where?", max_new_tokens=length) for length in lengths])
+    assert answers == ["Torvi", "Torvik.", "Torvik."]
+    assert [isinstance(answer, Cut) for answer in answers] == [True, True, False]

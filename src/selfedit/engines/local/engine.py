@@ -33,7 +33,7 @@ from selfedit.engines.local.text import Text, TokenRow
 from selfedit.engines.local.training import TrainingResult, train_together
 from selfedit.errors import InputError
 from selfedit.protocols import Progress, silent
-from selfedit.types import BASE, Example, Failure, Job, Likelihood, LikelihoodRequest, Recipe, Request, Update
+from selfedit.types import BASE, Cut, Example, Failure, Job, Likelihood, LikelihoodRequest, Recipe, Request, Update
 
 MAX_ROWS = 192
 """Sequences run together; bounds the memory of the key-value cache."""
@@ -232,13 +232,20 @@ class LocalEngine:
         return [self._too_long(length) if length > max_length else None for length in lengths]
 
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
-        """One text or failure per request."""
+        """One text or failure per request; a `Cut` where the model had not ended it."""
+        tokenized = [self._tokenized(request) for request in requests]
         decoded = self._run(
-            [(request.update, self._tokenized(request)) for request in requests],
+            [(request.update, item) for request, item in zip(requests, tokenized, strict=True)],
             lambda groups: decode_together(self.model, groups, self.text.stops, self._on_token),
             "writing",
         )
-        return [ids if isinstance(ids, Failure) else self.text.answer(ids) for ids in decoded]
+        return [self._said(*pair) for pair in zip(decoded, tokenized, strict=True)]
+
+    def _said(self, ids: list[int] | Failure, asked: TokenizedRequest | Failure) -> str | Failure:
+        if isinstance(ids, Failure):
+            return ids
+        text = self.text.answer(ids)
+        return Cut(text) if isinstance(asked, TokenizedRequest) and len(ids) >= asked.max_new_tokens else text
 
     def search(self, requests: Sequence[Request], min_probability: float) -> list[list[str] | Failure]:
         """Every text of at least this probability (in (0, 1)), the likeliest first, or a failure, per request.
