@@ -1,4 +1,5 @@
 import ast
+import pickle
 import sys
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfedit import types
-from selfedit.types import BASE, Example, Failure, Job, Question, Recipe, Request, Score, SelfEdit, Task, Trial
+from selfedit.types import BASE, Cut, Example, Failure, Job, Question, Recipe, Request, Score, SelfEdit, Task, Trial
 
 DOWN = Failure("system", "the judge did not answer")
 
@@ -76,3 +77,9 @@ def test_only_the_standard_library_and_the_names_of_limits_are_imported():
     modules = {node.module.partition(".")[0] for node in tree.body if isinstance(node, ast.ImportFrom)}
     assert modules <= sys.stdlib_module_names | {"annotated_types"}
     assert not [node for node in tree.body if isinstance(node, ast.Import)]
+
+
+def test_a_text_that_was_cut_is_a_text_and_stays_cut_between_processes():
+    cut = Cut("and then")
+    assert cut == "and then" and hash(cut) == hash("and then") and repr(cut) == repr("and then")
+    assert isinstance(pickle.loads(pickle.dumps(cut)), Cut)

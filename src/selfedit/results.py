@@ -176,6 +176,12 @@ class Change:
     ratio: Interval | None = None
     left_out: int = 0
 
+    @property
+    def name(self) -> str:
+        """What it is for people: its label, and what the check is of where there are several of a kind."""
+        _, _, of = self.check.partition("/")
+        return f"{of.replace('_', ' ')}: {self.label}" if of else self.label
+
     def to_json(self) -> dict[str, Any]:
         json = {"before": self.before, "after": self.after, "difference": self.difference.fields}
         ratio = {"ratio": self.ratio.fields} if self.ratio else {}
@@ -301,7 +307,7 @@ def cost_table(changes: Sequence[Change]) -> TextTable:
     columns = ("check", "before", "after", "differ-\nence", "interval\n(95 %)", "n")
     rows = [
         (
-            f"{change.check}: {change.label}",
+            change.name,
             *(_measured(value, change.unit) for value in (change.before, change.after)),
             *_difference(change),
             str(change.difference.n),

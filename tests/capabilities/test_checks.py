@@ -72,6 +72,11 @@ def test_prompts_are_read_in_ifevals_layout_without_arguments_that_are_null(tmp_
         ({"kwargs": [{"num_words": 3}]}, "number_words takes num_words, relation"),
         ({"kwargs": [{"num_words": 3, "relation": "about"}]}, "'less than' or 'at least'"),
         ({"kwargs": [{"num_words": "3", "relation": "at least"}]}, "number_words takes"),
+        ({"kwargs": [{"words": 3, "relation": "at least"}]}, "number_words takes"),
+        (
+            {"instruction_id_list": ["keywords:existence"], "kwargs": [{"keywords": "bread"}]},
+            "existence takes keywords",
+        ),
     ],
 )
 def test_a_prompt_that_cannot_be_verified_is_refused(tmp_path, wrong, why):

@@ -196,7 +196,7 @@ def texts(write):
 
 def test_cost_compares_the_update_with_its_base(cli, school, texts):
     called = cli("cost", school / "run", "--neutral", texts)
-    assert called.code == 0 and "neutral: bits per token" in called.said and "instructions" not in called.said
+    assert called.code == 0 and "neutral text, bits per token" in called.said and "prompts" not in called.said
 
 
 def test_cost_as_json_has_what_was_asked_for(cli, school, texts, write):

@@ -8,10 +8,10 @@ from selfedit.capabilities.compare import Measure
 from selfedit.types import Cut, Failure, Value
 
 MEASURES = {
-    "blank": Measure("answers that are blank"),
-    "looping": Measure("answers that repeat a phrase in a loop"),
+    "blank": Measure("blank answers"),
+    "looping": Measure("answers that loop"),
     "cut": Measure("answers without an end"),
-    "marks": Measure("answers with marks of a chat template"),
+    "marks": Measure("answers with template marks"),
 }
 
 _MARK = re.compile(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, ValidationError, validate_call
+
 from selfedit.capabilities.compare import Measure
 from selfedit.capabilities.records import read_records, text_of
 from selfedit.capabilities.verifiers import VERIFIERS, follows, follows_loosely
@@ -18,9 +20,9 @@ from selfedit.types import Failure, Request, Update, Value
 
 MEASURES = {
     "prompts_strict": Measure("prompts followed"),
-    "prompts_loose": Measure("prompts followed, loosely"),
+    "prompts_loose": Measure("prompts followed (loose)"),
     "instructions_strict": Measure("instructions followed"),
-    "instructions_loose": Measure("instructions followed, loosely"),
+    "instructions_loose": Measure("instructions followed (loose)"),
 }
 
 
@@ -61,12 +63,13 @@ def _checked(where: str, name: object, given: object) -> tuple[str, dict[str, An
         raise InputError(f"{where}: the arguments of {name} are no table of names and values")
     arguments = {key: value for key, value in given.items() if value is not None}
     try:
-        VERIFIERS[name]("One sentence.\n\nAnother.", **arguments)
+        validate_call(config=ConfigDict(strict=True))(VERIFIERS[name])("One sentence.\n\nAnother.", **arguments)
     except InputError:
         raise
-    except (TypeError, ValueError, AttributeError) as error:
+    except ValueError as error:
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         takes = list(inspect.signature(VERIFIERS[name]).parameters)[1:]
-        raise InputError(f"{where}: {name} takes {', '.join(takes) or 'no arguments'}: {error}") from None
+        raise InputError(f"{where}: {name} takes {', '.join(takes) or 'no arguments'}: {why}") from None
     return name, arguments
 
 

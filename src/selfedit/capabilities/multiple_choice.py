@@ -21,10 +21,12 @@ from selfedit.types import Failure, ItemScore, Likelihood, LikelihoodRequest, Up
 
 MEASURES = {
     "accuracy": Measure("right"),
-    "accuracy_normalised": Measure("right by likelihood per byte"),
-    "surprisal": Measure("surprisal at the right option, bits", "bits"),
+    "accuracy_normalised": Measure("right, per byte"),
+    "surprisal": Measure("surprisal, bits", "bits"),
 }
-"""The first two have only items with several options."""
+"""The first two have only items with several options: the likeliest is right, as a whole or by its likelihood per byte.
+The last one is how little the right option was expected: it tells more of an item than right or wrong.
+"""
 
 
 @dataclass(frozen=True, slots=True)

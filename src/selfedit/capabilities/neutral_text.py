@@ -10,7 +10,7 @@ from selfedit.loops.examine import batched, per_token
 from selfedit.protocols import Scorer
 from selfedit.types import Failure, ItemScore, LikelihoodRequest, Update, Value
 
-MEASURES = {"bits": Measure("bits per token", "bits")}
+MEASURES = {"bits": Measure("neutral text, bits per token", "bits")}
 
 
 def score_neutral(texts: Sequence[str], scorer: Scorer, updates: Sequence[Update]) -> list[list[ItemScore]]:
