@@ -235,7 +235,7 @@ def test_the_first_screen_shows_one_worked_example(run: Run) -> None:
 
 
 def test_of_a_long_text_the_beginning_is_shown_and_control_characters_as_pictures(run: Run) -> None:
-    sections = [("A passage", Cut("\x1b[31m" + "word")), ("Another", "\x1b[31m" + "word " * 5000)]
+    sections = [("A passage", Cut("\x1b[31m")), ("Another", "\x1b[31m" + "word " * 5000)]
     path = write_report(run, Summary(sections=sections))
     example = path.read_text().partition('<section class="example"')[2].partition("</section>")[0]
     assert "[31m" in example and "\x1b" not in example
