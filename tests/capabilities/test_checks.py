@@ -242,7 +242,7 @@ def test_items_that_failed_on_one_side_are_left_out_of_both():
 
 def test_the_packages_own_sets_can_be_read():
     assert len(read_instructions(OWN / "instructions.json")) == 26
-    assert len(read_multiple_choice(OWN / "common_knowledge.json")) == 40
+    assert len(read_multiple_choice(OWN / "everyday.json")) == 40
     assert all(60 <= len(text.split()) <= 100 for text in json.loads((OWN / "neutral.json").read_text("utf-8")))
 
 
@@ -253,5 +253,5 @@ def test_the_own_instructions_need_no_other_package():
 
 
 def test_the_right_answers_of_the_own_questions_have_no_usual_place():
-    places = [item.answer for item in read_multiple_choice(OWN / "common_knowledge.json")]
+    places = [item.answer for item in read_multiple_choice(OWN / "everyday.json")]
     assert {places.count(place) for place in range(3)} <= {13, 14}

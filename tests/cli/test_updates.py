@@ -206,6 +206,9 @@ def test_cost_as_json_has_what_was_asked_for(cli, school, texts, write):
     )
     named = ("--instructions", prompts, "--multiple-choice", items, "--neutral", texts)
     found = cli("cost", school / "run", *named, "--set", "cost.max_new_tokens=4", "--json").json
+    (answers,) = found["answers"].values()
+    assert len(answers) == 2
+    found = found["cost"]
     assert list(found) == ["instructions", "chat_format", "multiple_choice/items", "neutral"]
     assert found["neutral"]["bits"]["n"] == 2
     assert found["neutral"]["bits"]["before"] != found["neutral"]["bits"]["after"]

@@ -17,7 +17,7 @@ from selfedit.workflows.data import tasks_text
 from selfedit.workflows.runs import start
 
 CONFIG = Config.model_validate({"outer": {"edits_per_task": 1, "rounds": 0}, "inner": {"rank": 2}})
-CHECKS = ["cost/answers", "cost/multiple_choice/common_knowledge", "cost/neutral"]
+CHECKS = ["cost/answers", "cost/multiple_choice/everyday", "cost/neutral"]
 
 
 class Crash(BaseException):
@@ -34,7 +34,7 @@ def test_a_lesson_tells_what_it_cost(engine, tasks, tmp_path):
     summary = taught(tmp_path / "run", engine, tasks)
     stored = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert stored == json.loads(json.dumps(summary.to_json())) and "gain" in stored
-    assert list(stored["cost"]) == ["instructions", "chat_format", "multiple_choice/common_knowledge", "neutral"]
+    assert list(stored["cost"]) == ["instructions", "chat_format", "multiple_choice/everyday", "neutral"]
     assert stored["cost"]["instructions"]["prompts_strict"]["n"] == 26
     assert {"before", "after", "difference", "ratio"} <= stored["cost"]["neutral"]["bits"].keys()
     shown = next(table for table in summary.tables if table.title == "What it cost the rest of the model")

@@ -84,9 +84,9 @@ def cost(
     config = config_from(model or base_of(folder), settings, own_documents=True, needs_model=True)
     read_checks(config.cost)  # a file that is wrong is told before a model is loaded
     with screen.bars() as progress, open_engine(config, progress) as engine:
-        summary = cost_of(config, engine, folder, progress)
+        summary, found = cost_of(config, engine, folder, progress)
     if json:
-        return print_json(summary.to_json()["cost"])
+        return print_json({**summary.to_json(), "answers": found.answers})
     screen.show(summary)
 
 

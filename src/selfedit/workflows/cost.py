@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -39,10 +39,13 @@ class AbilityCheck:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What changed, measure by measure, and what could not be measured."""
+    """What changed, measure by measure, what could not be measured, and what was answered, before and after, by the key
+    of the prompt.
+    """
 
     changes: Sequence[Change] = ()
     remarks: Sequence[str] = ()
+    answers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def read_checks(config: CostConfig) -> list[AbilityCheck]:
@@ -57,7 +60,7 @@ def read_checks(config: CostConfig) -> list[AbilityCheck]:
         prompts = read_instructions(Path(config.instructions or OWN / "instructions.json"))[:most]
         checks.append(AbilityCheck("answers", groups, partial(_ask, prompts, config.max_new_tokens)))
     if "multiple_choice" in wanted:
-        for path in map(Path, config.multiple_choice or [OWN / "common_knowledge.json"]):
+        for path in map(Path, config.multiple_choice or [OWN / "everyday.json"]):
             items, name = read_multiple_choice(path)[:most], f"multiple_choice/{path.stem}"
             checks.append(AbilityCheck(name, {name: multiple_choice.MEASURES}, partial(score_choices, items)))
     if "neutral" in wanted:
@@ -97,10 +100,13 @@ def measure_cost(
     the stage `cost/…`. Raises InputError.
     """
     changes, remarks, checks = list[Change](), list[str](), read_checks(config)
+    answers: dict[str, tuple[str, str]] = {}
     for number, check in enumerate(checks):
         progress("cost", number, len(checks), check.name)
         scores = remember(f"cost/{check.name}", 0, partial(_one_after_another, check, engine, before, after), ItemScore)
         half = len(scores) // 2
+        pairs = zip(scores[:half], scores[half:], strict=True)
+        answers |= {old.item: (old.text, new.text) for old, new in pairs if old.text or new.text}
         for name, measures in check.groups.items():
             found = compare(name, measures, scores[:half], scores[half:])
             changes += found
@@ -110,7 +116,7 @@ def measure_cost(
     progress("cost", len(checks), len(checks), "")
     for remark in remarks:
         log.warning("%s", remark)
-    return Cost(changes, remarks)
+    return Cost(changes, remarks, answers)
 
 
 def _one_after_another(check: AbilityCheck, engine: Engine, before: Update, after: Update) -> list[ItemScore]:
@@ -118,9 +124,9 @@ def _one_after_another(check: AbilityCheck, engine: Engine, before: Update, afte
     return [score for of_update in check.run(engine, (before, after)) for score in of_update]
 
 
-def cost_of(config: Config, engine: Engine, folder: Path, progress: Progress = silent) -> Summary:
-    """What the update in a folder costs the base model. Raises InputError."""
+def cost_of(config: Config, engine: Engine, folder: Path, progress: Progress = silent) -> tuple[Summary, Cost]:
+    """What the update in a folder costs the base model, for people, and as it was measured. Raises InputError."""
     found = measure_cost(config.cost, engine, BASE, load_update(engine, folder), progress=progress)
     if not found.changes:
         raise InputError("nothing could be measured; " + ("; ".join(found.remarks) or "cost.checks names no check"))
-    return Summary(tables=[cost_table(found.changes)], remarks=found.remarks, cost=found.changes)
+    return Summary(tables=[cost_table(found.changes)], remarks=found.remarks, cost=found.changes), found
