@@ -14,7 +14,7 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from selfedit import __version__
-from selfedit.cli import adapt, bench, continual, keys, reproduce, runs, screen, setup, train, updates
+from selfedit.cli import adapt, bench, continual, export, keys, reproduce, runs, screen, setup, train, updates
 from selfedit.errors import InputError, SelfEditError, printable
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("train")(train.train)
 app.command("eval")(updates.evaluate)
 app.command("ask")(updates.ask)
 app.command("cost")(updates.cost)
+app.command("export")(export.export)
 app.add_typer(runs.app, name="runs")
 app.command("resume")(train.resume)
 app.command("reproduce")(reproduce.reproduce)

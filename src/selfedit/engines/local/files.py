@@ -52,14 +52,14 @@ def write_update(
     if isinstance(weights, FullWeights):
         _write_full(partial, weights, model, tokenizer)
     else:
-        _write_adapter(partial, weights, model, base)
+        write_adapter(partial, weights, model, base)
     card = {"base": base, **asdict(update), "effect": asdict(prove(partial))}
     (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n")
     put_folder(partial, folder)
 
 
-def _write_adapter(folder: Path, adapter: Adapter, model: PreTrainedModel, base: str) -> None:
-    """As a PEFT directory."""
+def write_adapter(folder: Path, adapter: Adapter, model: PreTrainedModel, base: str) -> None:
+    """As a PEFT directory; `base` is what the model is called in it."""
     from peft import LoraConfig  # slow to import, and only needed here
 
     config = LoraConfig(
