@@ -18,6 +18,7 @@ COMMANDS = [
         "eval",
         "ask",
         "cost",
+        "export",
         "runs list",
         "runs show",
         "resume",
