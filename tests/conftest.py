@@ -14,6 +14,7 @@ from hypothesis import settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, so before any test module is
 os.environ["SELFEDIT_CONFIG_HOME"] = str(Path(__file__) / "none")  # not the settings of whoever runs the tests
+os.environ["SELFEDIT_CACHE_HOME"] = os.environ["SELFEDIT_CONFIG_HOME"]  # and not the models
 
 from selfedit.engines.fake import FakeEngine
 from selfedit.types import Question, Task

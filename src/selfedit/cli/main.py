@@ -14,7 +14,7 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from selfedit import __version__
-from selfedit.cli import adapt, bench, continual, export, keys, reproduce, runs, screen, setup, train, updates
+from selfedit.cli import adapt, bench, continual, export, fetch, keys, reproduce, runs, screen, setup, train, updates
 from selfedit.errors import InputError, SelfEditError, printable
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ app.add_typer(runs.app, name="runs")
 app.command("resume")(train.resume)
 app.command("reproduce")(reproduce.reproduce)
 app.add_typer(keys.app, name="keys")
+app.command("fetch")(fetch.fetch)
 app.command("init")(setup.init)
 app.command("doctor")(setup.doctor)
 app.command("bench")(bench.bench)

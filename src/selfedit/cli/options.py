@@ -13,7 +13,12 @@ from selfedit.config import Config
 from selfedit.workflows.configure import make_config
 
 Model = Annotated[
-    str | None, typer.Option("--model", "-m", help="a model directory, a hub id, or an embedded one: almanac, mosaic")
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="a model directory, a GGUF file, a hub id, smollm2 (see fetch), or an embedded one: almanac, mosaic",
+    ),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", help="override a config key: --set inner.epochs=5")]
 Memory = Annotated[str | None, typer.Option("--memory", help="most memory to take: 8GB; left out: what is free")]

@@ -30,7 +30,9 @@ class Section(BaseModel):
 
 
 class ModelConfig(Section):
-    name: str = Field("almanac", description="`almanac` (embedded), a local directory, or a hub id")
+    name: str = Field(
+        "almanac", description="`almanac` (embedded), `smollm2` (fetched), a directory, a GGUF file, or a hub id"
+    )
     engine: str = Field("local", description="local, fake (no model at all, for dry runs), or package.module:function")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
     dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] = Field(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from selfedit.config import ModelConfig
-from selfedit.engines import embedded
+from selfedit.engines import embedded, fetched, gguf
 from selfedit.engines.pool import Pool
 from selfedit.protocols import Progress, silent
 
@@ -64,8 +64,11 @@ def usual_processes(model: ModelConfig) -> int:
 
 
 def _weights(model: ModelConfig) -> int:
-    """Bytes of the model's files, 0 of one that is not here."""
-    folder = embedded.weights(model.name) or Path(model.name)
+    """Bytes of the model's weights: of a GGUF file those unpacked to float32. 0 of one that is not here."""
+    folder = embedded.weights(model.name) or fetched.folder_of(model.name)
+    if not folder and (path := gguf.file_of(model.name)):
+        return 4 * gguf.read_header(path).numbers
+    folder = folder or Path(model.name)
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 

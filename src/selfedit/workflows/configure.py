@@ -9,7 +9,7 @@ from typing import Any
 from selfedit.config import Config, ModelConfig, config_tree, merge, resolve, validated
 from selfedit.config.toml import to_toml
 from selfedit.domains import DOMAINS, DomainType
-from selfedit.engines import embedded
+from selfedit.engines import embedded, fetched
 from selfedit.errors import InputError
 from selfedit.plugins import lookup
 from selfedit.store import MACHINE, Run
@@ -18,8 +18,9 @@ OWN_GRADER = "phrase"
 """For documents that are not SEAL's: `contains`, its rule, does not see decimals, signs and single letters."""
 
 NO_MODEL = (
-    "no model is named to learn this: add --model with a directory or a hub id of a chat model, such as --model "
-    "HuggingFaceTB/SmolLM2-135M-Instruct; the embedded one, --model almanac, is a toy that knows its own world only"
+    "no model is named to learn this: add --model with a directory, a GGUF file or a hub id of a chat model, or "
+    "--model smollm2 after selfedit fetch smollm2 (93 MB); the embedded one, --model almanac, is a toy that knows its "
+    "own world only"
 )
 
 
@@ -53,14 +54,14 @@ def make_config(
 
 
 def _resolved(config: Config, source: str) -> Config:
-    """With the domain's own keys, all of them, and by their full paths a model's directory and the files of `cost`:
-    runs and adapters can then be used from other directories.
+    """With the domain's own keys, all of them, and by their full paths a model's directory or GGUF file and the files
+    of `cost`: runs and adapters can be used from other directories. A name of ours stays one, for other machines.
     """
     kind, model = domain_type(config), config.model.name
     options = validated(kind.Options, config.domain.options, source, "domain")
-    folder = Path(model).expanduser()
-    if model not in embedded.NAMES and folder.is_dir():
-        model = str(folder.resolve())
+    path = Path(model).expanduser()
+    if model not in (*embedded.NAMES, *fetched.MODELS) and path.exists():
+        model = str(path.resolve())
     domain = type(config.domain)(name=config.domain.name, **options.model_dump())
     cost = config.cost.model_copy(
         update={

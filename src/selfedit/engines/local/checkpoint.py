@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from selfedit.engines import gguf
 from selfedit.engines.local.forward import run, run_and_trace
 from selfedit.errors import InputError
 from selfedit.files import read_bytes
@@ -59,15 +60,18 @@ def check_folder(folder: Path) -> None:
     for path in folder.iterdir():
         if path.exists() and not path.is_file() and not path.is_dir():
             raise InputError(f"{path} is no ordinary file; a model folder holds files only")
-    table = read_config(folder)
-    shapes = weight_shapes(folder)
+    check_numbers(read_config(folder), weight_shapes(folder), folder / "config.json")
+
+
+def check_numbers(settings: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Raises InputError where the settings in `path` ask for more layers or experts than such weights have."""
     largest = max((size for shape in shapes.values() for size in shape), default=0)
-    for key, value in _numbers(table):
+    for key, value in _numbers(settings):
         limit = len(shapes) if re.search("layer|block|depth", key) else largest if "expert" in key else value
         if value > max(limit, FEW):
             raise InputError(
-                f"{folder / 'config.json'} has {key:.60} = {value}, but the weights beside it are for at most {limit}; "
-                "the config is not that of these weights"
+                f"{path} has {key:.60} = {value}, but its weights are for at most {limit}; the config is not that of "
+                "these weights"
             )
 
 
@@ -80,7 +84,12 @@ def _base_of(folder: Path) -> str:
 
 
 def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor in the folder's safetensors files, from their headers. Raises InputError."""
+    """The shape of every tensor in a GGUF file, or in a folder's safetensors files, from their headers.
+
+    Raises InputError.
+    """
+    if folder.is_file():
+        return gguf.read_header(folder).shapes
     shapes: dict[str, tuple[int, ...]] = {}
     for path in _weight_files(folder):
         try:
@@ -92,6 +101,8 @@ def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _weight_files(folder: Path) -> list[Path]:
+    if folder.is_file():
+        return [folder]
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if single.is_file():
         return [single]
@@ -135,7 +146,8 @@ def check_config(config: PreTrainedConfig, name: str) -> None:
 
 
 def check_size(config: PreTrainedConfig, folder: Path, name: str) -> None:
-    """Raises InputError where the config asks for far more weights than its files hold: nothing is allocated.
+    """Raises InputError where the config asks for far more weights than its files hold: nothing is allocated. `folder`
+    may be a GGUF file.
 
     Packed weights hold up to 16 to a byte; unpacked ones at most one per element, but for tied ones.
     """
@@ -211,6 +223,29 @@ def check_loaded(model: PreTrainedModel, info: Mapping[str, Any], name: str) -> 
         )
     if info["error_msgs"]:
         raise InputError(f"{name} cannot be loaded: {info['error_msgs'][0].splitlines()[0]}")
+
+
+def check_unpacked(model: PreTrainedModel, header: gguf.Header, name: str) -> None:
+    """Raises InputError unless the model has as many weights as its GGUF file holds, and positions as it says.
+
+    transformers passes over tensors that it has no place for, and most settings of positions, and does not say so.
+    """
+    config: Any = model.config.get_text_config()
+    kind = str((getattr(config, "rope_parameters", None) or {}).get("rope_type", "default"))
+    scaling = next((value for key, value in header.settings.items() if key.endswith("rope.scaling.type")), "none")
+    if scaling != "none" and kind == "default":
+        raise InputError(
+            f"{name} scales its positions ({scaling!r:.60}), which transformers does not read from a GGUF file of this "
+            "architecture; take the model's directory of safetensors"
+        )
+    held, weights = header.numbers, {weight.data_ptr(): weight.numel() for weight in model.state_dict().values()}
+    if config.tie_word_embeddings:  # some files hold the tied head as well
+        held -= sum(_product(tensor.shape) for tensor in header.tensors if tensor.name == "output.weight")
+    if held != sum(weights.values()):
+        raise InputError(
+            f"{name} holds {held:,} weights, and a {type(model).__name__} has room for {sum(weights.values()):,}: "
+            "transformers does not read this file as a whole; take the model's directory of safetensors"
+        )
 
 
 def _common_prefix(unexpected: Collection[str], missing: Collection[str]) -> str:

@@ -1,14 +1,23 @@
-"""Loading a Hugging Face causal LM: a directory, a hub id, or the embedded one. Safetensors only, no remote code."""
+"""Loading a causal language model: a directory or hub id with safetensors, a GGUF file, or one of ours by its name.
+
+Pickles are not read, and code from a model is not run.
+"""
 
 from __future__ import annotations
 
 import re
+from contextlib import redirect_stderr
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from io import StringIO
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
+import transformers
 from huggingface_hub import constants
 from transformers import (
     AutoConfig,
@@ -21,7 +30,7 @@ from transformers import (
 )
 
 from selfedit.config import ModelConfig
-from selfedit.engines import embedded
+from selfedit.engines import embedded, fetched, gguf
 from selfedit.engines.background import in_background, reason_of
 from selfedit.engines.local import checkpoint
 from selfedit.errors import InputError, ModelAbsent
@@ -29,8 +38,37 @@ from selfedit.errors import InputError, ModelAbsent
 HUB_SECONDS = 5
 """To the hub's first word, whatever is between it and us."""
 
+GPT_2_WORDS = ("gpt-2", "jais", "mpt", "olmo", "phi-2", "smollm")
+"""Names that llama.cpp has for cutting texts as GPT-2 does. SmolLM cuts digits apart too, and its merges join none."""
+
+log = getLogger(__name__)
+
 UNPACKED = ("fp8", "mxfp4")
 """Packings that transformers undoes while it loads: the model then takes the memory of its unpacked weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What transformers is told: a directory or a hub id, and which GGUF file there, if any. `name` is the user's."""
+
+    name: str
+    place: str
+    gguf_file: str = ""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        which = {"gguf_file": self.gguf_file} if self.gguf_file else {}
+        return {"trust_remote_code": False, "local_files_only": self.is_offline, **which}
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the hub is not to be asked: of a folder, or where it does not answer."""
+        return Path(self.place).is_dir() or bool(_hub_trouble())
+
+    @property
+    def files(self) -> Path | None:
+        """The folder or the file that holds the weights; None of a hub id."""
+        return Path(self.place, self.gguf_file) if Path(self.place).is_dir() else None
 
 
 def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -38,25 +76,39 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
 
     Everything that the files hold was loaded, nothing else is in the model, and it is a causal language model.
     """
-    name, source, device = config.name, _source(config.name), pick_device(config.device)
-    architecture, dtype = _architecture(source, name), _dtype(config.dtype, device)
-    tokenizer, packed = _tokenizer(source, name), _packed(config, architecture, dtype)
+    path = None if _folder_of_ours(config.name) else gguf.file_of(config.name)
+    if not path:
+        return _load(config, _Source(config.name, _place(config.name)))
+    header = gguf.checked_header(path)
+    checkpoint.check_numbers(header.settings, header.shapes, path)
+    _check_room(config, header)
+    with gguf.alone(path) as folder, redirect_stderr(StringIO()):  # transformers draws a bar there
+        model, tokenizer = _load(config, _Source(config.name, folder, gguf.NAME))
+    checkpoint.check_unpacked(model, header, config.name)
+    _remark_on_words(header, config.name)
+    return model, tokenizer
+
+
+def _load(config: ModelConfig, source: _Source) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    name, device = source.name, pick_device(config.device)
+    architecture, dtype = _architecture(source), _dtype(config.dtype, device)
+    tokenizer, packed = _tokenizer(source), _packed(config, architecture, dtype)
+    how = _unpacking(config) if source.gguf_file else packed and {**packed, "device_map": {"": device}}
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            source,
+            source.place,
             config=architecture,
             dtype=dtype,
             attn_implementation=attention(dtype, device),
             experts_implementation="eager" if dtype == torch.float64 else None,  # grouped products know no float64
             use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=_is_offline(source),
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # refused below, by name
-            **(packed and {**packed, "device_map": {"": device}}),
+            **source.options,
+            **how,
         )
     except Exception as error:  # transformers raises OSError, ValueError and the hub's own errors alike
-        raise _why_not(name, error) from error
+        raise _why_not(source, error) from error
     model: PreTrainedModel = loaded[0]
     model.requires_grad_(False).eval()
     for layer in model.modules():
@@ -74,17 +126,15 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
     return model, tokenizer
 
 
-def _architecture(source: str, name: str) -> PreTrainedConfig:
+def _architecture(source: _Source) -> PreTrainedConfig:
     """The config of a model that could be one, and is as large as its weights. Raises InputError."""
     try:
-        found: PreTrainedConfig = AutoConfig.from_pretrained(
-            source, trust_remote_code=False, local_files_only=_is_offline(source)
-        )
-        checkpoint.check_config(found, name)
-        if (folder := Path(source)).is_dir():
-            checkpoint.check_size(found, folder, name)
+        found: PreTrainedConfig = AutoConfig.from_pretrained(source.place, **source.options)
+        checkpoint.check_config(found, source.name)
+        if source.files:
+            checkpoint.check_size(found, source.files, source.name)
     except Exception as error:
-        raise _why_not(name, error) from error
+        raise _why_not(source, error) from error
     return found
 
 
@@ -118,23 +168,64 @@ def _packed(config: ModelConfig, architecture: PreTrainedConfig, dtype: torch.dt
     return {"quantization_config": how}
 
 
-def _tokenizer(source: str, name: str) -> PreTrainedTokenizerBase:
-    folder = Path(source)
-    files = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt")
-    if folder.is_dir() and not any((folder / file).exists() for file in files):
-        raise InputError(f"{name} has no tokenizer: put its tokenizer.json beside config.json")
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            source, trust_remote_code=False, local_files_only=_is_offline(source)
+def _unpacking(config: ModelConfig) -> dict[str, Any]:
+    """Weights of a GGUF file are unpacked: nothing can be trained over its blocks, and what computes with them as they
+    are is code from the hub. Older versions of transformers know nothing else.
+    """
+    if config.quantize:
+        raise InputError(f"{config.name} is packed already, as GGUF; leave model.quantize out")
+    kind: Any = getattr(transformers, "GgufConfig", None)
+    return {"quantization_config": kind(dequantize=True)} if kind else {}
+
+
+def _check_room(config: ModelConfig, header: gguf.Header) -> None:
+    """Raises InputError where the unpacked weights of a GGUF file take more memory than is free."""
+    dtype, free = _dtype(config.dtype, pick_device(config.device)), psutil.virtual_memory().available
+    if (needed := header.numbers * dtype.itemsize) > free:
+        raise InputError(
+            f"{config.name} takes {needed / 1e9:,.1f} GB when it is unpacked to {str(dtype).removeprefix('torch.')}, "
+            f"and {free / 1e9:,.1f} GB are free; choose a smaller model, or set model.dtype to bfloat16"
         )
+
+
+def _tokenizer(source: _Source) -> PreTrainedTokenizerBase:
+    folder = Path(source.place)
+    files = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt")
+    if folder.is_dir() and not source.gguf_file and not any((folder / file).exists() for file in files):
+        raise InputError(f"{source.name} has no tokenizer: put its tokenizer.json beside config.json")
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source.place, **source.options)
     except Exception as error:
-        raise _why_not(name, error) from error
+        raise _why_not(source, error) from error
     return tokenizer
 
 
-def _source(name: str) -> str:
-    if shipped := embedded.weights(name):
-        return str(shipped)
+def _remark_on_words(header: gguf.Header, name: str) -> None:
+    """Says so where transformers does not know how the file's vocabulary wants texts cut into words: then it cuts them
+    as GPT-2 does.
+    """
+    try:
+        from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS as KNOWN
+    except ImportError:  # another version of transformers
+        return
+    rule = header.text("tokenizer.ggml.pre")
+    if header.text("tokenizer.ggml.model") == "gpt2" and rule not in (*KNOWN, *GPT_2_WORDS):
+        log.warning(
+            "%s cuts texts by the rule %r, which transformers does not know: they are cut as GPT-2 does, which may "
+            "cost quality; the model's directory of safetensors has its own tokenizer",
+            name,
+            rule,
+        )
+
+
+def _folder_of_ours(name: str) -> Path | None:
+    """The folder of an embedded model or a fetched one; None for any other. Raises ModelAbsent."""
+    return embedded.weights(name) or fetched.weights(name)
+
+
+def _place(name: str) -> str:
+    if ours := _folder_of_ours(name):
+        return str(ours)
     looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -142,11 +233,6 @@ def _source(name: str) -> str:
     if looks_like_a_path and not (folder / "config.json").is_file():
         raise InputError(f"{name} is not a model directory: it has no config.json")
     return str(folder) if folder.is_dir() else name
-
-
-def _is_offline(source: str) -> bool:
-    """Whether the hub is not to be asked: of a folder, or where it does not answer."""
-    return Path(source).is_dir() or bool(_hub_trouble())
 
 
 @cache
@@ -172,10 +258,11 @@ def _hub_trouble() -> str:
     return f"it answers {status}" if status >= 500 else ""
 
 
-def _why_not(name: str, error: Exception) -> InputError:
+def _why_not(source: _Source, error: Exception) -> InputError:
     if isinstance(error, InputError):
         return error
-    text = (str(error).strip() or type(error).__name__)[:1000]
+    name = source.name
+    text = (str(error).strip() or type(error).__name__).replace(str(source.files), name)[:1000]
     if "safetensors" in text and Path(name).exists():
         return InputError(
             f"{name} has no safetensors weights; convert them: only safetensors files are loaded, pickles never are"
@@ -183,6 +270,11 @@ def _why_not(name: str, error: Exception) -> InputError:
     if "trust_remote_code" in text or "custom code" in text:
         return InputError(
             f"{name} needs code of its own to run, and code from a model is never run here; choose another model"
+        )
+    if found := re.search(r"GGUF model with architecture (\S+) is not supported", text):
+        return InputError(
+            f"{name} is a GGUF file of the architecture {found[1]}, which transformers {transformers.__version__} does "
+            "not read; take the model's directory of safetensors"
         )
     if found := re.search(r"Unrecognized configuration class <class '[\w.]*?(\w+)'>", text):
         return InputError(
