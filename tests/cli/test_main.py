@@ -17,6 +17,7 @@ COMMANDS = [
         "train",
         "eval",
         "ask",
+        "chat",
         "cost",
         "export",
         "runs list",

@@ -1,6 +1,5 @@
 """`eval`, `ask` and `cost`: what an update knows, and what it costs."""
 
-import io
 import json
 import shutil
 
@@ -161,29 +160,10 @@ def test_an_update_of_all_weights_is_asked_like_an_adapter_and_is_a_model_too(cl
     assert answer != cli("ask", "base", *question).said
 
 
-# ask in a loop
-
-
-@pytest.fixture
-def typed(monkeypatch):
-    return lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text))
-
-
-def test_questions_are_asked_one_after_another_with_the_answer_before_beside_that_after(cli, school, entry, typed):
-    (first, second, *_) = [question["question"] for question in entry["questions"]]
-    typed(f"{first}\n\n{second}\nexit\nnever asked\n")
-    topic = ("--topic", entry["title"])
-    lines = cli("ask", school / "run", *topic).out.splitlines()
-    assert [line[:8] for line in lines] == ["before: ", "after:  "] * 2
-    alone = [cli("ask", update, first, *topic).said for update in ("base", school / "run")]
-    assert [" ".join(line[8:].split()) for line in lines[:2]] == alone
-
-
-def test_a_question_that_is_too_long_does_not_end_the_questions(cli, typed):
-    typed("Where is it? " * 300 + "\nWhere?")
-    called = cli("ask", "base", "--json")
-    assert called.code == 0 and "512" in called.err
-    assert called.json["question"] == "Where?"
+def test_ask_needs_a_question_and_says_where_many_are_asked(cli, school):
+    called = cli("ask", school / "run")
+    assert called.code == 3
+    assert called.error == f"there is no question: add it, or ask many in a row with selfedit chat {school / 'run'}"
 
 
 # cost

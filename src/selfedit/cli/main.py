@@ -14,7 +14,21 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from selfedit import __version__
-from selfedit.cli import adapt, bench, continual, export, fetch, keys, reproduce, runs, screen, setup, train, updates
+from selfedit.cli import (
+    adapt,
+    bench,
+    chat,
+    continual,
+    export,
+    fetch,
+    keys,
+    reproduce,
+    runs,
+    screen,
+    setup,
+    train,
+    updates,
+)
 from selfedit.errors import InputError, SelfEditError, printable
 
 app = typer.Typer(
@@ -31,6 +45,7 @@ app.command("forget")(continual.forget)
 app.command("train")(train.train)
 app.command("eval")(updates.evaluate)
 app.command("ask")(updates.ask)
+app.command("chat")(chat.chat)
 app.command("cost")(updates.cost)
 app.command("export")(export.export)
 app.add_typer(runs.app, name="runs")

@@ -52,10 +52,14 @@ def finish(run: Run, as_json: bool) -> None:
         screen.out.print(f"{name.capitalize()}: {path}", soft_wrap=True)
 
 
-def print_json(value: object) -> None:
-    r"""As JSON that can be printed: what would steer a terminal stands there as \u001b, as JSON escapes it."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+def print_json(value: object, indent: int | None = 2) -> None:
+    r"""As JSON that can be printed: what would steer a terminal stands there as \u001b, as JSON escapes it.
+
+    With `indent` None on one line.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
     sys.stdout.write(printable(text, "\n", lambda c: "\\u007f" if c == "\x7f" else json.dumps(c)[1:-1]) + "\n")
+    sys.stdout.flush()  # who reads it line by line is not kept waiting
 
 
 class Stopped(SelfEditError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from json import dumps
 from pathlib import Path
 from typing import Annotated
@@ -12,21 +11,14 @@ import typer
 from selfedit.cli import screen
 from selfedit.cli.options import Json, Model, Set, config_from
 from selfedit.cli.running import print_json
-from selfedit.config import Config
 from selfedit.errors import InputError
-from selfedit.protocols import Engine
-from selfedit.types import BASE
 from selfedit.workflows.cost import cost_of, read_checks
-from selfedit.workflows.engine import load_update, open_engine
+from selfedit.workflows.engine import open_engine
 from selfedit.workflows.evaluate import ask as ask_update
-from selfedit.workflows.evaluate import ask_update as ask_loaded
 from selfedit.workflows.evaluate import evaluate as evaluate_update
 from selfedit.workflows.updates import base_of, folder_of
 
 UpdateFolder = Annotated[Path, typer.Argument(help="a run, a PEFT adapter directory, or `base`", metavar="UPDATE")]
-
-LONGEST = 100_000
-"""Characters of a line that are read as one question."""
 
 
 def evaluate(
@@ -92,63 +84,22 @@ def cost(
 
 def ask(
     update: UpdateFolder,
-    question: Annotated[
-        str | None, typer.Argument(help="what to ask, without the document; left out: one after another")
-    ] = None,
+    question: Annotated[str | None, typer.Argument(help="what to ask, without the document")] = None,
     topic: Annotated[str, typer.Option("--topic", help="the title of the document it is about")] = "",
     model: Model = None,
     overrides: Set = None,
     json: Json = False,
 ) -> None:
-    """Ask an update a question, closed book.
-
-    Without a question it asks for them, one line each, until `exit` or the end of the input (Ctrl-D): the model is
-    loaded once, and its answer before the update stands beside that after it.
+    """Ask an update a question, closed book, as the exams do.
 
     Example: selfedit ask runs/handbook "How many days of leave are there?" --topic Handbook
-
-    Example: selfedit ask runs/handbook
     """
+    if question is None:
+        raise InputError(f"there is no question: add it, or ask many in a row with selfedit chat {update}")
     folder = folder_of(update)
     config = config_from(model or base_of(folder), overrides, own_documents=True)
     with open_engine(config) as engine:
-        if question is None:
-            return _chat(config, engine, folder, topic, json)
         answer = ask_update(config, engine, folder, question, topic)
     if json:
         return print_json({"question": question, "answer": answer})
-    _say("", answer)
-
-
-def _chat(config: Config, engine: Engine, folder: Path | None, topic: str, json: bool) -> None:
-    """Questions from standard input, each answered by the base model and by the update, until there are no more."""
-    updates = {"before": BASE, "after": load_update(engine, folder)} if folder else {"": BASE}
-    while question := _next_question():
-        try:
-            answers = {name: ask_loaded(config, engine, update, question, topic) for name, update in updates.items()}
-        except InputError as error:  # such as a question that is too long: the next one may not be
-            screen.err.print(f"error: {error}", soft_wrap=True)
-            continue
-        if json:
-            sys.stdout.write(dumps({"question": question, **answers}, ensure_ascii=False) + "\n")
-            sys.stdout.flush()
-            continue
-        for name, answer in answers.items():
-            _say(name, answer)
-
-
-def _next_question() -> str:
-    """The next line that is not empty; nothing at the end of the input, or where people have said `exit`."""
-    if sys.stdin.isatty():
-        screen.err.print("> ", end="")
-    while line := sys.stdin.readline(LONGEST):
-        if said := line.strip():
-            return "" if said in ("exit", "quit") else said
-        if sys.stdin.isatty():
-            screen.err.print("> ", end="")
-    return ""
-
-
-def _say(name: str, answer: str) -> None:
-    label = f"{name + ':':<8}" if name else ""
-    screen.out.print(label + (answer or "(blank)"), soft_wrap=bool(name))
+    screen.out.print(answer or "(blank)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from selfedit.config import Config
@@ -12,7 +12,7 @@ from selfedit.loops.evaluate import summarise
 from selfedit.loops.examine import Asked, Exam, answer, score
 from selfedit.protocols import Engine
 from selfedit.results import Summary, Table, score_table
-from selfedit.types import Failure, Question, Score, SelfEdit, Task, Trial, Update
+from selfedit.types import Failure, Question, Request, SamplingParams, Score, SelfEdit, Task, Trial, Update
 from selfedit.workflows.build import make_examiner
 from selfedit.workflows.configure import domain_type
 from selfedit.workflows.data import read_file
@@ -46,6 +46,20 @@ def evaluate(config: Config, engine: Engine, update: Path | None, data: Path, ti
 def ask(config: Config, engine: Engine, update: Path | None, question: str, topic: str = "") -> str:
     """One question to the update in a folder, or to the base model."""
     return ask_update(config, engine, load_update(engine, update), question, topic)
+
+
+def chat(engine: Engine, updates: Sequence[Update], message: str, sampling: SamplingParams, seed: int) -> list[str]:
+    """What each of the updates replies to the message, as it stands: in the chat template, and in no exam's words.
+
+    Raises InputError where the model cannot answer, such as a message that is longer than its context.
+    """
+    params = asdict(sampling)
+    replies = list[str]()
+    for said in engine.sample([Request(update, message, seed, **params) for update in updates]):
+        if isinstance(said, Failure):
+            raise InputError(said.message)
+        replies.append(said)
+    return replies
 
 
 def ask_update(config: Config, engine: Engine, update: Update, question: str, topic: str = "") -> str:
