@@ -20,6 +20,7 @@ COMMANDS = [
         "chat",
         "cost",
         "export",
+        "fetch",
         "runs list",
         "runs show",
         "resume",
