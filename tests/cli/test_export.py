@@ -1,6 +1,7 @@
 """`export`: an update for other programs, from the command line."""
 
 import json
+import shutil
 
 import pytest
 
@@ -22,7 +23,7 @@ def school(tmp_path_factory):
 def test_an_exported_model_is_asked_as_its_run_is(cli, school):
     called = cli("export", school, "--merged", "model", "--peft", "adapter")
     assert called.code == 0 and "checked: all 4 answers are those of the model that was examined" in called.said
-    assert "The adapter calls its base almanac, which is known on this machine only" in called.said
+    assert "The adapter calls its base almanac, which other programs and machines do not know" in called.said
     asked = ("Where does it lie?", "--topic", "Torvik")
     said = cli("ask", school, *asked).out
     assert cli("ask", "base", *asked, "--model", "model").out == said == cli("ask", "adapter", *asked).out
@@ -37,11 +38,9 @@ def test_an_update_of_a_run_is_exported_by_its_folder_and_json_says_what_was_see
 
 
 def test_an_adapter_of_no_run_is_compared_by_the_fixed_prompts(cli, school, tmp_path):
-    import shutil
-
     shutil.copytree(school / "updates" / "adapter", tmp_path / "alone")
     called = cli("export", tmp_path / "alone", "--peft", "out", "--base", "org/almanac")
-    assert "all 3 answers" in called.said and "this machine" not in called.said
+    assert "all 3 answers" in called.said and "calls its base" not in called.said
 
 
 @pytest.mark.parametrize(
@@ -59,6 +58,17 @@ def test_what_cannot_be_exported_is_your_input(cli, school, monkeypatch, argumen
     monkeypatch.delenv("LLAMA_CPP", raising=False)
     called = cli("export", school, *arguments)
     assert called.code == 3 and called.error.startswith(said)
+
+
+@pytest.mark.parametrize("largest", [1_000, 200_000])
+def test_a_full_disk_leaves_nothing_of_an_export(forks, school, tmp_path, largest):
+    (tmp_path / "empty").mkdir()
+    command = ("export", school, "--merged", "model", "--peft", "adapter")
+    full = forks(tmp_path / "empty", *command, largest_file=largest)
+    assert full["code"] == 3 and "Traceback" not in full["err"]
+    last = full["err"].rstrip("\n").split("\n")[-1]
+    assert last.startswith("error: the export cannot be written: ") and "nothing of it was kept" in last
+    assert {path.name for path in (tmp_path / "empty").iterdir()} <= {"out.txt", "err.txt"}
 
 
 def test_a_place_that_is_taken_is_refused(cli, school, write):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfedit.config import Config
 from selfedit.continual.methods import router_name
-from selfedit.engines import embedded
+from selfedit.engines import embedded, fetched
 from selfedit.errors import InputError, OtherVersion
 from selfedit.protocols import Progress, silent
 from selfedit.store import DATABASE, Run
@@ -168,10 +168,10 @@ def hub_name(name: str) -> str:
 
 def _remarks_on(wanted: Wanted, config: Config) -> list[str]:
     remarks, base = list[str](), wanted.base or hub_name(config.model.name)
-    if wanted.peft and (base in embedded.NAMES or Path(base).is_absolute()):
+    if wanted.peft and (base in embedded.NAMES or base in fetched.MODELS or Path(base).is_absolute()):
         remarks.append(
-            f"The adapter calls its base {base}, which is known on this machine only: --base NAME writes what it is "
-            "called where the adapter will be used."
+            f"The adapter calls its base {base}, which other programs and machines do not know: --base NAME writes "
+            "what it is called there."
         )
     if wanted.ollama:
         remarks.append(

@@ -127,6 +127,31 @@ def test_the_tokenizer_is_that_of_the_base_to_the_byte(update, config, saved_mod
         assert (tmp_path / "out" / name).read_bytes() == (saved_model / name).read_bytes()
 
 
+@pytest.mark.parametrize("architecture", ["gpt2", "gpt-neox", "mixtral"])
+def test_other_architectures(make_engine, tmp_path, architecture):
+    """Transposed layers, other names, experts in one tensor."""
+    random = make_engine(architecture, torch.float32)
+    random.model.save_pretrained(tmp_path / "model")
+    random.text.tokenizer.save_pretrained(tmp_path / "model")
+    config = ModelConfig(name=str(tmp_path / "model"), device="cpu")
+    engine = LocalEngine.from_config(config)
+    engine.save(teach(engine, "Ada was born in Torvik."), tmp_path / "update")
+    forms = [Merged(tmp_path / "merged", torch.float32), Peft(tmp_path / "peft", config.name)]
+    assert all(one.max_gap < 1e-4 for one in export(config, tmp_path / "update", forms, PROMPTS))
+
+
+def test_over_a_base_in_four_bits_there_is_an_adapter_and_no_merged_model(saved_model, tmp_path):
+    pytest.importorskip("bitsandbytes")
+    config = ModelConfig(name=str(saved_model), device="cpu", quantize="4bit")
+    engine = LocalEngine.from_config(config)
+    engine.save(teach(engine, "Ada was born in Torvik."), tmp_path / "update")
+    (checked,) = export(config, tmp_path / "update", [Peft(tmp_path / "peft", config.name)], PROMPTS)
+    assert checked.max_gap < 1e-3
+    with pytest.raises(InputError, match=r"are packed in few bits.*export it with --peft"):
+        export(config, tmp_path / "update", [Merged(tmp_path / "merged", torch.float32)], PROMPTS)
+    assert not list(tmp_path.glob("merged*"))
+
+
 # Not equal
 
 
@@ -224,13 +249,6 @@ def test_prompts_that_are_too_long_are_left_out_and_some_must_be_left(update, co
     assert checked.answers == 1
     with pytest.raises(InputError, match="reads too little"):
         export(config, update, [Peft(tmp_path / "two", config.name)], ["long " * 200])
-
-
-def test_packed_weights_are_not_merged(engine, tmp_path):
-    weight = engine.model.model.layers[0].mlp.down_proj
-    weight.weight = torch.nn.Parameter(weight.weight.data.to(torch.uint8), requires_grad=False)
-    with pytest.raises(InputError, match=r"are packed in few bits.*export it with --peft"):
-        Merged(tmp_path / "out", torch.float32).size(engine, None)
 
 
 # Ollama

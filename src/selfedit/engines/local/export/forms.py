@@ -7,15 +7,13 @@ import shutil
 import subprocess
 import sys
 import warnings
-from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
-from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from huggingface_hub import try_to_load_from_cache
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from selfedit.config import ModelConfig
 from selfedit.engines.local.engine import LocalEngine
@@ -174,18 +172,12 @@ class Gguf:
         shutil.rmtree(merged)
 
     def load(self, folder: Path, config: ModelConfig) -> tuple[Any, Text | None]:
-        dtype = getattr(torch, config.dtype)
-        with redirect_stderr(StringIO()):  # transformers draws a bar there
-            try:
-                model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-                    folder, gguf_file=self.path.name, dtype=dtype, local_files_only=True
-                )
-            except ValueError as error:
-                raise InputError(
-                    f"the GGUF cannot be checked, and nothing of it was kept: transformers reads none of this "
-                    f"architecture ({str(error).splitlines()[0]})"
-                ) from None
-        return model.eval(), None
+        file = str(folder / self.path.name)
+        try:
+            model, _ = load_model(config.model_copy(update={"name": file, "quantize": ""}))
+        except InputError as error:
+            raise InputError(f"the GGUF cannot be checked, and nothing of it was kept: {error}") from error
+        return model, None
 
     def put(self, folder: Path) -> None:
         os.replace(folder / self.path.name, self.path)
