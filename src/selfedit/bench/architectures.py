@@ -100,6 +100,8 @@ OTHERS = frozenset(
 
 LINES = "Ada Vell was born in Torvik.", "She worked as a baker.", "In the evenings she played the tuba by the river."
 ASKED = (("Ada", 3), ("Topic: Handbook", 8), ("Where was Ada Vell born?", 12), ("She", 6))
+PASSAGE = " ".join(LINES)
+ALIKE = ((f"{PASSAGE} Where?", 4), (f"{PASSAGE} Who was it?", 4), (f"{PASSAGE} Where?", 6), (f"{PASSAGE} Where?", 3))
 RECIPE = Recipe(rank=2, alpha=8.0, epochs=2, learning_rate=2e-2, batch_size=2)
 
 
@@ -243,9 +245,12 @@ def _nats(engine: LocalEngine, requests: Sequence[LikelihoodRequest]) -> list[fl
 
 
 def _same_texts(engine: LocalEngine, updates: Sequence[Update]) -> bool:
-    """Whether prompts and answers of several lengths come out in one batch as they do alone."""
-    requests = [Request(update, prompt, max_new_tokens=new) for update in updates for prompt, new in ASKED]
-    return engine.sample(requests) == [engine.sample([request])[0] for request in requests]
+    """Whether prompts and answers of several lengths come out in one batch as they do alone; whatever they share."""
+    for asked in (ASKED, ALIKE):
+        requests = [Request(update, prompt, max_new_tokens=new) for update in updates for prompt, new in asked]
+        if engine.sample(requests) != [engine.sample([request])[0] for request in requests]:
+            return False
+    return True
 
 
 def _same_in_peft(engine: LocalEngine, update: Update, folder: Path) -> bool:

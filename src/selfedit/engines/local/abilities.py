@@ -13,7 +13,7 @@ from transformers.conversion_mapping import _MODEL_TO_CONVERSION_PATTERN
 from transformers.pytorch_utils import Conv1D
 
 from selfedit.engines.local.forward import run, run_and_trace
-from selfedit.engines.local.generation import GenerationBatch
+from selfedit.engines.local.generation import GenerationBatch, PreallocatedLayer, make_cache
 
 SHORT, LONG = 5, 7
 """Tokens of the two texts that are measured on."""
@@ -38,15 +38,17 @@ PEFT_MOVES = {
 class Abilities(NamedTuple):
     """`packs`: texts may share a sequence, told apart by their positions. `pads_left`: prompts of a batch may differ in
     length. `caches`: keys, values and states may be kept from token to token, and rows leave the batch; they take
-    `cache_bytes` for a row and so many more for each of its tokens. `limits_batch`: the model's own mask ends at its
-    context, padding included. `adaptable` are the names of the linear layers that see every token of the batch in its
-    place, and whose output is one tensor.
+    `cache_bytes` for a row and so many more for each of its tokens. `gaps`: there may be padding between the tokens
+    that are kept and those that are read next. `limits_batch`: the model's own mask ends at its context, padding
+    included. `adaptable` are the names of the linear layers that see every token of the batch in its place, and whose
+    output is one tensor.
     """
 
     packs: bool
     pads_left: bool
     caches: bool
     cache_bytes: tuple[int, int]
+    gaps: bool
     limits_batch: bool
     adaptable: frozenset[str]
 
@@ -67,7 +69,7 @@ def _measure(model: PreTrainedModel) -> Abilities:
     vocabulary = int(model.config.get_text_config().vocab_size)
     ids = torch.randint(vocabulary, (2, LONG), generator=generator).to(model.device)
     if model.device.type == "meta":  # only shapes, nothing to measure on
-        return Abilities(True, True, True, (0, 0), False, frozenset(_linear_layers(model)))
+        return Abilities(True, True, True, (0, 0), True, False, frozenset(_linear_layers(model)))
     adaptable = _adaptable(model, ids)
     other, text = ids.tolist()
     right = run(model, input_ids=ids[1:], use_cache=False)[0]
@@ -80,19 +82,34 @@ def _measure(model: PreTrainedModel) -> Abilities:
                 batch.logits()
                 batch.select([1], [])
                 for token in text[-2:]:
-                    batch.append(batch.ids.new_tensor([token]))
+                    batch.extend([[token]])
                     logits = batch.logits()[0]
         except Exception:  # whatever a family's own cache cannot do
             return False
         return _same(logits, right[-1], blind)
 
+    def has_gaps() -> bool:
+        """Whether two texts go on rightly from one that they share: one after padding, one by two tokens at once."""
+        try:
+            with GenerationBatch(model, [text[:-2]], [], capacity=LONG, cached=True) as batch:
+                batch.logits()
+                batch.select([0, 0], [])
+                batch.extend([text[-2:-1], text[-2:]])
+                return _same(batch.logits(), right[-2:], blind)
+        except Exception:
+            return False
+
     caches = is_right([other[:-2], text[:-2]], cached=True)
+    pads_left = is_right([other + other, text[:-2]], cached=caches)
+    limits_batch = any(buffer.dtype == torch.bool and buffer.dim() > 1 for buffer in model.buffers())
+    keeps_all = caches and all(type(layer) is PreallocatedLayer for layer in make_cache(model, 0).layers)
     return Abilities(
         packs=_packs(model, ids[0, :SHORT], ids[1], right),
-        pads_left=is_right([other + other, text[:-2]], cached=caches),
+        pads_left=pads_left,
         caches=caches,
         cache_bytes=_cache_bytes(model, text) if caches else (0, 0),
-        limits_batch=any(buffer.dtype == torch.bool and buffer.dim() > 1 for buffer in model.buffers()),
+        gaps=keeps_all and not limits_batch and has_gaps(),
+        limits_batch=limits_batch,
         adaptable=adaptable,
     )
 

@@ -14,6 +14,7 @@ from transformers.cache_utils import DynamicLayer
 from selfedit.engines.local.forward import run
 from selfedit.engines.local.lora import Adapter, attached, head_only_at, stack
 from selfedit.engines.local.position_ids import PositionIds
+from selfedit.engines.local.prefixes import Stage, stages
 
 
 class GenerationBatch(ExitStack):
@@ -21,7 +22,7 @@ class GenerationBatch(ExitStack):
 
     `adapters`, one for each group of as many rows, are attached until the batch is closed; or there are none.
     `capacity` is for how many new tokens the cache has room at first. If it is not `cached`, the whole texts are read
-    again for every token.
+    again for every token; else what prompts share is read once, and with `gaps` they need not be equal for that.
     """
 
     def __init__(
@@ -31,17 +32,27 @@ class GenerationBatch(ExitStack):
         adapters: Sequence[Adapter],
         capacity: int,
         cached: bool,
+        gaps: bool = False,
     ) -> None:
         super().__init__()
         self.model, self.position_ids = model, PositionIds(model)
-        longest = max(len(ids) for ids in prompts)
-        padding = [longest - len(ids) for ids in prompts]  # on the left
-        self.ids = torch.tensor([[0] * pad + ids for pad, ids in zip(padding, prompts, strict=True)])
-        self.mask = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in padding])
-        self.ids, self.mask = self.ids.to(model.device), self.mask.to(model.device)
-        self.positions = self.position_ids.of(self.ids, self.mask)
-        self.cache = make_cache(model, longest + capacity) if cached else None
         self._attach(adapters)
+        groups = max(1, len(adapters))
+        first, *others = stages(prompts, groups, not gaps) if cached else [Stage([], list(prompts))]
+        self.cache = make_cache(model, sum(s.width for s in (first, *others)) + capacity) if cached else None
+        self.ids, self.mask = self._padded(first.texts)
+        self.positions = self.position_ids.of(self.ids, self.mask)
+        for stage in others:
+            self.logits()
+            self.select(stage.rows, range(groups))
+            self.extend(stage.texts)
+
+    def _padded(self, texts: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+        """Ids and mask [rows, tokens], with the padding on the left."""
+        longest = max(map(len, texts))
+        ids = torch.tensor([[0] * (longest - len(text)) + text for text in texts])
+        mask = torch.tensor([[0] * (longest - len(text)) + [1] * len(text) for text in texts])
+        return ids.to(self.model.device), mask.to(self.model.device)
 
     def _attach(self, adapters: Sequence[Adapter]) -> None:
         """In place of those that were attached."""
@@ -69,9 +80,15 @@ class GenerationBatch(ExitStack):
 
     def append(self, tokens: Tensor) -> None:
         """The next token of every row [rows]."""
-        ids = tokens[:, None]
-        positions = self.position_ids.after(self.positions[:, -1:], ids)
-        self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
+        self._extend(tokens[:, None], torch.ones_like(tokens[:, None]))
+
+    def extend(self, texts: Sequence[list[int]]) -> None:
+        """The next tokens of every row, one at least."""
+        self._extend(*self._padded(texts))
+
+    def _extend(self, ids: Tensor, mask: Tensor) -> None:
+        positions = self.position_ids.of(ids, mask, self.positions[:, -1:])
+        self.mask = torch.cat([self.mask, mask], dim=1)
         whole = self.cache is None
         self.ids = torch.cat([self.ids, ids], dim=1) if whole else ids
         self.positions = torch.cat([self.positions, positions], dim=1) if whole else positions
@@ -89,11 +106,11 @@ class GenerationBatch(ExitStack):
 def make_cache(model: PreTrainedModel, capacity: int) -> DynamicCache:
     """With room for `capacity` tokens at first. Layers with a sliding window keep transformers' own cache."""
     cache = DynamicCache(config=model.config)
-    cache.layers = [_PreallocatedLayer(capacity) if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    cache.layers = [PreallocatedLayer(capacity) if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
 
 
-class _PreallocatedLayer(DynamicLayer):
+class PreallocatedLayer(DynamicLayer):
     """Keys and values [rows, heads, capacity, width] written in place; transformers copies its own for every token."""
 
     def __init__(self, capacity: int) -> None:

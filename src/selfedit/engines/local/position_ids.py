@@ -24,23 +24,22 @@ class PositionIds:
         for token, stop in stops.items():
             self.stops[int(token)] = stop
 
-    def of(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def of(self, ids: Tensor, mask: Tensor, previous: Tensor | None = None) -> Tensor:
         """Token ids and attention mask (1 text, 0 padding), both [rows, tokens] -> position ids [rows, tokens].
 
-        Those of padding are arbitrary.
+        `previous` [rows, 1] are those of the tokens before them, if there are any. Those of padding are arbitrary.
         """
+        current = torch.full_like(ids[:, :1], -1) if previous is None else previous
         if not self.has_stops:
-            return (mask.cumsum(1) - 1).clamp(min=0)
-        current, columns = torch.full_like(ids[:, :1], -1), []
+            return (current + mask.cumsum(1)).clamp(min=0)
+        columns = []
         for index in range(ids.shape[1]):
             column = slice(index, index + 1)
-            current = torch.where(mask[:, column] > 0, self.after(current, ids[:, column]), current)
+            current = torch.where(mask[:, column] > 0, self._after(current, ids[:, column]), current)
             columns.append(current)
         return torch.cat(columns, dim=1).clamp(min=0)
 
-    def after(self, previous: Tensor, ids: Tensor) -> Tensor:
-        """Position ids of tokens that follow those at `previous`; all [rows, 1]."""
-        if not self.has_stops:
-            return previous + 1
+    def _after(self, previous: Tensor, ids: Tensor) -> Tensor:
+        """Position ids of tokens that follow those at `previous`, where there are stops; all [rows, 1]."""
         stops = self.stops[ids]
         return ((previous // stops + 1) * stops).clamp(max=self.last)

@@ -53,15 +53,15 @@ def decode_together(
     neighbours (up to ties in rounding).
     """
     width = max(len(requests) for _, requests in groups)
-    requests = [r for _, group in groups for r in [*group, *[_filler(model, group[0], stops)] * (width - len(group))]]
+    requests = [r for _, group in groups for r in [*group, *[_filler(group[0])] * (width - len(group))]]
     max_tokens = max(request.max_new_tokens for request in requests)
     new: list[list[int]] = [[] for _ in requests]
     is_open = [request.max_new_tokens > 0 for request in requests]
     rows = list(range(len(requests)))  # the request behind each row of the batch
     pick = _TokenPicker(requests, model.device)
     prompts, adapters = [request.ids for request in requests], [adapter for adapter, _ in groups if adapter]
-    cached = abilities(model).caches
-    with GenerationBatch(model, prompts, adapters, capacity=min(max_tokens, 64), cached=cached) as batch:
+    cached, gaps = abilities(model).caches, abilities(model).gaps
+    with GenerationBatch(model, prompts, adapters, min(max_tokens, 64), cached, gaps) as batch:
         for step in range(max_tokens):
             tokens = pick(batch.logits(), rows, step)  # [rows]
             for index, token in zip(rows, tokens.tolist(), strict=True):
@@ -76,9 +76,9 @@ def decode_together(
     return [new[g * width : g * width + len(group)] for g, (_, group) in enumerate(groups)]
 
 
-def _filler(model: PreTrainedModel, like: TokenizedRequest, stops: frozenset[int]) -> TokenizedRequest:
-    """A row that asks for nothing; as long as its neighbours where prompts of a batch must be."""
-    return TokenizedRequest([min(stops)] if abilities(model).pads_left else like.ids, max_new_tokens=0)
+def _filler(like: TokenizedRequest) -> TokenizedRequest:
+    """A row that asks for nothing; it reads what a neighbour does, once for both."""
+    return TokenizedRequest(like.ids, max_new_tokens=0)
 
 
 def _drop_finished(batch: GenerationBatch, rows: list[int], width: int, is_open: Sequence[bool]) -> list[int]:

@@ -47,8 +47,8 @@ def search_together(
     indices = iter(range(len(requests)))
     beams = [[Beam(next(indices)) for _ in group] for _, group in groups]
     prompts = [requests[beam.request].ids for beam in _padded(beams)]
-    adapters, cached = [adapter for adapter, _ in groups if adapter], abilities(model).caches
-    with GenerationBatch(model, prompts, adapters, capacity=64, cached=cached) as batch:
+    adapters, able = [adapter for adapter, _ in groups if adapter], abilities(model)
+    with GenerationBatch(model, prompts, adapters, 64, able.caches, able.gaps) as batch:
         finished = _search(batch, requests, beams, stops, math.log(min_probability))
     found: list[list[list[int]]] = [[] for _ in requests]
     for beam in sorted(finished, key=lambda beam: (-beam.log_p, beam.tokens)):
