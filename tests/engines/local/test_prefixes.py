@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from selfedit.engines.local.prefixes import Stage, shared_lengths, stages  # noqa: E402
+from selfedit.engines.local.prefixes import PrefillStage, shared_lengths, stages  # noqa: E402
 from selfedit.types import BASE, Example, Job, Recipe, Request  # noqa: E402
 
 PASSAGES = [
@@ -44,7 +44,7 @@ def test_every_row_reads_its_own_prompt_with_the_rows_of_its_group_and_never_mor
     prompts = family(Random(seed), groups, size)
     found = stages(prompts, groups, only_equal=equal)
     assert read(found) == prompts
-    assert cost(found) <= cost([Stage([], prompts)])
+    assert cost(found) <= cost([PrefillStage([], prompts)])
     assert all(text for stage in found for text in stage.texts)
     group_of = list(range(groups))
     for stage in found:

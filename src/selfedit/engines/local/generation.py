@@ -14,7 +14,7 @@ from transformers.cache_utils import DynamicLayer
 from selfedit.engines.local.forward import run
 from selfedit.engines.local.lora import Adapter, attached, head_only_at, stack
 from selfedit.engines.local.position_ids import PositionIds
-from selfedit.engines.local.prefixes import Stage, stages
+from selfedit.engines.local.prefixes import PrefillStage, stages
 
 
 class GenerationBatch(ExitStack):
@@ -38,7 +38,7 @@ class GenerationBatch(ExitStack):
         self.model, self.position_ids = model, PositionIds(model)
         self._attach(adapters)
         groups = max(1, len(adapters))
-        first, *others = stages(prompts, groups, not gaps) if cached else [Stage([], list(prompts))]
+        first, *others = stages(prompts, groups, not gaps) if cached else [PrefillStage([], list(prompts))]
         self.cache = make_cache(model, sum(s.width for s in (first, *others)) + capacity) if cached else None
         self.ids, self.mask = self._padded(first.texts)
         self.positions = self.position_ids.of(self.ids, self.mask)

@@ -10,7 +10,7 @@ LEAST = 64
 """Tokens that sharing must save at least: less is not worth one more run of the model."""
 
 
-class Stage(NamedTuple):
+class PrefillStage(NamedTuple):
     """What is read next: the row before from which each row goes on (of none in the first stage), and its tokens."""
 
     rows: list[int]
@@ -21,13 +21,13 @@ class Stage(NamedTuple):
         return max(map(len, self.texts))
 
 
-def stages(prompts: Sequence[list[int]], groups: int, only_equal: bool) -> list[Stage]:
+def stages(prompts: Sequence[list[int]], groups: int, only_equal: bool) -> list[PrefillStage]:
     """How to read prompts so that beginnings they share are read once for all rows of a group that have them.
 
     Rows are laid out group by group, as many of each, in every stage. With `only_equal` no row has padding between what
     it shares and the rest: prompts of a group share only if they are equal, up to the last token.
     """
-    size, whole = len(prompts) // groups, Stage([], list(prompts))
+    size, whole = len(prompts) // groups, PrefillStage([], list(prompts))
     of_groups = [prompts[g * size : (g + 1) * size] for g in range(groups)]
     lengths = [length for own in of_groups for length in shared_lengths(own, only_equal)]
     cut = [tuple(ids[:length]) for ids, length in zip(prompts, lengths, strict=True)]
@@ -35,7 +35,7 @@ def stages(prompts: Sequence[list[int]], groups: int, only_equal: bool) -> list[
     width = max(map(len, distinct))
     beginnings = [list(ids) for own in distinct for ids in own + own[-1:] * (width - len(own))]
     rows = [index // size * width + distinct[index // size].index(ids) for index, ids in enumerate(cut)]
-    rest = Stage(rows, [ids[length:] for ids, length in zip(prompts, lengths, strict=True)])
+    rest = PrefillStage(rows, [ids[length:] for ids, length in zip(prompts, lengths, strict=True)])
     saved = len(prompts) * (whole.width - rest.width) - len(beginnings) * max(map(len, beginnings))
     if saved < LEAST or not all(beginnings):
         return [whole]
