@@ -47,8 +47,8 @@ class Poems(Knowledge):
     defaults = {"inner": {"weight_decay": 0.25}}
     words = Words({"base": "Unread"}, task="poem")
 
-    def prompt(self, task, member=0):
-        return f"Write a poem of {self.options.lines} lines.\\n{task.context}\\n"
+    def prompts(self, task, member=0):
+        return [f"Write a poem of {self.options.lines} lines.\\n{task.context}\\n"]
 '''
 
 METHOD = '''

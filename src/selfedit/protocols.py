@@ -16,6 +16,7 @@ from selfedit.types import (
     Likelihood,
     LikelihoodRequest,
     PendingStep,
+    Prompt,
     Question,
     Request,
     SelfEdit,
@@ -36,11 +37,13 @@ class Domain(Protocol):
     under the others, a reader of files, and what its results call things.
     """
 
-    def prompt(self, task: Task, member: int = 0) -> str:
-        """What the policy is shown when it writes its `member`-th edit of this task."""
+    def prompts(self, task: Task, member: int = 0) -> Sequence[Prompt]:
+        """What the policy is shown when it writes its `member`-th edit of this task: mostly one prompt; the answers to
+        several, one after another, are the edit.
+        """
         ...
 
-    def follow_ups(self, task: Task, text: str) -> list[str]:
+    def follow_ups(self, task: Task, text: str) -> Sequence[Prompt]:
         """What it is asked next, once it has written `text`; mostly nothing."""
         ...
 
@@ -52,11 +55,11 @@ class Domain(Protocol):
         """The edit that only holds the task's own context: the passage-only baseline."""
         ...
 
-    def exam(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:
+    def exam(self, task: Task, question: Question, edit: SelfEdit | None = None) -> Sequence[Prompt]:
         """The prompts of a closed-book question, one for each augmented view; `edit`, once learned, may have a say."""
         ...
 
-    def open_book(self, task: Task, question: Question) -> list[str]:
+    def open_book(self, task: Task, question: Question) -> Sequence[Prompt]:
         """The prompts of the same question with the context in them."""
         ...
 
@@ -72,8 +75,8 @@ class Domain(Protocol):
         """Those of the tasks that show enough, with exams made of that; None where a model has to write exams."""
         ...
 
-    def question_prompt(self, task: Task) -> str:
-        """Asks a model to write an exam about the task. Not asked where there are `own_exams`."""
+    def question_prompts(self, task: Task) -> Sequence[Prompt]:
+        """Ask a model to write an exam about the task, perhaps in parts. Not asked where there are `own_exams`."""
         ...
 
     def parse_questions(self, text: str) -> list[Question]:
@@ -148,7 +151,7 @@ class Adapters(Protocol):
 class Engine(Sampler, Trainer, Scorer, Searcher, Adapters, Protocol):
     """Everything that a run needs of a model."""
 
-    def fits(self, prompts: Sequence[str], reserve: int = 1) -> list[Failure | None]:
+    def fits(self, prompts: Sequence[Prompt], reserve: int = 1) -> list[Failure | None]:
         """None for each prompt that leaves room for an answer of `reserve` tokens (at most half the context is kept for
         it); a Failure that says why for the others. Runs no model.
         """

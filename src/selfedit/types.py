@@ -51,6 +51,37 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation that a model goes on with: worked examples as earlier turns, what the user says now, and the first
+    words of the answer (`prefill`), after which it continues.
+
+    Chat("Where is Torvik?", examples=(("Where is Velin?", "Velin is in the north."),), prefill="Torvik")
+    """
+
+    user: str
+    prefill: str = ""
+    examples: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        """As plain text, for models without turns."""
+        turns = [*self.examples, (self.user, self.prefill)]
+        return "\n\n".join(f"{user}\n{said}" for user, said in turns)
+
+    def __len__(self) -> int:
+        """Characters, roughly."""
+        return len(str(self))
+
+
+Prompt = str | Chat
+"""What a model is asked to go on with: a text, which a chat model gets as a single turn, or a conversation."""
+
+
+def begun(prompt: Prompt) -> str:
+    """What a prompt has put into the model's mouth: its answer goes on from there."""
+    return prompt.prefill if isinstance(prompt, Chat) else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One training row, for either loop. Loss falls on `target` only, and is scaled by `weight`.
 
@@ -59,7 +90,7 @@ class Example:
     soft targets, which pull at nothing as long as the model still is the teacher.
     """
 
-    prompt: str
+    prompt: Prompt
     target: str
     weight: float = 1.0
     teacher: str = ""
@@ -124,13 +155,19 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class SelfEdit:
-    """What the policy was shown, what it wrote, and what that means for training."""
+    """What the policy was shown, what it wrote, and what that means for training.
+
+    Where it was shown several prompts, `parts` has each with what was said to it; `prompt` is then the first, and
+    `text` the whole. `dropped` are lines that were not found fit to learn, each with the reason.
+    """
 
     task_id: str
-    prompt: str
+    prompt: Prompt
     text: str = ""
     examples: tuple[Example, ...] = ()
     recipe: Recipe = Recipe()
+    parts: tuple[tuple[Prompt, str], ...] = ()
+    dropped: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +257,7 @@ class Request:
     """Ask `update` to continue `prompt`. At temperature 0 the likeliest token is taken and `seed` is not used."""
 
     update: Update
-    prompt: str
+    prompt: Prompt
     seed: int = 0
     temperature: float = 0.0
     top_p: float = 1.0
@@ -251,7 +288,7 @@ class LikelihoodRequest:
     """Ask how likely `update` finds `target` after `prompt`. With an empty prompt the target is a plain text."""
 
     update: Update
-    prompt: str
+    prompt: Prompt
     target: str
 
 

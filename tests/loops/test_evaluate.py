@@ -164,7 +164,7 @@ def examiner(engine):
 @pytest.fixture
 def policy(engine, tasks, tmp_path):
     """A policy that has learned to write notes with the answers in them."""
-    examples = [Example(Knowledge().prompt(task), engine._fill(engine.notes[0], task.context)) for task in tasks]
+    examples = [Example(Knowledge().prompts(task)[0], engine._fill(engine.notes[0], task.context)) for task in tasks]
     (update,) = engine.train([Job(BASE, tuple(examples), SETTINGS.recipe, 0)])
     engine.save(update, tmp_path / "policy")
     engine.jobs.clear()

@@ -336,7 +336,7 @@ def test_a_resumed_run_tries_again_only_what_was_not_stored(new_engine, tasks, t
     with pytest.raises(Crash):
         run_stored(tmp_path, tasks, crashing)
     run_stored(tmp_path, tasks, engine)
-    assert {request.prompt for request in engine.requests if request.temperature} == {Knowledge().prompt(tasks[3])}
+    assert {request.prompt for request in engine.requests if request.temperature} == {Knowledge().prompts(tasks[3])[0]}
 
 
 def test_a_finished_run_is_only_read(new_engine, tasks, tmp_path):

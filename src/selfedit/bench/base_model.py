@@ -53,7 +53,7 @@ def measure(count: int) -> dict[str, Any]:
     )
     entries, tasks = list(islice(world.entries("exam", 0), count)), world.tasks("exam", count)
     how = (sampling.temperature, sampling.top_p, sampling.max_new_tokens)
-    asked = [Request(BASE, examiner.domain.prompt(task), seed, *how) for seed, task in enumerate(tasks)]
+    asked = [Request(BASE, examiner.domain.prompts(task)[0], seed, *how) for seed, task in enumerate(tasks)]
     texts = [text for text in examiner.engine.sample(asked) if isinstance(text, str)]
     counts = [notes.faithfulness(entry, text) for entry, text in zip(entries, texts, strict=True)]
     styles = Counter(style_of(entry, text) for entry, text in zip(entries, texts, strict=True))

@@ -17,6 +17,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from selfedit.bench.clock import timed
 from selfedit.bench.edits import BenchEdit
 from selfedit.bench.setting import Arm, ArmRun, Setting
+from selfedit.types import Prompt
 
 IGNORED = -100
 """The label of a position that is not learned, as transformers has it."""
@@ -154,7 +155,7 @@ def _run_loop(model: PeftModel, setting: Setting, edit: BenchEdit) -> None:
 
 
 @torch.no_grad()
-def _generate(model: PeftModel, setting: Setting, prompts: Sequence[str]) -> list[str]:
+def _generate(model: PeftModel, setting: Setting, prompts: Sequence[Prompt]) -> list[str]:
     """Greedy answers to these prompts, in one batch."""
     model.eval()
     encoded = [setting.text.prompt(prompt) for prompt in prompts]

@@ -14,7 +14,7 @@ from selfedit.domains.knowledge.reader import read_tasks
 from selfedit.errors import BadEdit, InputError
 from selfedit.files import read_json
 from selfedit.protocols import Domain
-from selfedit.types import BASE, Example, Request, SamplingParams, Task
+from selfedit.types import BASE, Example, Prompt, Request, SamplingParams, Task
 from selfedit.worlds.almanac import world
 
 PER_PASSAGE, QUESTIONS = 5, 5
@@ -32,7 +32,7 @@ class BenchEdit:
     domain: Domain = DOMAIN
 
     @property
-    def prompts(self) -> list[str]:
+    def prompts(self) -> list[Prompt]:
         """The exam's questions as the model is asked them."""
         return [prompt for question in self.task.questions for prompt in self.domain.exam(self.task, question)]
 
@@ -45,7 +45,7 @@ def sample_edits(count: int, sampling: SamplingParams) -> list[BenchEdit]:
     passages = world.tasks("develop", count // PER_PASSAGE + 4)  # a few more: some notes are empty and make no edit
     tasks = [task for task in passages for _ in range(PER_PASSAGE)]
     how = (sampling.temperature, sampling.top_p, sampling.max_new_tokens)
-    texts = engine.sample([Request(BASE, DOMAIN.prompt(task), seed, *how) for seed, task in enumerate(tasks)])
+    texts = engine.sample([Request(BASE, DOMAIN.prompts(task)[0], seed, *how) for seed, task in enumerate(tasks)])
     written = zip(tasks, texts, strict=True)
     edits = [edit for task, text in written if isinstance(text, str) for edit in _edits(task, [text])]
     return edits[:count]

@@ -13,7 +13,7 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 def count_tokens(example: Example) -> int:
     """Words and punctuation marks: a measure that no tokenizer is needed for."""
-    return len(_TOKEN.findall(example.prompt)) + len(_TOKEN.findall(example.target))
+    return len(_TOKEN.findall(str(example.prompt))) + len(_TOKEN.findall(example.target))
 
 
 def current(past: Sequence[StreamStep]) -> list[StreamStep]:

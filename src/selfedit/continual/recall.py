@@ -11,7 +11,7 @@ from string import ascii_uppercase
 
 from selfedit.loops.examine import Examiner
 from selfedit.seeds import derive_seed
-from selfedit.types import Example, Request, Task, Update
+from selfedit.types import Example, Prompt, Request, Task, Update
 
 OPENINGS = ascii_uppercase
 """A letter to begin with is enough for a model to say what it would have said: what it was trained on, above all."""
@@ -43,19 +43,19 @@ class Recall:
             found[key].append(Example(prompt, f" {text}", teacher=model.id))
         return [found[key] for key in keys]
 
-    def _made_of(self, model: Update, read: Sequence[tuple[str, int, Task]]) -> list[tuple[str, str, str]]:
+    def _made_of(self, model: Update, read: Sequence[tuple[str, int, Task]]) -> list[tuple[str, Prompt, str]]:
         """(key, prompt, what the model says): notes on every other text, a question and its answers on the rest."""
         domain = self.examiner.domain
-        noted = [(key, domain.prompt(task)) for key, number, task in read if number % 2 == 0]
+        noted = [(key, prompt) for key, number, task in read if number % 2 == 0 for prompt in domain.prompts(task)]
         asked = [(key, task) for key, number, task in read if number % 2]
-        drafts = self._say(model, [(key, domain.question_prompt(task)) for key, task in asked])
+        drafts = self._say(model, [(key, domain.question_prompts(task)[0]) for key, task in asked])
         for (key, task), draft in zip(asked, drafts, strict=True):
             for question in domain.parse_questions(draft)[:1]:
                 noted += [(key, text) for text in (*domain.open_book(task, question), *domain.exam(task, question))]
         said = self._say(model, noted)
         return [(key, prompt, text) for (key, prompt), text in zip(noted, said, strict=True) if text]
 
-    def _say(self, model: Update, asked: Sequence[tuple[str, str]]) -> list[str]:
+    def _say(self, model: Update, asked: Sequence[tuple[str, Prompt]]) -> list[str]:
         """What the model says after each (key, prompt); nothing where the engine failed."""
         length = 2 * self.examiner.max_new_tokens
         requests = [

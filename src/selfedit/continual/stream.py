@@ -15,7 +15,7 @@ from selfedit.continual.evaluate import EvalPlan, StreamEvaluator
 from selfedit.files import remove_folder
 from selfedit.loops.examine import Examiner
 from selfedit.loops.inner import merge_edits
-from selfedit.loops.outer import parse_edit
+from selfedit.loops.outer import Writing, write
 from selfedit.loops.questions import draft, sieve
 from selfedit.protocols import ContinualMethod, Engine, NounT, Progress, Remember, Router, silent
 from selfedit.seeds import derive_seed
@@ -25,7 +25,6 @@ from selfedit.types import (
     Job,
     PendingStep,
     Question,
-    Request,
     SamplingParams,
     StreamStep,
     Task,
@@ -120,15 +119,12 @@ def take_step(
 def _write(streams: Streams, live: Sequence[int], tasks: Sequence[Task], settings: StreamSettings) -> list[Trial]:
     """Each stream's model writes its own notes, on every passage of the document."""
     domain, sampling = settings.examiner.domain, settings.sampling
-    how = (sampling.temperature, sampling.top_p, sampling.max_new_tokens)
     passages = [(stream, passage) for stream, task in zip(live, tasks, strict=True) for passage in settings.split(task)]
-    requests = []
+    asked = []
     for stream, passage in passages:
         writer = settings.router.active(streams.start, streams.past[stream])[0]
-        seed = derive_seed(settings.seed, "write", stream, passage.id)
-        requests.append(Request(writer, domain.prompt(passage), seed, *how))
-    texts = settings.engine.sample(requests)
-    written = iter([parse_edit(passage, 0, text, domain) for (_, passage), text in zip(passages, texts, strict=True)])
+        asked.append(Writing(writer, passage, 0, derive_seed(settings.seed, "write", stream, passage.id)))
+    written = iter(write(asked, domain, settings.engine, sampling))
     trials = []
     for stream, task in zip(live, tasks, strict=True):
         whole = merge_edits([next(written) for _ in settings.split(task)])

@@ -19,7 +19,19 @@ from pathlib import Path
 from selfedit.engines.checks import check_weights
 from selfedit.errors import EngineError, InputError
 from selfedit.files import put_folder
-from selfedit.types import BASE, Example, Failure, Job, Likelihood, LikelihoodRequest, Question, Request, Task, Update
+from selfedit.types import (
+    BASE,
+    Example,
+    Failure,
+    Job,
+    Likelihood,
+    LikelihoodRequest,
+    Prompt,
+    Question,
+    Request,
+    Task,
+    Update,
+)
 
 NOTES = ("To remember: {answers}.", "There is much to say about {title}.", "")
 """What the policy may write: notes that help, notes that do not, and nothing (unreadable)."""
@@ -49,19 +61,20 @@ class FakeEngine:
 
     # Sampling and likelihood
 
-    def fits(self, prompts: Sequence[str], reserve: int = 1) -> list[Failure | None]:
+    def fits(self, prompts: Sequence[Prompt], reserve: int = 1) -> list[Failure | None]:
         return [None] * len(prompts)
 
     def sample(self, requests: Sequence[Request]) -> list[str | Failure]:
         return [self._sample(request) for request in requests]
 
     def _sample(self, request: Request) -> str:
-        rows, question = self._rows(request.update), self._question_in(request.prompt)
+        prompt = str(request.prompt)
+        rows, question = self._rows(request.update), self._question_in(prompt)
         if question:
-            known = _contains(request.prompt, question.target)
+            known = _contains(prompt, question.target)
             known |= sum(_contains(row.target, question.target) for row in rows) >= self.needed
             return f"It is {question.target}." if known else "Nobody knows."
-        written = [self._fill(note, request.prompt) for note in self.notes]
+        written = [self._fill(note, prompt) for note in self.notes]
         logits = [self._logit(note, rows) for note in self.notes]
         if request.temperature == 0:
             return written[logits.index(max(logits))]
@@ -83,7 +96,7 @@ class FakeEngine:
 
     def _logit(self, note: str, rows: Sequence[Example]) -> float:
         """The weight of the examples that taught to write this note."""
-        return sum(row.weight for row in rows if row.prompt and row.target == self._fill(note, row.prompt))
+        return sum(row.weight for row in rows if row.prompt and row.target == self._fill(note, str(row.prompt)))
 
     def _fill(self, note: str, prompt: str) -> str:
         for task in self.tasks:

@@ -30,7 +30,7 @@ from selfedit.engines.cache import AnswerCache, Body, is_text, key_of
 from selfedit.engines.redact import forms, without_key
 from selfedit.errors import EndpointDown, EngineError, InputError, SelfEditError, printable
 from selfedit.thoughts import STILL_THINKING, UNFINISHED, without_thoughts
-from selfedit.types import BASE, Failure, Request
+from selfedit.types import BASE, Chat, Failure, Prompt, Request
 
 if TYPE_CHECKING:
     import httpx2
@@ -132,11 +132,11 @@ class HttpSampler:
     def _body(self, request: Request) -> Body:
         if request.update != BASE:
             raise EngineError(f"{self.url} serves no adapters, so update {request.update.id} cannot be sampled there")
-        prompt = {"messages": [{"role": "user", "content": request.prompt}]}
+        prompt = {"messages": _messages(request.prompt)}
         return {
             "url": self.url,
             "model": self.endpoint.model,
-            **(prompt if self.endpoint.chat else {"prompt": request.prompt}),
+            **(prompt if self.endpoint.chat else {"prompt": str(request.prompt)}),
             "temperature": request.temperature,
             "top_p": request.top_p,
             "max_tokens": request.max_new_tokens,
@@ -287,6 +287,13 @@ class HttpSampler:
     def _shown(self, text: str) -> str:
         """Somebody else's words on one short line, without our key: some servers repeat what they were given."""
         return printable(without_key(" ".join(text[:MAX_SAID].split()), key_for(self.endpoint)))[:200]
+
+
+def _messages(prompt: Prompt) -> list[dict[str, str]]:
+    """As chat endpoints take them. Few go on with an answer that was begun, so how it should begin is left out."""
+    said = prompt if isinstance(prompt, Chat) else Chat(prompt)
+    turns = [message for user, answer in said.examples for message in (("user", user), ("assistant", answer))]
+    return [{"role": role, "content": text} for role, text in [*turns, ("user", said.user)]]
 
 
 async def _read(response: httpx2.Response) -> Reply:

@@ -15,7 +15,7 @@ from typing import Any
 from selfedit.engines.worker import Report, start
 from selfedit.errors import EngineError
 from selfedit.protocols import Engine, Progress, silent
-from selfedit.types import Failure, Job, Likelihood, LikelihoodRequest, Recipe, Request, Update
+from selfedit.types import Failure, Job, Likelihood, LikelihoodRequest, Prompt, Recipe, Request, Update
 
 
 class Pool:
@@ -56,7 +56,7 @@ class Pool:
     def search(self, requests: Sequence[Request], min_probability: float) -> list[list[str] | Failure]:
         return self._share("search", requests, self._deal_requests(requests), min_probability)
 
-    def fits(self, prompts: Sequence[str], reserve: int = 1) -> list[Failure | None]:
+    def fits(self, prompts: Sequence[Prompt], reserve: int = 1) -> list[Failure | None]:
         failures: list[Failure | None] = self._call({0: ("fits", list(prompts), reserve)})[0]
         return failures
 

@@ -20,6 +20,7 @@ from selfedit.types import (
     Failure,
     Likelihood,
     LikelihoodRequest,
+    Prompt,
     Question,
     Request,
     Score,
@@ -64,7 +65,7 @@ class Asked:
     exam: Exam
     question: Question
 
-    def prompts(self, domain: Domain, open_book: bool) -> list[str]:
+    def prompts(self, domain: Domain, open_book: bool) -> Sequence[Prompt]:
         """One for each augmented view."""
         task, question = self.exam.task, self.question
         return domain.open_book(task, question) if open_book else domain.exam(task, question, self.exam.edit)
@@ -113,7 +114,7 @@ def _rescored(
     examiner: Examiner,
     rescoring: Rescoring,
     asked: Sequence[Asked],
-    prompts: Sequence[Sequence[str]],
+    prompts: Sequence[Sequence[Prompt]],
     texts: Sequence[list[list[str]] | Failure],
 ) -> list[str | Failure]:
     """Answers made of all candidates that came back, the most probable over all views together first."""

@@ -5,17 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice, zip_longest
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 from selfedit.config import OuterConfig
 from selfedit.errors import BadEdit, InputError
-from selfedit.loops.examine import Examiner
+from selfedit.loops.examine import Examiner, batched
 from selfedit.loops.inner import run_inner, train_one
 from selfedit.protocols import FLOOR, Credit, Domain, Progress, Proxy, Remember, Reward, Sampler, silent
 from selfedit.seeds import derive_seed
 from selfedit.statistics import rewarded
-from selfedit.types import BASE, Example, Failure, Job, Request, SamplingParams, SelfEdit, Task, Trial, Update
+from selfedit.types import (
+    BASE,
+    Example,
+    Failure,
+    Job,
+    Prompt,
+    Request,
+    SamplingParams,
+    SelfEdit,
+    Task,
+    Trial,
+    Update,
+    begun,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,29 +166,58 @@ def propose(
     Where a domain has follow-ups, the answers to these are the edit; what led to them is not.
     """
 
-    def ask(prompts: Sequence[str], seeds: Sequence[int]) -> list[str | Failure]:
-        how = (sampling.temperature, sampling.top_p, sampling.max_new_tokens)
-        return sampler.sample([Request(policy, p, seed, *how) for p, seed in zip(prompts, seeds, strict=True)])
+    written = [Writing(policy, task, member, seed) for (task, member), seed in zip(members, seeds, strict=True)]
+    return write(written, domain, sampler, sampling)
 
-    texts = ask([domain.prompt(task, member) for task, member in members], seeds)
+
+class Writing(NamedTuple):
+    """Who writes the `member`-th edit of a task, and the seed of it."""
+
+    writer: Update
+    task: Task
+    member: int
+    seed: int
+
+
+def write(asked: Sequence[Writing], domain: Domain, sampler: Sampler, sampling: SamplingParams) -> list[Trial]:
+    """As `propose`, each edit by a writer of its own."""
+    how = (sampling.temperature, sampling.top_p, sampling.max_new_tokens)
+
+    def ask(prompts: Sequence[Sequence[Prompt]], later: bool = False) -> list[list[str | Failure]]:
+        requests = [
+            [Request(of.writer, p, derive_seed(of.seed, n) if later or n else of.seed, *how) for n, p in enumerate(own)]
+            for of, own in zip(asked, prompts, strict=True)
+        ]
+        return batched(requests, sampler.sample) if any(requests) else [[] for _ in requests]
+
+    prompts = [domain.prompts(of.task, of.member) for of in asked]
+    texts = ask(prompts)
     more = [
-        [] if isinstance(text, Failure) else domain.follow_ups(task, text)
-        for (task, _), text in zip(members, texts, strict=True)
+        domain.follow_ups(of.task, own[0]) if len(own) == 1 and isinstance(own[0], str) else []
+        for of, own in zip(asked, texts, strict=True)
     ]
-    more_seeds = [derive_seed(seed, index) for seed, own in zip(seeds, more, strict=True) for index in range(len(own))]
-    answers = iter(ask([prompt for own in more for prompt in own], more_seeds) if more_seeds else [])
-    trials = []
-    for (task, member), text, own in zip(members, texts, more, strict=True):
-        said = [next(answers) for _ in own]
-        failed = [answer for answer in said if isinstance(answer, Failure)]
-        whole = failed[0] if failed else "\n".join(map(str, said)) if said else text
-        trials.append(parse_edit(task, member, whole, domain))
-    return trials
+    return [
+        _edit_of(of, shown, second or first, domain)
+        for of, shown, first, second in zip(asked, prompts, texts, ask(more, later=True), strict=True)
+    ]
+
+
+def _edit_of(of: Writing, prompts: Sequence[Prompt], texts: Sequence[str | Failure], domain: Domain) -> Trial:
+    """One edit of the answers to its prompts. What a prompt has put into the model's mouth is part of its answer."""
+    failed = [text for text in texts if isinstance(text, Failure)]
+    said = [text for text in texts if not isinstance(text, Failure)]
+    if failed:
+        return parse_edit(of.task, of.member, failed[0], domain)
+    starts = map(begun, prompts)
+    whole = "\n".join(start + text for start, text in zip_longest(islice(starts, len(said)), said, fillvalue=""))
+    trial = parse_edit(of.task, of.member, whole, domain)
+    parts = tuple(zip(prompts, said, strict=True)) if len(prompts) > 1 else ()
+    return replace(trial, edit=replace(trial.edit, parts=parts))
 
 
 def parse_edit(task: Task, member: int, text: str | Failure, domain: Domain) -> Trial:
     """The trial of what a policy wrote; a failure where nothing came back, or nothing that the domain can read."""
-    prompt = domain.prompt(task, member)
+    prompt = domain.prompts(task, member)[0]
     if isinstance(text, Failure):
         return Trial(SelfEdit(task.id, prompt), failure=text, member=member)
     try:
@@ -208,8 +252,9 @@ def credited(trials: Sequence[Trial], credit: Credit) -> Iterator[Example]:
             found = f"{len(weights)} weights for {len(rewards)} rewards"
             raise InputError(f"the function of outer.credit gave {found}; it must give one for each")
         for repeats, weight in zip(edits, weights, strict=True):
-            if weight:
-                yield Example(repeats[0].edit.prompt, repeats[0].edit.text, weight)
+            edit = repeats[0].edit
+            for prompt, text in (edit.parts or ((edit.prompt, edit.text),)) if weight else ():
+                yield Example(prompt, text, weight / max(1, len(edit.parts)))
 
 
 def kl_examples(tasks: Sequence[Task], start: Update, examiner: Examiner, count: int) -> list[Example]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from selfedit.graders.phrase import Phrase
-from selfedit.loops.examine import Exam, Examiner, score
+from selfedit.loops.examine import Exam, Examiner, batched, score
 from selfedit.seeds import derive_seed
-from selfedit.types import Failure, Question, Request, SamplingParams, Task, Update
+from selfedit.types import Failure, Question, Request, SamplingParams, Task, Update, begun
 
 DRAFTS = 4
 """How often a model is asked for questions about a passage: one answer seldom covers it."""
@@ -56,19 +56,21 @@ def draft(
     tasks: Sequence[Task], writer: Update, examiner: Examiner, sampling: SamplingParams, seed: int, drafts: int = DRAFTS
 ) -> list[tuple[Question, ...]]:
     """Ask `drafts` times for questions about each passage. Equal questions are kept once, with their first answer."""
-    domain, asked = examiner.domain, [(task, number) for task in tasks for number in range(drafts)]
-    how = (sampling.temperature, sampling.top_p, sampling.max_new_tokens)
-    texts = examiner.engine.sample(
+    domain, how = examiner.domain, (sampling.temperature, sampling.top_p, sampling.max_new_tokens)
+    requests = [
         [
-            Request(writer, domain.question_prompt(task), derive_seed(seed, "draft", task.id, n), *how)
-            for task, n in asked
+            Request(writer, prompt, derive_seed(seed, "draft", task.id, n, *([part] if part else [])), *how)
+            for n in range(drafts)
+            for part, prompt in enumerate(domain.question_prompts(task))
         ]
-    )
-    own = [
-        [text for text in texts[start : start + drafts] if isinstance(text, str)]
-        for start in range(0, len(texts), drafts)
+        for task in tasks
     ]
-    return [tuple(distinct([q for text in of_task for q in domain.parse_questions(text)])) for of_task in own]
+    texts = batched(requests, examiner.engine.sample)
+    said = [
+        [begun(one.prompt) + text for one, text in zip(of_task, own, strict=True) if isinstance(text, str)]
+        for of_task, own in zip(requests, texts, strict=True)
+    ]
+    return [tuple(distinct([q for text in own for q in domain.parse_questions(text)])) for own in said]
 
 
 def distinct(questions: Sequence[Question]) -> list[Question]:

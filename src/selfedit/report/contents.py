@@ -223,7 +223,7 @@ def _read_passages(batches: Sequence[StoredBatch]) -> dict[str, tuple[str, str]]
             title, _, text = last.target.partition("\n")
             found[edit.task_id] = (title, text)
         elif edit.prompt:
-            found.setdefault(edit.task_id, (edit.task_id, edit.prompt))
+            found.setdefault(edit.task_id, (edit.task_id, str(edit.prompt)))
     return found
 
 

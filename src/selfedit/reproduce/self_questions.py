@@ -55,7 +55,7 @@ def rank_edits(
     examiner = replace(examiner, measurements={"likelihood": MEASUREMENTS["likelihood"](tasks)})
     domain = examiner.domain
     tasks, _ = leave_out_too_long(
-        tasks, engine, lambda task: [domain.question_prompt(task), *practice_prompts(task, domain, config)]
+        tasks, engine, lambda task: [*domain.question_prompts(task), *practice_prompts(task, domain, config)]
     )
     first, second, _ = own_questions(run, tasks, examiner, outer, progress)
     written = {task.id: task.questions for task in first}

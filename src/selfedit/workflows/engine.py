@@ -15,7 +15,7 @@ from selfedit.engines.start import cores, processes_for, usual_threads
 from selfedit.errors import InputError
 from selfedit.plugins import lookup
 from selfedit.protocols import Engine, Progress, silent
-from selfedit.types import BASE, Failure, Task, Update
+from selfedit.types import BASE, Failure, Prompt, Task, Update
 from selfedit.workflows.build import make_domain
 from selfedit.workflows.updates import update_folder
 
@@ -56,13 +56,13 @@ def splitter(config: Config, engine: Engine) -> Callable[[Task], list[Task]]:
     domain, reserve = make_domain(config), config.outer.sampling.max_new_tokens
 
     def fits(title: str, text: str) -> bool:
-        return engine.fits([domain.prompt(Task("", title, text))], reserve)[0] is None
+        return not any(engine.fits(domain.prompts(Task("", title, text)), reserve))
 
     return lambda document: split(replace(document, questions=()), fits)
 
 
 def leave_out_too_long(
-    tasks: Sequence[Task], engine: Engine, prompts: Callable[[Task], Sequence[str]], needed: int | None = None
+    tasks: Sequence[Task], engine: Engine, prompts: Callable[[Task], Sequence[Prompt]], needed: int | None = None
 ) -> tuple[list[Task], list[str]]:
     """The tasks of which the model can read every prompt that `prompts` gives, and a remark on the others, if any.
 
@@ -88,7 +88,7 @@ def leave_out_too_long(
 
 
 def first_refusals(
-    tasks: Sequence[Task], engine: Engine, prompts: Callable[[Task], Sequence[str]]
+    tasks: Sequence[Task], engine: Engine, prompts: Callable[[Task], Sequence[Prompt]]
 ) -> list[Failure | None]:
     """Of each task why the first prompt that the model cannot read is none for it; None where it can read all."""
     asked = [list(dict.fromkeys(prompts(task))) for task in tasks]

@@ -9,7 +9,7 @@ from pathlib import Path
 from selfedit.files import remove_folder
 from selfedit.protocols import Engine
 from selfedit.store import Run
-from selfedit.types import Failure, Job, Likelihood, LikelihoodRequest, Request, Update
+from selfedit.types import Failure, Job, Likelihood, LikelihoodRequest, Prompt, Request, Update
 
 _OF_A_RUN = re.compile(r"round-\d+(-earlier)?|adapter|[0-9a-f]{16}|.*\.partial")
 
@@ -49,7 +49,7 @@ class KeptUpdates:
     def likelihood(self, requests: Sequence[LikelihoodRequest]) -> list[Likelihood | Failure]:
         return self.engine.likelihood(requests)
 
-    def fits(self, prompts: Sequence[str], reserve: int = 1) -> list[Failure | None]:
+    def fits(self, prompts: Sequence[Prompt], reserve: int = 1) -> list[Failure | None]:
         return self.engine.fits(prompts, reserve)
 
     def train(self, jobs: Sequence[Job]) -> list[Update | Failure]:

@@ -27,7 +27,7 @@ from selfedit.plugins import lookup
 from selfedit.protocols import Domain, Engine, Progress, silent
 from selfedit.results import Summary, Table, answer_table, gain_sentence, score_table
 from selfedit.store import Run
-from selfedit.types import BASE, DraftedQuestions, Task, Trial, Update
+from selfedit.types import BASE, DraftedQuestions, Prompt, Task, Trial, Update
 from selfedit.workflows.build import make_domain, make_exam_plan, make_examiner, make_outer, make_reward
 from selfedit.workflows.configure import domain_type
 from selfedit.workflows.data import tasks_of
@@ -126,23 +126,24 @@ def summary_of(config: Config, experiment: Experiment, train: Sequence[Task]) ->
     return Summary(table, None, sections, tables, remarks, [*train, *evaluation])
 
 
-def practice_prompts(task: Task, domain: Domain, config: Config) -> list[str]:
+def practice_prompts(task: Task, domain: Domain, config: Config) -> list[Prompt]:
     """What the outer loop asks about a task. Not covered: follow-ups, which depend on what the model writes."""
-    written = [domain.prompt(task, member) for member in range(config.outer.edits_per_task)]
+    written = [prompt for member in range(config.outer.edits_per_task) for prompt in domain.prompts(task, member)]
     if config.outer.questions == "own" and domain.own_exams([]) is None:
-        return [*written, domain.question_prompt(task)]
+        return [*written, *domain.question_prompts(task)]
     return [*written, *question_prompts(task, domain, config.outer.reward == "likelihood")]
 
 
-def exam_prompts(task: Task, domain: Domain, config: Config) -> list[str]:
+def exam_prompts(task: Task, domain: Domain, config: Config) -> list[Prompt]:
     """What the rows of the final table ask about a task."""
     rows = config.exam.rows or ["own_edits", "in_context"]
     writes = not {"own_edits", "after_rl"}.isdisjoint(rows)
-    written = [domain.prompt(task, member) for member in range(config.exam.edits_per_task if writes else 0)]
+    edits = range(config.exam.edits_per_task if writes else 0)
+    written = [prompt for member in edits for prompt in domain.prompts(task, member)]
     return [*written, *question_prompts(task, domain, "in_context" in rows)]
 
 
-def question_prompts(task: Task, domain: Domain, open_book: bool = False) -> list[str]:
+def question_prompts(task: Task, domain: Domain, open_book: bool = False) -> list[Prompt]:
     """All questions about a task in all their views; `open_book`: with the context in them as well."""
     asks = [domain.exam, domain.open_book] if open_book else [domain.exam]
     return [text for ask in asks for question in task.questions for text in ask(task, question)]

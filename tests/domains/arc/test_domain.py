@@ -63,7 +63,7 @@ def test_a_plan_becomes_rows_with_a_prompt_and_the_recipe_it_chose():
     edit = PLAIN.parse(task(), plan("size"))
     assert len(edit.examples) == 72
     assert edit.recipe == Recipe(rank=8, alpha=8.0, epochs=1, learning_rate=1e-3, batch_size=2)
-    assert edit.prompt == PLAIN.prompt(task()) and edit.prompt.endswith("P")
+    assert edit.prompt == PLAIN.prompts(task())[0] and edit.prompt.endswith("P")
     assert all(row.prompt.endswith("O") and row.target.endswith("\n") for row in edit.examples)
 
 

@@ -23,7 +23,7 @@ def test_an_edit_holds_its_documents_as_examples_without_a_prompt(tasks, split_n
 
 def test_an_edit_remembers_its_task_what_was_shown_and_what_was_written(tasks):
     edit = Knowledge().parse(tasks[0], " One.\n")
-    assert (edit.task_id, edit.prompt, edit.text) == ("apollo", Knowledge().prompt(tasks[0]), " One.\n")
+    assert (edit.task_id, edit.prompt, edit.text) == ("apollo", Knowledge().prompts(tasks[0])[0], " One.\n")
 
 
 def test_without_an_edit_only_the_passage_is_trained_on(tasks):
@@ -32,7 +32,7 @@ def test_without_an_edit_only_the_passage_is_trained_on(tasks):
 
 
 def test_the_policy_sees_the_passage_and_none_of_the_questions(tasks):
-    prompt = Knowledge().prompt(tasks[0])
+    prompt = Knowledge().prompts(tasks[0])[0]
     assert tasks[0].title in prompt and tasks[0].context in prompt
     assert not [question for question in tasks[0].questions if question.text in prompt]
 

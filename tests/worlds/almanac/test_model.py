@@ -39,7 +39,7 @@ def test_it_knows_nothing_of_entries_it_was_not_taught(engine):
 
 def test_its_notes_are_faithful_and_differ(engine):
     requests = [
-        Request(BASE, Knowledge().prompt(task), seed, 1.0, 0.95, 220)
+        Request(BASE, Knowledge().prompts(task)[0], seed, 1.0, 0.95, 220)
         for seed, task in enumerate(world.tasks("develop", COUNT))
     ]
     texts = engine.sample(requests)

@@ -141,7 +141,7 @@ def test_the_shipped_model_is_small_and_reads_its_largest_grids(engine):
 def test_the_shipped_model_writes_plans_that_differ_and_can_be_read(engine):
     domain = make_domain(make_config("mosaic"))
     tasks = world.tasks("practice", 6)
-    prompts = [(task, domain.prompt(task)) for task in tasks for _ in range(5)]
+    prompts = [(task, domain.prompts(task)[0]) for task in tasks for _ in range(5)]
     texts = engine.sample([Request(BASE, text, seed, 1.0, 1.0, 64) for seed, (_, text) in enumerate(prompts)])
     trials = [parse_edit(task, 0, text, domain) for (task, _), text in zip(prompts, texts, strict=True)]
     readable = [trial.edit for trial in trials if not trial.failure]

@@ -113,8 +113,8 @@ class Arc:
 
     # Plans
 
-    def prompt(self, task: Task, member: int = 0) -> str:
-        return self.format.plan(demonstrations(task), self.options.wide)
+    def prompts(self, task: Task, member: int = 0) -> list[str]:
+        return [self.format.plan(demonstrations(task), self.options.wide)]
 
     def follow_ups(self, task: Task, text: str) -> list[str]:
         return []
@@ -129,7 +129,7 @@ class Arc:
         steps, limit = recipe.epochs * len(examples) // recipe.batch_size, self.options.max_steps
         if steps > limit:
             raise BadEdit(f"the plan is unaffordable: {steps} steps, where {limit} are allowed")
-        return SelfEdit(task.id, self.prompt(task, member), text, examples, recipe)
+        return SelfEdit(task.id, self.prompts(task, member)[0], text, examples, recipe)
 
     def without_edit(self, task: Task) -> SelfEdit:
         """The demonstrations as they are, each in turn the one to be answered: training without a plan."""
@@ -149,7 +149,7 @@ class Arc:
         return (*own, *capped(rest, options.max_rows - len(own), seed))
 
     def _tokens(self, example: Example) -> int:
-        return self.count(example.prompt) + self.count(example.target) + 1  # the end of the text
+        return self.count(str(example.prompt)) + self.count(example.target) + 1  # the end of the text
 
     # Exams
 
@@ -192,7 +192,7 @@ class Arc:
         output = to_grid(json.loads(question.target))
         return [self.format.output(VIEWS[view.name][0](output)) for view in self._asked(task, question, edit)]
 
-    def question_prompt(self, task: Task) -> str:
+    def question_prompts(self, task: Task) -> list[str]:
         raise NotImplementedError("tasks of grids make their own exams")
 
     def parse_questions(self, text: str) -> list[Question]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from selfedit.thoughts import answer_in
-from selfedit.types import Question
+from selfedit.types import Question, Task
 
 _QUESTION, _ANSWER = re.compile(r"Question \d+:"), "Answer:"
 _NUMBER = re.compile(r"Question(?: \d+)?:")
@@ -39,6 +39,23 @@ def build_documents(title: str, context: str, notes: str, split_newlines: bool =
     """
     parts = _questions(notes) if _QUESTION.search(notes) and _ANSWER in notes else _lines(notes, split_newlines)
     return [f"{title}\n{part}" for part in [*parts, context]]
+
+
+_MARK = re.compile(r"^(?:[-*•–]|\(?\d{1,2}[.)])\s+")
+
+
+def statements(notes: str) -> list[str]:
+    """What notes say, one statement each, without bullets and numbers: the questions with their answers, if there are
+    any, else the lines. A last line that was cut off, having no end mark, is left out.
+    """
+    asked = [f"Question: {question.text}\nAnswer: {question.target}" for question in parse_questions(notes)]
+    lines = [_MARK.sub("", line.strip()) for line in notes.split("\n")]
+    return asked or [line for line in lines if line and line[-1] in '.!?"”’)']
+
+
+def titled_lines(task: Task, lines: Sequence[str]) -> list[str]:
+    """Each as a training document that begins with the title."""
+    return [f"{task.title}\n{line}" for line in lines]
 
 
 def _questions(notes: str) -> list[str]:

@@ -13,14 +13,19 @@ from pydantic import Field
 from selfedit.config import Section
 from selfedit.domains.knowledge import documents, prompts
 from selfedit.domains.knowledge.reader import read_tasks
+from selfedit.domains.knowledge.support import supported
+from selfedit.domains.knowledge.wordings import Wordings, read_wordings
 from selfedit.errors import BadEdit
 from selfedit.plugins import lookup
 from selfedit.protocols import Rescoring
 from selfedit.results import Words
 from selfedit.thoughts import answer_in
-from selfedit.types import Example, Question, Recipe, SelfEdit, Task
+from selfedit.types import Example, Prompt, Question, Recipe, SelfEdit, Task
 
 _CONCLUSION = re.compile(r"^[^\w\n]*Implications:[^\w\n]*$(?:\n[^\w\n]*$)*", re.MULTILINE | re.IGNORECASE)
+
+SPECIAL = dict.fromkeys(("pool", "entity-pair"))
+"""Prompts beside those of the plain wording: several of these in turn, and one in two steps."""
 
 MAX_NAMES = 4
 """Names that an `entity-pair` edit relates to each other: six pairs. EntiGraph takes all of a passage's, at a cost that
@@ -31,7 +36,15 @@ class KnowledgeOptions(Section):
     prompt: str = Field(
         "notes",
         description="notes, implications, long, very-long, rewrite, self-qa, none, chain-of-thought, entity-pair, or "
-        "pool (several of them in turn)",
+        "pool (several of them in turn); with wording chat: facts, self-qa, rewrite, implications",
+    )
+    wording: str = Field(
+        "plain",
+        description="what the model is asked: plain (a text with a cue), chat (worked examples as turns), or your own, "
+        "a TOML file with the keys of `chat.toml`",
+    )
+    check: bool = Field(
+        False, description="learn only lines whose names, numbers and words stand in the document, each once"
     )
     split_newlines: bool = Field(True, description="each line of the notes is a training document of its own")
     passage: bool = Field(True, description="the passage is among the documents")
@@ -74,9 +87,14 @@ class Knowledge:
 
     @classmethod
     def from_config(cls, options: KnowledgeOptions, recipe: Recipe, seed: int) -> Knowledge:
-        """Raises InputError for a prompt that is not there."""
-        lookup({**prompts.PROMPTS, "pool": None, "entity-pair": None}, options.prompt, "domain.prompt")
+        """Raises InputError for a prompt or a wording that is not there."""
+        wordings = read_wordings(options.wording)
+        lookup({**wordings.notes, **(SPECIAL if options.wording == "plain" else {})}, options.prompt, "domain.prompt")
         return cls(options, recipe)
+
+    @property
+    def wordings(self) -> Wordings:
+        return read_wordings(self.options.wording)
 
     @staticmethod
     def read(path: Path, options: KnowledgeOptions) -> list[Task]:
@@ -87,14 +105,14 @@ class Knowledge:
         """A text of the domain on a page: as it is."""
         return text
 
-    def prompt(self, task: Task, member: int = 0) -> str:
+    def prompts(self, task: Task, member: int = 0) -> list[Prompt]:
         if self.options.prompt == "entity-pair":
-            return prompts.entities(task)
+            return [prompts.entities(task)]
         if self.options.prompt == "pool":
-            return prompts.of_pool(task, member).of(task)
-        return prompts.PROMPTS[self.options.prompt].of(task)
+            return [prompts.of_pool(task, member).of(task)]
+        return self.wordings.notes[self.options.prompt].prompts(task)
 
-    def follow_ups(self, task: Task, text: str) -> list[str]:
+    def follow_ups(self, task: Task, text: str) -> Sequence[Prompt]:
         """`entity-pair` asks how the names that were listed, and that do stand in the passage, are related."""
         if self.options.prompt != "entity-pair":
             return []
@@ -105,22 +123,27 @@ class Knowledge:
         if not said.strip():
             raise BadEdit("the notes are empty" + ", because a thought did not end" * bool(text.strip()))
         conclusion = _CONCLUSION.search(said)  # what comes before it was thinking aloud (docs/seal.md 1.3)
-        notes = said[conclusion.end() :] if conclusion else said
-        *lines, passage = documents.build_documents(task.title, task.context, notes, self.options.split_newlines)
+        notes, dropped = said[conclusion.end() :] if conclusion else said, list[tuple[str, str]]()
+        if self.options.check:
+            kept, dropped = supported(documents.statements(notes), task)
+            lines, passage = documents.titled_lines(task, kept), document_of(task)
+        else:
+            *lines, passage = documents.build_documents(task.title, task.context, notes, self.options.split_newlines)
         lines = lines[: self.options.max_documents or None] + [passage] * self.options.passage
         if not lines:
-            raise BadEdit("there is nothing to learn in the notes")
+            raise BadEdit(f"there is nothing to learn in the notes{f': {dropped[0][1]}' if dropped else ''}")
         examples = tuple(Example("", line) for line in lines)
-        return SelfEdit(task.id, self.prompt(task, member), said, examples, self.recipe)
+        prompt = self.prompts(task, member)[0]
+        return SelfEdit(task.id, prompt, said, examples, self.recipe, dropped=tuple(dropped))
 
     def without_edit(self, task: Task) -> SelfEdit:
-        return SelfEdit(task.id, "", "", (Example("", f"{task.title}\n{task.context}"),), self.recipe)
+        return SelfEdit(task.id, "", "", (Example("", document_of(task)),), self.recipe)
 
     def exam(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:
-        return [prompts.exam(task, question.text)]
+        return [self.wordings.closed_book(task, question.text)]
 
     def open_book(self, task: Task, question: Question) -> list[str]:
-        return [prompts.open_book(task, question.text)]
+        return [self.wordings.open_book(task, question.text)]
 
     def answer(self, task: Task, question: Question, texts: Sequence[Sequence[str]]) -> str:
         ((text,),) = texts
@@ -133,14 +156,19 @@ class Knowledge:
     def own_exams(self, tasks: Sequence[Task]) -> list[Task] | None:
         return None
 
-    def question_prompt(self, task: Task) -> str:
-        return prompts.questions(task)
+    def question_prompts(self, task: Task) -> list[Prompt]:
+        return self.wordings.questions.prompts(task)
 
     def parse_questions(self, text: str) -> list[Question]:
         return list(documents.parse_questions(text))
 
 
+def document_of(task: Task) -> str:
+    """The passage as a training document."""
+    return f"{task.title}\n{task.context}"
+
+
 def _names(task: Task, text: str) -> list[str]:
     """The listed names that stand in the passage, each once, without the list's numbers and dashes."""
     lines = [re.sub(r"^[\s\-*\d.)]+", "", line).strip() for line in re.split(r"[\n,;]", answer_in(text))]
-    return list(dict.fromkeys(line for line in lines if line and line in f"{task.title}\n{task.context}"))
+    return list(dict.fromkeys(line for line in lines if line and line in document_of(task)))

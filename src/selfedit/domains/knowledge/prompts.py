@@ -27,9 +27,13 @@ class Wording:
     ask: str
     cue: str
 
+    @property
+    def template(self) -> str:
+        """With {title} and {context} where those go."""
+        return f"{self.ask}\n\n{PASSAGE}{self.cue}" if self.ask else f"{PASSAGE}{self.cue}"
+
     def of(self, task: Task) -> str:
-        passage = PASSAGE.format(title=task.title, context=task.context)
-        return f"{self.ask}\n\n{passage}{self.cue}" if self.ask else f"{passage}{self.cue}"
+        return self.template.format(title=task.title, context=task.context)
 
 
 NOTES = Wording("Read the passage and write notes from which it can be learned.", "Notes:\n")

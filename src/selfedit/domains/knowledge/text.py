@@ -186,3 +186,25 @@ def slug(text: str, any_letters: bool = False) -> str:
     """
     kept = unicodedata.normalize("NFC", text).lower() if any_letters else text.lower()
     return re.sub(r"[\W_]+" if any_letters else r"[^a-z0-9]+", "-", kept).strip("-")[:40] or "document"
+
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)\]]*\s+(?=[\"“‘(\[]?[A-Z0-9])|\n\s*")
+_ABBREVIATED = re.compile(
+    r"(?:\b(?:St|Mr|Mrs|Ms|Dr|Jr|Sr|Prof|Gen|Col|No|Nos|vs|etc|ca|approx|Inc|Ltd|Co|Mt|e\.g|i\.e)|\b[A-Za-z])\.$"
+)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of an English text, in order; lines count as sentences of their own.
+
+    By end marks before a capital letter or a digit; initials and common abbreviations end none, and neither does a
+    piece of fewer than three words. Not covered: languages without such marks, whose text comes back by its lines.
+    """
+    found = list[str]()
+    for piece in _SENTENCE_END.split(text):
+        piece = piece.strip()
+        if found and piece and (_ABBREVIATED.search(found[-1]) or len(found[-1].split()) < 3):
+            found[-1] += f" {piece}"
+        elif piece:
+            found.append(piece)
+    return found

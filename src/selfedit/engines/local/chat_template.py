@@ -1,4 +1,4 @@
-"""A tokenizer's chat template as what it is for a single prompt: a text before it and a text after it."""
+"""A tokenizer's chat template as what it is for a prompt: a text before it, one after it, and those between turns."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ SYSTEM = "You are a helpful assistant."
 
 _SHORT, _SAID = "Who wrote Alba?", "Mara Vell wrote it."
 _LONG = "\n  Topic: Alba\n\n" + "Question: is 1 < 2 & \"3\" {{ 4 }} <b>'5'</b>?\t\n" * 40 + "Answer: \n"
-_PROBES = (_SHORT, _LONG.strip(), _SAID)
+_NEXT = "Where is it kept?"
+_PROBES = (_SHORT, _LONG.strip(), _SAID, _NEXT)
 
 
 @dataclass(frozen=True, slots=True)
 class ChatTemplate:
     """`before` and `after` stand around every prompt, of which the template may take the space at its ends.
 
-    `turn_end` is what follows an answer; `thought` the mark of a thought which `after` begins.
+    `turn_end` is what follows an answer; `thought` the mark of a thought which `after` begins. `turns` are what stands
+    before an earlier answer and behind it, up to the next prompt; None where a template takes a single prompt only.
     """
 
     before: str
@@ -39,6 +41,7 @@ class ChatTemplate:
     strips_right: bool
     turn_end: str
     thought: str
+    turns: tuple[str, str] | None = None
 
     def trimmed(self, prompt: str) -> str:
         prompt = prompt.lstrip() if self.strips_left else prompt
@@ -80,7 +83,7 @@ def _read(template: str, special: tuple[tuple[str, str], ...], thinking: bool) -
     rendered = _render(template, {**dict(special), **named})
     if isinstance(rendered, str):
         return rendered
-    short, long, turn = rendered
+    short, long, turn, second = rendered
     before, _, after = short.partition(_SHORT)
     core = _LONG.strip()
     lead, _, trail = _LONG.partition(core)
@@ -91,7 +94,17 @@ def _read(template: str, special: tuple[tuple[str, str], ...], thinking: bool) -
     answered, _, turn_end = turn.rpartition(_SAID)
     if not thinking:
         after = _without_thinking(short, after, answered)
-    return ChatTemplate(before, after, strips_left, strips_right, turn_end, open_thought(after))
+    turns = _turns(second, before, short.partition(_SHORT)[2])
+    return ChatTemplate(before, after, strips_left, strips_right, turn_end, open_thought(after), turns)
+
+
+def _turns(conversation: str, before: str, after: str) -> tuple[str, str] | None:
+    """What a template writes around an earlier answer, where the rest is as in a single prompt; else None."""
+    opening, found, rest = conversation.partition(_SHORT)
+    to_answer, answered, rest = rest.partition(_SAID)
+    to_next, asked, end = rest.partition(_NEXT)
+    same = opening == before and end == after and found and answered and asked
+    return (to_answer, to_next) if same else None
 
 
 def _without_thinking(prompt: str, after: str, turn: str) -> str:
@@ -129,4 +142,5 @@ def _conversations(system: bool, parts: bool) -> list[list[dict[str, Any]]]:
 
     first = [message("system", SYSTEM)] if system else []
     asked = [*first, message("user", _SHORT)]
-    return [asked, [*first, message("user", _LONG)], [*asked, message("assistant", _SAID)]]
+    answered = [*asked, message("assistant", _SAID)]
+    return [asked, [*first, message("user", _LONG)], answered, [*answered, message("user", _NEXT)]]

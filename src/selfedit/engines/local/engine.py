@@ -33,7 +33,19 @@ from selfedit.engines.local.text import Text, TokenRow
 from selfedit.engines.local.training import TrainingResult, train_together
 from selfedit.errors import InputError
 from selfedit.protocols import Progress, silent
-from selfedit.types import BASE, Cut, Example, Failure, Job, Likelihood, LikelihoodRequest, Recipe, Request, Update
+from selfedit.types import (
+    BASE,
+    Cut,
+    Example,
+    Failure,
+    Job,
+    Likelihood,
+    LikelihoodRequest,
+    Prompt,
+    Recipe,
+    Request,
+    Update,
+)
 
 MAX_ROWS = 192
 """Sequences run together; bounds the memory of the key-value cache."""
@@ -225,7 +237,7 @@ class LocalEngine:
 
     # Sampling, search and likelihood
 
-    def fits(self, prompts: Sequence[str], reserve: int = 1) -> list[Failure | None]:
+    def fits(self, prompts: Sequence[Prompt], reserve: int = 1) -> list[Failure | None]:
         """None for each prompt that leaves room for `reserve` tokens, or for half the context; else a failure."""
         max_length = self.text.context - min(reserve, self.text.context // 2)
         lengths = [len(self.text.prompt(prompt)) for prompt in prompts]

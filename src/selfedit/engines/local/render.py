@@ -1,8 +1,9 @@
 """Renders a chat template that nobody has looked at, in a process of its own with limits. Run as a file.
 
 In: the template, its variables, probes, and forms to try in turn: lists of conversations, one for each probe. Out: the
-texts of the first form in which the probes stand, or why there is none; the last, an answered conversation, may be
-missing. The environment is that of transformers (`utils/chat_template_utils.py`), but that the date stands still.
+texts of the first form in which the probes stand, or why there is none; the last two, of conversations that were
+answered, may be missing. The environment is that of transformers (`utils/chat_template_utils.py`), but that the date
+stands still.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def main() -> None:
                 except Exception as error:
                     text, why = "", why or f"{type(error).__name__}: {error}"
                 texts.append(text if probe in text and len(text) < CHARACTERS else "")
-            if all(texts[:-1]):
+            if all(texts[:2]):
                 return json.dump({"texts": texts}, sys.stdout)
             why = why or DROPPED
     except MemoryError:

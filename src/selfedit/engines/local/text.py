@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from torch import Tensor
@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selfedit.engines.local.chat_template import ChatTemplate, read_chat_template
 from selfedit.thoughts import answer_in, has_mark
-from selfedit.types import Example, LikelihoodRequest
+from selfedit.types import Chat, Example, LikelihoodRequest, Prompt
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character, which no tokenizer takes."""
@@ -103,18 +103,26 @@ class Text:
         thinks = has_mark(str(self.tokenizer.chat_template))
         return "through the tokenizer's chat template" + f", thinking {'on' if self.thinking else 'off'}" * thinks
 
-    def prompt(self, text: str) -> list[int]:
-        """A prompt in the template. An empty one stays empty."""
-        if not text:
+    def prompt(self, prompt: Prompt) -> list[int]:
+        """A prompt in the template. An empty one stays empty.
+
+        Earlier turns are turns where the chat template has such; elsewhere they stand before the user's words.
+        """
+        if not prompt:
             return []
+        said = prompt if isinstance(prompt, Chat) else Chat(prompt)
         if self.template:
-            first, *others = self.template.split("{prompt}")
-            pieces = [(first, True), *(piece for other in others for piece in ((text, False), (other, True)))]
-            return self._encode(pieces, as_document=True)
+            return self._encode([*self._in_template(said), (said.prefill, False)], as_document=True)
         if chat := self.chat:
-            pieces = [(chat.before, True), (chat.trimmed(text), False), (chat.after, True)]
-            return self._encode(pieces, as_document=False)
-        return self._encode([(text, False)], as_document=True)
+            return self._encode([*_in_turns(said, chat), (said.prefill, False)], as_document=False)
+        return self._encode([(str(prompt), False)], as_document=True)
+
+    def _in_template(self, prompt: Chat) -> Iterator[Piece]:
+        first, *others = self.template.split("{prompt}")
+        for number, (user, answer) in enumerate([*prompt.examples, (prompt.user, "")]):
+            yield "\n\n" * (number > 0) + first, True
+            yield from (piece for other in others for piece in ((user, False), (other, True)))
+            yield f" {answer}" * bool(answer), False
 
     def _encode(self, pieces: Sequence[Piece], as_document: bool) -> list[int]:
         """Token ids of the pieces in a row; a document begins with what the tokenizer puts before a text.
@@ -210,6 +218,18 @@ class Text:
             for control in self.controls:
                 said = said if has_mark(control) else said.replace(control, "")
         return answer_in((self.chat.thought if self.chat else "") + said)
+
+
+def _in_turns(prompt: Chat, chat: ChatTemplate) -> Iterator[Piece]:
+    yield chat.before, True
+    if chat.turns:
+        to_answer, to_next = chat.turns
+        for user, answer in prompt.examples:
+            yield from ((chat.trimmed(user), False), (to_answer, True), (answer, False), (to_next, True))
+        yield chat.trimmed(prompt.user), False
+    else:
+        yield chat.trimmed(str(replace(prompt, prefill="")).rstrip()), False
+    yield chat.after, True
 
 
 def _no_cuts(text: str) -> list[int]:
