@@ -51,11 +51,11 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Chat:
+class Conversation:
     """A conversation that a model goes on with: worked examples as earlier turns, what the user says now, and the first
     words of the answer (`prefill`), after which it continues.
 
-    Chat("Where is Torvik?", examples=(("Where is Velin?", "Velin is in the north."),), prefill="Torvik")
+    Conversation("Where is Torvik?", examples=(("Where is Velin?", "Velin is in the north."),), prefill="Torvik")
     """
 
     user: str
@@ -72,13 +72,13 @@ class Chat:
         return len(str(self))
 
 
-Prompt = str | Chat
+Prompt = str | Conversation
 """What a model is asked to go on with: a text, which a chat model gets as a single turn, or a conversation."""
 
 
 def begun(prompt: Prompt) -> str:
     """What a prompt has put into the model's mouth: its answer goes on from there."""
-    return prompt.prefill if isinstance(prompt, Chat) else ""
+    return prompt.prefill if isinstance(prompt, Conversation) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from selfedit.domains.knowledge.text import sentences
 from selfedit.types import Task
 
 MIN_WORDS = 4
-"""Words that a statement has at least."""
+"""WordSets that a statement has at least."""
 
 MIN_CONTENT = 0.7
 """Share of a line's content words that its evidence must have."""
@@ -45,7 +45,7 @@ _NUMBERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class WordSets:
     """What is compared of a text. `names` are as written, all others in lower case; `stems` are of all words."""
 
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ class Words:
 
 
 @lru_cache(maxsize=65536)
-def read_words(text: str) -> Words:
+def read_words(text: str) -> WordSets:
     """The words of a text. The first of a sentence counts as a name only where another capital follows it."""
     found = list(_WORD.finditer(text))
     names, numbers, content = list[str](), set[str](), list[str]()
@@ -75,7 +75,7 @@ def read_words(text: str) -> Words:
         if word[0].isupper() and (follows or not begins):
             names.append(word)
     stems = frozenset(match.group().lower()[:STEM] for match in found)
-    return Words(tuple(names), frozenset(numbers), tuple(content), stems, bool(_NEGATION.search(text)))
+    return WordSets(tuple(names), frozenset(numbers), tuple(content), stems, bool(_NEGATION.search(text)))
 
 
 def evidence(line: str, task: Task) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from selfedit.config import Section, read_toml, validated
 from selfedit.domains.knowledge import prompts
 from selfedit.domains.knowledge.text import sentences
 from selfedit.errors import InputError
-from selfedit.types import Chat, Prompt, Task
+from selfedit.types import Conversation, Prompt, Task
 
 FOLDER = Path(__file__).with_name("wordings")
 
@@ -52,7 +52,7 @@ class Asking(Section):
         if not (self.examples or self.prefill):
             return asked
         turns = [(self.ask.format(title=e.title, text=e.text), self.prefill + e.said) for e in self.examples]
-        return Chat(asked, self.prefill, tuple(turns))
+        return Conversation(asked, self.prefill, tuple(turns))
 
 
 class Wordings(Section):

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selfedit.engines.local.chat_template import ChatTemplate, read_chat_template
 from selfedit.thoughts import answer_in, has_mark
-from selfedit.types import Chat, Example, LikelihoodRequest, Prompt
+from selfedit.types import Conversation, Example, LikelihoodRequest, Prompt
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character, which no tokenizer takes."""
@@ -110,14 +110,14 @@ class Text:
         """
         if not prompt:
             return []
-        said = prompt if isinstance(prompt, Chat) else Chat(prompt)
+        said = prompt if isinstance(prompt, Conversation) else Conversation(prompt)
         if self.template:
             return self._encode([*self._in_template(said), (said.prefill, False)], as_document=True)
         if chat := self.chat:
             return self._encode([*_in_turns(said, chat), (said.prefill, False)], as_document=False)
         return self._encode([(str(prompt), False)], as_document=True)
 
-    def _in_template(self, prompt: Chat) -> Iterator[Piece]:
+    def _in_template(self, prompt: Conversation) -> Iterator[Piece]:
         first, *others = self.template.split("{prompt}")
         for number, (user, answer) in enumerate([*prompt.examples, (prompt.user, "")]):
             yield "\n\n" * (number > 0) + first, True
@@ -220,7 +220,7 @@ class Text:
         return answer_in((self.chat.thought if self.chat else "") + said)
 
 
-def _in_turns(prompt: Chat, chat: ChatTemplate) -> Iterator[Piece]:
+def _in_turns(prompt: Conversation, chat: ChatTemplate) -> Iterator[Piece]:
     yield chat.before, True
     if chat.turns:
         to_answer, to_next = chat.turns
