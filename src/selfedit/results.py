@@ -367,11 +367,16 @@ def signed_points(value: Mapping[str, float] | Interval) -> tuple[str, str, str]
     return f"{mean:+.1f}", f"{low:+.1f}", f"{high:+.1f}"
 
 
-def gain_sentence(gain: Mapping[str, float] | Interval, task: str = "passage") -> str:
+GAINS = {"rl_gain": "reinforcement", "gain_at_equal_tokens": "its own notes over the passage alone at equal tokens"}
+"""What the gains in a table are of, by key."""
+
+
+def gain_sentence(gain: Mapping[str, float] | Interval, task: str = "passage", key: str = "rl_gain") -> str:
     mean, low, high = signed_points(gain)
+    what = f"Gain of {GAINS.get(key, key)}: {mean} points"
     if low == high:
-        return f"Gain of reinforcement: {mean} points, paired by {task}; the interval is not known"
-    return f"Gain of reinforcement: {mean} points (95 % interval {low} to {high}, paired by {task})"
+        return f"{what}, paired by {task}; the interval is not known"
+    return f"{what} (95 % interval {low} to {high}, paired by {task})"
 
 
 def markdown(table: TextTable) -> str:

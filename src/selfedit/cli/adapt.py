@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from selfedit.cli import screen
-from selfedit.cli.options import DOCUMENTS, DryRun, Include, Json, Memory, Model, Output, Questions, Set, config_from
+from selfedit.cli.options import (
+    DOCUMENTS,
+    DryRun,
+    Include,
+    Json,
+    Memory,
+    Model,
+    Output,
+    Preset,
+    Questions,
+    Set,
+    config_from,
+)
 from selfedit.cli.running import finish, start_and_finish
 from selfedit.errors import InputError
 from selfedit.store import Run
@@ -30,6 +42,7 @@ def adapt(
     into: Annotated[
         Path | None, typer.Option("--into", help="the run that goes on learning: these documents come after its own")
     ] = None,
+    preset: Preset = "chat",
     overrides: Set = None,
     memory: Memory = None,
     output: Output = None,
@@ -61,6 +74,7 @@ def adapt(
         dry_run=dry_run,
         own_documents=True,
         needs_model=True,
+        preset=preset,
         outer__rounds=reinforce,
         outer__policy=folder,
     )

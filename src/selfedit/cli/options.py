@@ -21,6 +21,9 @@ Model = Annotated[
     ),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", help="override a config key: --set inner.epochs=5")]
+Preset = Annotated[
+    str, typer.Option("--preset", help="what the config leaves open, for a model that is not embedded: chat, or seal")
+]
 Memory = Annotated[str | None, typer.Option("--memory", help="most memory to take: 8GB; left out: what is free")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="the run's folder; left out: runs/COMMAND-N")]
 DryRun = Annotated[
@@ -45,10 +48,12 @@ def config_from(
     dry_run: bool = False,
     own_documents: bool = False,
     needs_model: bool = False,
+    preset: str = "chat",
     **keys: object,
 ) -> Config:
     """The config that a command's options make. `keys` are config keys with `__` for a dot; None is left out."""
     named: dict[str, object] = {"model.memory": memory, "model.engine": "fake" if dry_run else None}
     named |= {key.replace("__", "."): value for key, value in keys.items()}
     chosen = [f"{key}={json.dumps(value)}" for key, value in named.items() if value is not None]
-    return make_config(model, [*chosen, *(overrides or [])], path, own_documents=own_documents, needs_model=needs_model)
+    given = [*chosen, *(overrides or [])]
+    return make_config(model, given, path, own_documents=own_documents, needs_model=needs_model, preset=preset)

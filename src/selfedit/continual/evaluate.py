@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
-from selfedit.continual.routers import as_asked
 from selfedit.loops.examine import Exam, Examiner, score
+from selfedit.loops.retrieval import as_asked
 from selfedit.protocols import Remember, Router
 from selfedit.seeds import derive_seed
 from selfedit.types import Continuation, Drift, LikelihoodRequest, Observation, Request, Score, StreamStep, Task, Update

@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
+from types import MappingProxyType
 
-from selfedit.errors import EngineError
+from selfedit.errors import EngineError, InputError
 from selfedit.loops.examine import Exam, Examiner, score
 from selfedit.loops.inner import merge_edits, run_inner
 from selfedit.loops.outer import Outer, propose
+from selfedit.loops.retrieval import TfIdf, as_asked
 from selfedit.protocols import Domain, Progress, Remember, Sampler, silent
 from selfedit.results import Row, Table
 from selfedit.seeds import derive_seed
 from selfedit.statistics import Interval, paired_interval, share_interval
-from selfedit.types import BASE, Failure, SelfEdit, Task, Trial, Update
+from selfedit.types import BASE, Failure, Score, SelfEdit, Task, Trial, Update
 
 Condition = Callable[[Sequence[Task]], list[Trial]]
 """A batch of tasks -> one trial each, its `after` the score under this condition."""
@@ -38,9 +40,19 @@ class ExamPlan:
 
 
 def conditions(
-    policy: Update, examiner: Examiner, outer: Outer, plan: ExamPlan = ExamPlan(), teacher: Teacher | None = None
+    policy: Update,
+    examiner: Examiner,
+    outer: Outer,
+    plan: ExamPlan = ExamPlan(),
+    teacher: Teacher | None = None,
+    library: Sequence[Task] = (),
+    done: Mapping[str, Sequence[Trial]] = MappingProxyType({}),
 ) -> dict[str, Condition]:
-    """The rows of the table, in the order in which they should improve. `policy` is what the outer loop ended with."""
+    """The rows of the table, in the order in which they should improve. `policy` is what the outer loop ended with.
+
+    `done` holds the rows that were made before: `passage_only_equal` trains on the passage for as many tokens as
+    `own_edits` took. `retrieved` puts that passage of the `library` into the prompt which is most like the question.
+    """
 
     def untrained(open_book: bool, tasks: Sequence[Task]) -> list[Trial]:
         scores = score(examiner, [Exam(BASE, task) for task in tasks], open_book)
@@ -56,6 +68,17 @@ def conditions(
     def passage(tasks: Sequence[Task]) -> list[list[Trial]]:
         return [[Trial(examiner.domain.without_edit(task))] for task in tasks]
 
+    def for_as_long(tasks: Sequence[Task]) -> list[list[Trial]]:
+        if not {"passage_only", "own_edits"} <= done.keys():
+            raise InputError("exam.rows has passage_only_equal, which needs passage_only and own_edits before it")
+        once, own = ({trial.edit.task_id: trial for trial in done[row]} for row in ("passage_only", "own_edits"))
+        return [[Trial(as_long_as(once[task.id], own[task.id]))] for task in tasks]
+
+    def retrieved(tasks: Sequence[Task]) -> list[Trial]:
+        scores = iter(score(examiner, [Exam(BASE, asked) for asked in with_retrieved(tasks, library)], open_book=True))
+        joined = [join_scores([next(scores) for _ in task.questions]) for task in tasks]
+        return [Trial(SelfEdit(task.id, ""), BASE, after=s) for task, s in zip(tasks, joined, strict=True)]
+
     def own(writer: Update) -> Teacher:
         return lambda tasks: write_edits(writer, tasks, examiner.domain, examiner.engine, outer, plan.edits_per_task)
 
@@ -63,10 +86,44 @@ def conditions(
         "base": partial(untrained, False),
         "passage_only": partial(trained, passage, BASE),
         "own_edits": partial(trained, own(BASE), BASE),
+        "passage_only_equal": partial(trained, for_as_long, BASE),
         **({"teacher_edits": partial(trained, teacher, BASE)} if teacher else {}),
         "after_rl": partial(trained, own(policy), policy),
         "in_context": partial(untrained, True),
+        "retrieved": retrieved,
     }
+
+
+OPTIONAL = ("passage_only_equal", "retrieved")
+"""Conditions that are made only where they are named: the rivals at equal cost, and what people do instead."""
+
+
+def as_long_as(once: Trial, other: Trial) -> SelfEdit:
+    """The edit of a trial, for so many epochs that it takes as many tokens as another trial took, as nearly as it can.
+
+    Unchanged where one of the two was not trained.
+    """
+    edit = once.edit
+    if not (once.update and other.update and once.update.tokens):
+        return edit
+    epochs = round(edit.recipe.epochs * other.update.tokens / once.update.tokens)
+    return replace(edit, recipe=replace(edit.recipe, epochs=max(1, epochs)))
+
+
+def with_retrieved(tasks: Sequence[Task], library: Sequence[Task]) -> list[Task]:
+    """One task for each question, its context the passage of the library that is most like topic and question."""
+    asked = [(task, question) for task in tasks for question in task.questions]
+    index = TfIdf([f"{passage.title}\n{passage.context}" for passage in library])
+    found = index.most_similar([as_asked(task, question) for task, question in asked], 0.0)
+    contexts = [
+        task.context if place is None else library[place].context for (task, _), place in zip(asked, found, strict=True)
+    ]
+    return [replace(t, context=context, questions=(q,)) for (t, q), context in zip(asked, contexts, strict=True)]
+
+
+def join_scores(scores: Sequence[Score]) -> Score:
+    """One score of the parts of an exam."""
+    return Score(tuple(a for one in scores for a in one.answers), tuple(g for one in scores for g in one.grades))
 
 
 def write_edits(
@@ -86,13 +143,14 @@ def run_conditions(
     remember: Remember,
     progress: Progress = silent,
     tasks_per_adapter: int = 1,
+    done: dict[str, list[Trial]] | None = None,
 ) -> dict[str, list[Trial]]:
     """Every condition on every task, a batch at a time; batches that `remember` knows are not run again.
 
-    A batch holds whole groups of `tasks_per_adapter` tasks.
+    A batch holds whole groups of `tasks_per_adapter` tasks. `done` is filled with each row once it is whole.
     """
     size = max(tasks_per_adapter, max_adapters // tasks_per_adapter * tasks_per_adapter)
-    results: dict[str, list[Trial]] = {}
+    results: dict[str, list[Trial]] = {} if done is None else done
     for name, condition in conditions.items():
         trials: list[Trial] = []
         for number, start in enumerate(range(0, len(tasks), size)):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from selfedit.errors import InputError
-from selfedit.reproduce import almanac, arc, arms, continual, grader, proxy, released, self_questions
+from selfedit.reproduce import almanac, arc, arms, continual, grader, proxy, released, self_questions, squad
 from selfedit.reproduce.options import Options
 from selfedit.results import TextTable
 
@@ -40,6 +40,8 @@ TABLES: Mapping[str, Reproduction] = {
     "proxy": Reproduction(_of_data(proxy.proxy), proxy.tables),
     **dict.fromkeys(("single-passage", "cpt", "prompts", "rewards", "credit"), Reproduction(arms.arms, arms.tables)),
     "self-questions": Reproduction(self_questions.self_questions, self_questions.tables),
+    "squad": Reproduction(squad.squad, squad.tables),
+    "fresh": Reproduction(squad.squad, squad.tables),
     "arc": Reproduction(arc.arc, arc.tables),
     "continual": Reproduction(continual.continual, continual.tables),
 }

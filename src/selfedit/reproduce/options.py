@@ -29,11 +29,11 @@ class Options:
     data: Path | None = None
     tasks: Path | None = None
 
-    def config(self, tree: dict[str, Any], embedded_model: str = "almanac") -> Config:
-        """The config of one run: the model's recipe, `tree` over it, and what the user sets over both."""
+    def config(self, tree: dict[str, Any], embedded_model: str = "almanac", preset: str = "seal") -> Config:
+        """The config of one run: the model's recipe or a preset, `tree` over it, and what the user sets over both."""
         model = self.model or embedded_model
         base = merge(embedded.recipe(model), tree)
-        return make_config(model, list(self.overrides), base=base)
+        return make_config(model, list(self.overrides), base=base, preset=preset)
 
 
 def slug(text: str) -> str:

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from selfedit.config import Config, ModelConfig, config_tree, merge, resolve, validated
+from selfedit.config.presets import DEFAULT
+from selfedit.config.presets import preset as preset_tree
 from selfedit.config.toml import to_toml
 from selfedit.domains import DOMAINS, DomainType
 from selfedit.engines import embedded, fetched
+from selfedit.engines.generation_config import own_sampling
 from selfedit.errors import InputError
 from selfedit.plugins import lookup
 from selfedit.store import MACHINE, Run
@@ -32,11 +35,12 @@ def make_config(
     source: str = "the options",
     own_documents: bool = False,
     needs_model: bool = False,
+    preset: str = DEFAULT,
 ) -> Config:
-    """The config that a file (TOML) and options (`a.b=c`) make, over `base`, the embedded model's recipe if that is the
-    model, and the domain's defaults. What people bring themselves (`own_documents`) is graded by OWN_GRADER, if a model
-    learns it that they brought as well. Raises InputError with the key that is wrong, and where a model must be named
-    (`needs_model`) and none is.
+    """The config that a file (TOML) and options (`a.b=c`) make, over `base`, the embedded model's recipe or, for other
+    models, a preset and their own sampling, and the domain's defaults. What people bring themselves (`own_documents`)
+    is graded by OWN_GRADER, if a model learns it that they brought as well. Raises InputError with the key that is
+    wrong, and where a model must be named (`needs_model`) and none is.
     """
     given = config_tree(path, list(overrides), base)
     if model:
@@ -44,13 +48,22 @@ def make_config(
     named = given.get("model")
     named = named if isinstance(named, dict) else {}
     name = named.get("name") or "almanac"
-    tree = merge(embedded.recipe(name), given)
+    lowest = embedded.recipe(name) if name in embedded.NAMES else _defaults(preset, str(name), given)
+    tree = merge(lowest, given)
     config = resolve(tree, str(path or source))
     if needs_model and not named.get("name") and config.model.engine == "local":
         raise InputError(NO_MODEL)
     lowest = {"exam": {"grader": OWN_GRADER}} if own_documents and name not in embedded.NAMES else {}
     config = resolve(merge(merge(lowest, dict(domain_type(config).defaults)), tree), str(path or source))
     return _resolved(config, str(path or source))
+
+
+def _defaults(name: str, model: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What a preset says; where it leaves sampling to the model, what the model's maker says of that."""
+    tree, domain = preset_tree(name), given.get("domain")
+    if isinstance(domain, dict) and domain.get("name", "knowledge") != "knowledge":
+        tree.pop("domain", None)  # its keys are another domain's
+    return tree if name == "seal" else merge(tree, {"outer": {"sampling": own_sampling(model)}})
 
 
 def _resolved(config: Config, source: str) -> Config:

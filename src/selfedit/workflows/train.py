@@ -11,6 +11,7 @@ from selfedit.config import Config
 from selfedit.errors import InputError
 from selfedit.formats.passages import read_completions
 from selfedit.loops.evaluate import (
+    OPTIONAL,
     Condition,
     Teacher,
     accuracy,
@@ -87,12 +88,16 @@ def run_experiment(
     examiner = replace(examiner, measurements=measurements)
     outer = replace(outer, reward=make_reward(config, with_retention=False))
     plan, teacher = make_exam_plan(config, len(evaluation)), make_teacher(config, examiner.domain, outer, run.path)
-    rows = named_rows(config, conditions(policy, examiner, outer, plan, teacher)) if evaluation else {}
-    trials = run_conditions(evaluation, rows, config.max_adapters, run.remember, progress, plan.tasks_per_adapter)
+    trials: dict[str, list[Trial]] = {}
+    known = conditions(policy, examiner, outer, plan, teacher, evaluation, trials)
+    rows, of_adapter = named_rows(config, known) if evaluation else {}, plan.tasks_per_adapter
+    run_conditions(evaluation, rows, config.max_adapters, run.remember, progress, of_adapter, trials)
     seconds = run.seconds()
     gains = {}
     if {"after_rl", "own_edits"} <= trials.keys():
         gains["rl_gain"] = paired_gain(trials["after_rl"], trials["own_edits"])
+    if {"own_edits", "passage_only_equal"} <= trials.keys():
+        gains["gain_at_equal_tokens"] = paired_gain(trials["own_edits"], trials["passage_only_equal"])
     scores = tuple(summarise(name, own, seconds[f"exam/{name}"]) for name, own in trials.items())
     table = Table(scores, gains, round(earlier + time.monotonic() - began, 1))
     run.keep_json("summary.json", table.to_json())
@@ -121,7 +126,7 @@ def summary_of(config: Config, experiment: Experiment, train: Sequence[Task]) ->
     if evaluation:
         title = f"{words.title} on {len(evaluation)} unseen {words.task}s"
         tables.append(score_table(table, words, title))
-    remarks = [*experiment.remarks, *(gain_sentence(gain, words.task) for gain in table.gains.values())]
+    remarks = [*experiment.remarks, *(gain_sentence(gain, words.task, name) for name, gain in table.gains.items())]
     remarks.append(f"Policy: {experiment.policy.id}   {table.seconds} s")
     return Summary(table, None, sections, tables, remarks, [*train, *evaluation])
 
@@ -140,7 +145,7 @@ def exam_prompts(task: Task, domain: Domain, config: Config) -> list[Prompt]:
     writes = not {"own_edits", "after_rl"}.isdisjoint(rows)
     edits = range(config.exam.edits_per_task if writes else 0)
     written = [prompt for member in edits for prompt in domain.prompts(task, member)]
-    return [*written, *question_prompts(task, domain, "in_context" in rows)]
+    return [*written, *question_prompts(task, domain, not {"in_context", "retrieved"}.isdisjoint(rows))]
 
 
 def question_prompts(task: Task, domain: Domain, open_book: bool = False) -> list[Prompt]:
@@ -182,7 +187,8 @@ def named_rows(config: Config, rows: dict[str, Condition]) -> dict[str, Conditio
     """The conditions that the config asks for; without an outer loop and a policy there is none after it."""
     if not config.outer.rounds and not config.outer.policy:
         rows = {name: row for name, row in rows.items() if name != "after_rl"}
-    return {name: lookup(rows, name, "exam.rows") for name in config.exam.rows or rows}
+    usual = [name for name in rows if name not in OPTIONAL]
+    return {name: lookup(rows, name, "exam.rows") for name in config.exam.rows or usual}
 
 
 def own_questions(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from selfedit.thoughts import answer_in
-from selfedit.types import Question, Task
+from selfedit.types import Question
 
 _QUESTION, _ANSWER = re.compile(r"Question \d+:"), "Answer:"
 _NUMBER = re.compile(r"Question(?: \d+)?:")
@@ -45,17 +45,9 @@ _MARK = re.compile(r"^(?:[-*•–]|\(?\d{1,2}[.)])\s+")
 
 
 def statements(notes: str) -> list[str]:
-    """What notes say, one statement each, without bullets and numbers: the questions with their answers, if there are
-    any, else the lines. A last line that was cut off, having no end mark, is left out.
-    """
-    asked = [f"Question: {question.text}\nAnswer: {question.target}" for question in parse_questions(notes)]
-    lines = [_MARK.sub("", line.strip()) for line in notes.split("\n")]
-    return asked or [line for line in lines if line and line[-1] in '.!?"”’)']
-
-
-def titled_lines(task: Task, lines: Sequence[str]) -> list[str]:
-    """Each as a training document that begins with the title."""
-    return [f"{task.title}\n{line}" for line in lines]
+    """The lines of notes without bullets and numbers. What was cut off, having no end mark, is left out."""
+    lines = [_MARK.sub("", line.strip()) for line in answer_in(notes).split("\n")]
+    return [line for line in lines if line and line[-1] in '.!?"”’)']
 
 
 def _questions(notes: str) -> list[str]:

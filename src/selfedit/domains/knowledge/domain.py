@@ -13,7 +13,7 @@ from pydantic import Field
 from selfedit.config import Section
 from selfedit.domains.knowledge import documents, prompts
 from selfedit.domains.knowledge.reader import read_tasks
-from selfedit.domains.knowledge.support import supported
+from selfedit.domains.knowledge.support import evidence, supported
 from selfedit.domains.knowledge.wordings import Wordings, read_wordings
 from selfedit.errors import BadEdit
 from selfedit.plugins import lookup
@@ -36,7 +36,7 @@ class KnowledgeOptions(Section):
     prompt: str = Field(
         "notes",
         description="notes, implications, long, very-long, rewrite, self-qa, none, chain-of-thought, entity-pair, or "
-        "pool (several of them in turn); with wording chat: facts, self-qa, rewrite, implications",
+        "pool (several of them in turn); with wording chat: questions, facts, self-qa, rewrite or implications",
     )
     wording: str = Field(
         "plain",
@@ -67,10 +67,12 @@ class Knowledge:
         conditions={
             "base": "Base model, closed book",
             "passage_only": "Trained on the passage only",
+            "passage_only_equal": "… for as many tokens as its notes",
             "own_edits": "Trained on its own notes",
             "teacher_edits": "Trained on a teacher's notes",
             "after_rl": "… after reinforcement",
             "in_context": "Passage in the prompt",
+            "retrieved": "Passage retrieved into the prompt",
             "before": "Before, closed book",
             "after": "After, closed book",
         },
@@ -125,8 +127,7 @@ class Knowledge:
         conclusion = _CONCLUSION.search(said)  # what comes before it was thinking aloud (docs/seal.md 1.3)
         notes, dropped = said[conclusion.end() :] if conclusion else said, list[tuple[str, str]]()
         if self.options.check:
-            kept, dropped = supported(documents.statements(notes), task)
-            lines, passage = documents.titled_lines(task, kept), document_of(task)
+            (lines, dropped), passage = self._checked(task, notes), document_of(task)
         else:
             *lines, passage = documents.build_documents(task.title, task.context, notes, self.options.split_newlines)
         lines = lines[: self.options.max_documents or None] + [passage] * self.options.passage
@@ -135,6 +136,21 @@ class Knowledge:
         examples = tuple(Example("", line) for line in lines)
         prompt = self.prompts(task, member)[0]
         return SelfEdit(task.id, prompt, said, examples, self.recipe, dropped=tuple(dropped))
+
+    def _checked(self, task: Task, notes: str) -> tuple[list[str], list[tuple[str, str]]]:
+        """The training documents in notes whose words stand in the passage, and what was dropped, with the reasons."""
+        asking, learned = self.wordings.notes.get(self.options.prompt), self.wordings.learned
+        if asking and asking.answer == "source":
+            asked = [line for line in documents.statements(notes) if line.endswith("?")]
+            kept, dropped = supported(asked, task)
+            pairs = [(question, evidence(question, task)[0]) for question in kept]
+        else:
+            written = {f"{q.text}\n{q.target}": (q.text, q.target) for q in documents.parse_questions(notes)}
+            kept, dropped = supported(list(written) or documents.statements(notes), task)
+            if not written:
+                return [f"{task.title}\n{line}" for line in kept], dropped
+            pairs = [written[line] for line in kept]
+        return [learned.format(title=task.title, question=q, answer=a) for q, a in pairs], dropped
 
     def without_edit(self, task: Task) -> SelfEdit:
         return SelfEdit(task.id, "", "", (Example("", document_of(task)),), self.recipe)

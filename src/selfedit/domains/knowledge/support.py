@@ -18,7 +18,7 @@ from selfedit.types import Task
 MIN_WORDS = 4
 """WordSets that a statement has at least."""
 
-MIN_CONTENT = 0.7
+MIN_CONTENT = 0.8
 """Share of a line's content words that its evidence must have."""
 
 STEM = 5
@@ -113,7 +113,7 @@ def objection(line: str, task: Task) -> str:
     foreign = [name for name in words.names if name.lower()[:STEM] not in stems]
     if foreign:
         return f"name {foreign[0]} does not stand there"
-    if words.is_negated != near.is_negated:
+    if words.is_negated != near.is_negated and not line.endswith("?"):  # "Why is it not …?" asks for no denial
         return "negation differs"
     known = sum(word[:STEM] in stems for word in words.content)
     return "" if known >= MIN_CONTENT * len(words.content) else "too few of its words stand there"
@@ -127,11 +127,8 @@ def _repeats_itself(line: str) -> bool:
 
 
 def supported(lines: Sequence[str], task: Task) -> tuple[list[str], list[tuple[str, str]]]:
-    """The lines that are kept, each once, and those that are not, with the reason. The document's own sentences are
-    taken for repetitions.
-    """
-    kept, dropped = list[str](), list[tuple[str, str]]()
-    seen = {_key(sentence) for sentence in [*sentences(task.context), task.context]}
+    """The lines that are kept, each once, and those that are not, with the reason."""
+    kept, dropped, seen = list[str](), list[tuple[str, str]](), set[tuple[str, ...]]()
     for line in lines:
         why = "says the same again" if _key(line) in seen else objection(line, task)
         if why:

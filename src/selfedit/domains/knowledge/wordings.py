@@ -30,11 +30,16 @@ class WorkedExample(Section):
 
 
 class Asking(Section):
-    """How one text is asked for. `ask` holds {title} and {text}: the passage, or each of its sentences in turn."""
+    """How one text is asked for. `ask` holds {title} and {text}: the passage, or each of its sentences in turn.
+
+    What comes back are statements, one per line, or questions; of these either each with the answer that was written
+    below it, or, with `answer` "source", with the sentence of the passage that it is about.
+    """
 
     ask: str
     unit: Literal["passage", "sentence"] = "passage"
     prefill: str = Field("", description="the first words of the answer")
+    answer: Literal["written", "source"] = "written"
     examples: tuple[WorkedExample, ...] = ()
 
     @field_validator("ask")
@@ -57,11 +62,13 @@ class Asking(Section):
 
 class Wordings(Section):
     """Everything that is said to a model. `exam` holds {title} and {question}; `passage`, {title} and {text}, stands
-    before it in an open-book exam.
+    before it in an open-book exam. `learned`, which holds {title}, {question} and {answer}, is how a question of its
+    notes is learned: best as an exam begins.
     """
 
     passage: str
     exam: str
+    learned: str = "{title}\nQuestion: {question}\nAnswer: {answer}"
     questions: Asking
     notes: dict[str, Asking]
 
@@ -74,6 +81,11 @@ class Wordings(Section):
     @classmethod
     def _holds_the_question(cls, exam: str) -> str:
         return _with_fields(exam, "title", "question")
+
+    @field_validator("learned")
+    @classmethod
+    def _holds_question_and_answer(cls, learned: str) -> str:
+        return _with_fields(learned, "title", "question", "answer")
 
     def closed_book(self, task: Task, question: str) -> str:
         """A question as an exam has it. Like SEAL's it names the title, never the passage (docs/seal.md 1.3)."""

@@ -1,0 +1,121 @@
+"""A real chat model learns real passages: SQuAD, each passage alone, every row beside its rivals at equal cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from selfedit.domains import DOMAINS
+from selfedit.domains.knowledge.reader import read_tasks
+from selfedit.engines.embedded import NAMES
+from selfedit.errors import InputError
+from selfedit.graders import GRADERS
+from selfedit.loops.evaluate import paired_gain
+from selfedit.protocols import Engine
+from selfedit.reproduce.options import Options
+from selfedit.results import Table, TextTable, gain_sentence, percent, score_table
+from selfedit.types import Task, Trial
+from selfedit.workflows.engine import open_engine
+from selfedit.workflows.runs import start
+from selfedit.workflows.train import Experiment, run_experiment
+
+PASSAGES, QUESTIONS = 60, 5
+
+ROWS = ("base", "passage_only", "own_edits", "passage_only_equal", "in_context", "retrieved")
+NAMED = {"own_edits": "own_notes", "retrieved": "rag"}
+"""What the summary calls a row, where that is not its key."""
+
+VARIANTS: Mapping[str, dict[str, Any]] = {
+    "own_notes_unchecked": {"domain": {"check": False}},
+    "best": {"inner": {"epochs": 16}},
+}
+"""Rows with a few keys of their own, over those of `own_notes`. Chosen on development passages (LOG.md)."""
+
+
+def squad(options: Options) -> dict[str, Any]:
+    """SQuAD passages of different titles, five questions each, one adapter a passage, on a chat model. As `fresh` all
+    passages of a file with all their questions: what no model here can know."""
+    if options.data is None or options.model is None or options.model in NAMES:
+        raise InputError(f"reproduce {options.name} needs --model, a chat model, and --data, passages in SEAL's layout")
+    first = options.config({}, preset="chat")
+    found, wanted = read_folder(options.data), first.data.max_eval_tasks
+    tasks = found[: wanted or None] if options.name == "fresh" else choose(found, wanted or PASSAGES, first.seed)
+    with open_engine(first, options.progress, parallel=True) as engine:
+        main = _run(options, "own_notes", {"exam": {"rows": list(ROWS)}}, tasks, engine)
+        more = {
+            name: _run(options, name, {**tree, "exam": {"rows": ["own_edits"]}}, tasks, engine)
+            for name, tree in VARIANTS.items()
+        }
+    return summary_of(main, more)
+
+
+def _run(options: Options, name: str, tree: dict[str, Any], tasks: Sequence[Task], engine: Engine) -> Experiment:
+    config = options.config({**tree, "outer": {"rounds": 0}}, preset="chat")
+    with start("train", options.folder / name, config, {"train": [], "eval": list(tasks)}, "reproduce") as run:
+        return run_experiment(run, config, [], tasks, engine, options.progress)
+
+
+def read_folder(path: Path) -> list[Task]:
+    """The passages of a file, or of all JSON files in a folder, those of `squad_val.json` first."""
+    files = sorted(path.glob("squad_*.json"), key=lambda file: "val" not in file.name) if path.is_dir() else [path]
+    if not files:
+        raise InputError(f"{path} holds no squad_*.json; name a file with passages, or a folder with SEAL's")
+    return [task for file in files for task in read_tasks(file)]
+
+
+def choose(tasks: Sequence[Task], count: int, seed: int) -> list[Task]:
+    """So many passages of different titles with their first QUESTIONS questions, drawn by the seed.
+
+    Titles are taken in the order of the files, so that those of a later file only fill up. Raises InputError where
+    there are not so many titles with enough questions.
+    """
+    by_title: dict[str, list[Task]] = {}
+    for task in tasks:
+        if len(task.questions) >= QUESTIONS:
+            by_title.setdefault(task.title, []).append(task)
+    if len(by_title) < count:
+        raise InputError(f"{len(by_title)} titles have {QUESTIONS} questions on a passage, and {count} are needed")
+    rng = Random(seed)
+    return [
+        replace(task, questions=task.questions[:QUESTIONS])
+        for task in (rng.choice(by_title[title]) for title in list(by_title)[:count])
+    ]
+
+
+def summary_of(main: Experiment, more: Mapping[str, Experiment]) -> dict[str, Any]:
+    """All rows by their names, what own notes gain over the passage alone at equal tokens, and what the notes hold."""
+    rows = [replace(row, key=NAMED.get(row.key, row.key)) for row in main.table]
+    rows += [replace(found.table["own_edits"], key=name) for name, found in more.items()]
+    own, rivals = main.trials["own_edits"], main.trials["passage_only_equal"]
+    gains = {"gain": paired_gain(own, rivals)}
+    gains |= {f"gain_{name}": paired_gain(found.trials["own_edits"], rivals) for name, found in more.items()}
+    return {**Table(tuple(rows), gains, main.table.seconds).to_json(), **notes_of(main.evaluation, own)}
+
+
+def notes_of(tasks: Sequence[Task], trials: Sequence[Trial]) -> dict[str, Any]:
+    """`coverage`: the share of gold answers that stand in the notes that were learned; how many lines were learned,
+    and how many dropped.
+    """
+    held, lines, dropped = list[float](), 0, 0
+    for task, trial in zip(tasks, trials, strict=True):
+        own = [example.target for example in trial.edit.examples if task.context not in example.target]
+        text = "\n".join(own)
+        held += [g for g in GRADERS["contains"].grade([(q, text) for q in task.questions]) if isinstance(g, float)]
+        lines, dropped = lines + len(own), dropped + len(trial.edit.dropped)
+    return {"coverage": sum(held) / len(held), "lines": lines, "dropped": dropped}
+
+
+def tables(summary: Mapping[str, Any]) -> list[TextTable]:
+    table = Table.from_json(summary)
+    words = DOMAINS["knowledge"].words
+    shown = {**words.conditions, **{new: words.conditions[old] for old, new in NAMED.items()}, **_MORE}
+    made = score_table(table, replace(words, conditions=shown), "One adapter a passage, on a chat model")
+    gain = gain_sentence(table.gains["gain"], key="gain_at_equal_tokens")
+    held = f"The notes hold {percent(summary['coverage'])} of the gold answers; {summary['lines']} lines were learned"
+    return [replace(made, caption=f"{gain}. {held}, {summary['dropped']} dropped.")]
+
+
+_MORE = {"own_notes_unchecked": "… without the check", "best": "… for longer"}
