@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,8 @@ class KnowledgeOptions(Section):
         "a TOML file with the keys of `chat.toml`",
     )
     check: bool = Field(
-        False, description="learn only lines whose names, numbers and words stand in the document, each once"
+        False,
+        description="unless wording is plain, learn only lines whose names, numbers and words stand in the document",
     )
     split_newlines: bool = Field(True, description="each line of the notes is a training document of its own")
     passage: bool = Field(True, description="the passage is among the documents")
@@ -126,8 +128,8 @@ class Knowledge:
             raise BadEdit("the notes are empty" + ", because a thought did not end" * bool(text.strip()))
         conclusion = _CONCLUSION.search(said)  # what comes before it was thinking aloud (docs/seal.md 1.3)
         notes, dropped = said[conclusion.end() :] if conclusion else said, list[tuple[str, str]]()
-        if self.options.check:
-            (lines, dropped), passage = self._checked(task, notes), document_of(task)
+        if self.options.wording != "plain":
+            (lines, dropped), passage = self._documents(task, notes), document_of(task)
         else:
             *lines, passage = documents.build_documents(task.title, task.context, notes, self.options.split_newlines)
         lines = lines[: self.options.max_documents or None] + [passage] * self.options.passage
@@ -137,16 +139,20 @@ class Knowledge:
         prompt = self.prompts(task, member)[0]
         return SelfEdit(task.id, prompt, said, examples, self.recipe, dropped=tuple(dropped))
 
-    def _checked(self, task: Task, notes: str) -> tuple[list[str], list[tuple[str, str]]]:
-        """The training documents in notes whose words stand in the passage, and what was dropped, with the reasons."""
+    def _documents(self, task: Task, notes: str) -> tuple[list[str], list[tuple[str, str]]]:
+        """The training documents in notes, and the lines that were dropped by the check, with the reasons."""
+
+        def checked(lines: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+            return supported(lines, task) if self.options.check else (list(lines), [])
+
         asking, learned = self.wordings.notes.get(self.options.prompt), self.wordings.learned
         if asking and asking.answer == "source":
             asked = [line for line in documents.statements(notes) if line.endswith("?")]
-            kept, dropped = supported(asked, task)
-            pairs = [(question, evidence(question, task)[0]) for question in kept]
+            kept, dropped = checked(asked)
+            pairs = _shared_out([(question, evidence(question, task)[0]) for question in kept], asking.most)
         else:
             written = {f"{q.text}\n{q.target}": (q.text, q.target) for q in documents.parse_questions(notes)}
-            kept, dropped = supported(list(written) or documents.statements(notes), task)
+            kept, dropped = checked(list(written) or documents.statements(notes))
             if not written:
                 return [f"{task.title}\n{line}" for line in kept], dropped
             pairs = [written[line] for line in kept]
@@ -177,6 +183,17 @@ class Knowledge:
 
     def parse_questions(self, text: str) -> list[Question]:
         return list(documents.parse_questions(text))
+
+
+def _shared_out(pairs: Sequence[tuple[str, str]], most: int) -> list[tuple[str, str]]:
+    """The first `most` questions about each sentence; all where it is 0."""
+    seen = Counter[str]()
+    kept = []
+    for question, sentence in pairs:
+        seen[sentence] += 1
+        if not most or seen[sentence] <= most:
+            kept.append((question, sentence))
+    return kept
 
 
 def document_of(task: Task) -> str:

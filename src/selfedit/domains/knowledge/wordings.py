@@ -40,6 +40,7 @@ class Asking(Section):
     unit: Literal["passage", "sentence"] = "passage"
     prefill: str = Field("", description="the first words of the answer")
     answer: Literal["written", "source"] = "written"
+    most: int = Field(0, ge=0, description="questions that are kept about one sentence, with answer source; 0: all")
     examples: tuple[WorkedExample, ...] = ()
 
     @field_validator("ask")
