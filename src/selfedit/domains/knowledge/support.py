@@ -83,14 +83,13 @@ def evidence(line: str, task: Task) -> tuple[str, str]:
     and the sentence before where that one has a pronoun.
     """
     words, lines = read_words(line), sentences(task.context) or [task.context]
+    named = read_words(task.title).stems  # which is in every line, and tells nothing
+    told = {word[:STEM] for word in words.content} - named
+    names = {name.lower()[:STEM] for name in words.names} - named
 
-    def shared(sentence: str) -> float:
-        of_sentence = read_words(sentence)
-        stems = {word[:STEM] for word in words.content}
-        exact = len(words.numbers & of_sentence.numbers) + sum(
-            name.lower()[:STEM] in of_sentence.stems for name in words.names
-        )
-        return len(stems & of_sentence.stems) + exact
+    def shared(sentence: str) -> int:
+        other = read_words(sentence)
+        return len(told & other.stems) + len(names & other.stems) + 2 * len(words.numbers & other.numbers)
 
     best = max(range(len(lines)), key=lambda index: shared(lines[index]))
     before = lines[best - 1] if best and _PRONOUN.search(lines[best]) else ""
@@ -162,10 +161,9 @@ def variants(line: str, task: Task) -> list[str]:
 
 def _places(text: str) -> tuple[list[str], list[str]]:
     """Names, those in a row as one, and numbers, in order, each once."""
-    names = re.findall(r"(?:\b[A-Z][\w’'-]*)(?:\s+[A-Z][\w’'-]*)*", text)
-    known = set(read_words(text).names)
-    kept = [name for name in names if known & set(_WORD.findall(name))]
-    return list(dict.fromkeys(kept)), list(dict.fromkeys(re.findall(r"\d+(?:[.,:]\d+)*", text)))
+    found = re.findall(r"\b[A-Z][\w’'-]*(?:\s+[A-Z][\w’'-]*)*", text)
+    names = [name for name in found if name.lower() not in _FUNCTION]
+    return list(dict.fromkeys(names)), list(dict.fromkeys(re.findall(r"\d+(?:[.,:]\d+)*", text)))
 
 
 def _exchanged(text: str, first: str, second: str) -> str:

@@ -188,17 +188,20 @@ def slug(text: str, any_letters: bool = False) -> str:
     return re.sub(r"[\W_]+" if any_letters else r"[^a-z0-9]+", "-", kept).strip("-")[:40] or "document"
 
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)\]]*\s+(?=[\"“‘(\[]?[A-Z0-9])|\n\s*")
+_SENTENCE_END = re.compile(
+    r"""(?:(?<=[.!?])|(?<=[.!?]["”’)\]]))\s+(?=["“‘(\[]?[A-Z0-9])|\s*\n\s*\n\s*|\n\s*(?=["“‘A-Z#*•-])"""
+)
 _ABBREVIATED = re.compile(
     r"(?:\b(?:St|Mr|Mrs|Ms|Dr|Jr|Sr|Prof|Gen|Col|No|Nos|vs|etc|ca|approx|Inc|Ltd|Co|Mt|e\.g|i\.e)|\b[A-Za-z])\.$"
 )
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of an English text, in order; lines count as sentences of their own.
+    """The sentences of an English text, in order.
 
-    By end marks before a capital letter or a digit; initials and common abbreviations end none, and neither does a
-    piece of fewer than three words. Not covered: languages without such marks, whose text comes back by its lines.
+    By end marks before a capital letter or a digit, and by line breaks before a capital letter or a bullet; initials
+    and common abbreviations end none, and neither does a piece of fewer than three words. Not covered: languages
+    without such marks, whose text comes back whole or by its lines.
     """
     found = list[str]()
     for piece in _SENTENCE_END.split(text):
