@@ -86,7 +86,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(toml):
 )
 def test_a_key_of_a_recipe_leaves_its_other_keys_as_they_are(table, default):
     key = "top_p" if table == "outer.sampling" else "epochs"
-    for config in (load_config(None, [f"{table}.{key}=1"]), make_config("fake", [f"{table}.{key}=1"])):
+    for config in (load_config(None, [f"{table}.{key}=1"]), make_config("fake", [f"{table}.{key}=1"], preset="seal")):
         assert attrgetter(table)(config) == replace(default, **{key: 1})
         assert attrgetter(table)(config) != default
 
@@ -152,7 +152,8 @@ def test_an_unknown_key_is_named_with_the_nearest_right_one(key, near):
 def test_a_key_like_no_other_comes_with_those_there_are():
     message = complaint("exam.zzz=1")
     assert message.endswith(
-        "there is no key exam.zzz; the keys here are grader, max_new_tokens, rows, edits_per_task, "
+        "there is no key exam.zzz; the keys here are grader, max_new_tokens, rows, rivals, "
+        "edits_per_task, "
         "tasks_per_adapter, repeat_context"
     )
 

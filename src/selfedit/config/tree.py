@@ -214,7 +214,10 @@ class ExamConfig(Section):
         "package.module:class",
     )
     max_new_tokens: int = Field(64, ge=1, le=MANY)
-    rows: tuple[str, ...] = Field((), description="conditions of the final table, by name; empty: all")
+    rows: tuple[str, ...] = Field((), description="conditions of the final table, by name; empty: the usual ones")
+    rivals: bool = Field(
+        False, description="adapt: examine beside the notes the text alone at equal tokens, and the text in the prompt"
+    )
     edits_per_task: int = Field(
         1, ge=1, le=MANY, description="self-edits per task in the final table (SEAL's CPT has 5)"
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from selfedit.domains import DOMAINS
 from selfedit.domains.knowledge.reader import read_tasks
+from selfedit.domains.knowledge.support import objection
 from selfedit.engines.embedded import NAMES
 from selfedit.errors import InputError
 from selfedit.graders import GRADERS
@@ -20,6 +21,7 @@ from selfedit.reproduce.options import Options
 from selfedit.results import Table, TextTable, gain_sentence, percent, score_table
 from selfedit.types import Task, Trial
 from selfedit.workflows.engine import open_engine
+from selfedit.workflows.rivals import PASSAGE_RECIPE
 from selfedit.workflows.runs import start
 from selfedit.workflows.train import Experiment, run_experiment
 
@@ -28,11 +30,6 @@ PASSAGES, QUESTIONS = 60, 5
 ROWS = ("base", "own_edits", "passage_only", "in_context", "retrieved")
 NAMED = {"own_edits": "own_notes", "retrieved": "rag"}
 """What the summary calls a row, where that is not its key."""
-
-PASSAGE_RECIPE = {"learning_rate": 1e-3, "top_layers": False}
-"""By which the passage alone is learned best for as many tokens as the notes take: chosen on development passages, as
-the notes' own recipe was (LOG.md).
-"""
 
 
 def squad(options: Options) -> dict[str, Any]:
@@ -45,7 +42,7 @@ def squad(options: Options) -> dict[str, Any]:
     first = options.config({}, preset="chat")
     found, wanted = read_folder(options.data), first.data.max_eval_tasks
     tasks = found[: wanted or None] if options.name == "fresh" else choose(found, wanted or PASSAGES, first.seed)
-    with open_engine(first, options.progress, parallel=True) as engine:
+    with open_engine(first, options.progress, tasks, parallel=True) as engine:
         main = _run(options, "own_notes", {}, ROWS, tasks, engine)
         rival = _run(
             options,
@@ -114,16 +111,19 @@ def summary_of(main: Experiment, rival: Experiment, bare: Experiment) -> dict[st
 
 
 def notes_of(tasks: Sequence[Task], trials: Sequence[Trial]) -> dict[str, Any]:
-    """`coverage`: the share of gold answers that stand in the notes that were learned; how many lines were learned,
-    and how many dropped.
+    """`coverage`: the share of gold answers that stand in the notes that were learned. `faithful`: the share of learned
+    lines that the check by words has nothing to say against, which is all of them where it was used. How many lines
+    were learned, and how many dropped.
     """
-    held, lines, dropped = list[float](), 0, 0
+    held, lines, faithful, dropped = list[float](), 0, 0, 0
     for task, trial in zip(tasks, trials, strict=True):
         own = [example.target for example in trial.edit.examples if task.context not in example.target]
         text = "\n".join(own)
         held += [g for g in GRADERS["contains"].grade([(q, text) for q in task.questions]) if isinstance(g, float)]
+        faithful += sum(not objection(part, task) for line in own for part in line.split("\n")[-1:])
         lines, dropped = lines + len(own), dropped + len(trial.edit.dropped)
-    return {"coverage": sum(held) / len(held), "lines": lines, "dropped": dropped}
+    share = faithful / lines if lines else 0.0
+    return {"coverage": sum(held) / len(held), "faithful": share, "lines": lines, "dropped": dropped}
 
 
 def tables(summary: Mapping[str, Any]) -> list[TextTable]:

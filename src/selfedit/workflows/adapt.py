@@ -21,6 +21,7 @@ from selfedit.workflows.configure import domain_type
 from selfedit.workflows.cost import Cost, measure_cost
 from selfedit.workflows.data import tasks_of
 from selfedit.workflows.engine import load_update, splitter
+from selfedit.workflows.rivals import rival_rows
 from selfedit.workflows.train import own_questions
 from selfedit.workflows.updates import remarks_on
 
@@ -94,8 +95,8 @@ def teach(
     """
     examiner, outer, folder = make_examiner(config, engine, folder=run.path), make_outer(config), run.updates / ADAPTER
     notes = write_notes(run, passages, policy, examiner, outer, progress)
+    job = adapter_job(notes, passages, examiner.domain, policy, outer.seed)
     if not folder.exists():
-        job = adapter_job(notes, passages, examiner.domain, policy, outer.seed)
         engine.save(train_one(engine, job, "the adapter could not be trained"), folder)
     update, seen = engine.load(folder), remarks_on(folder)
     exams = run.remember("exam", 0, partial(_sit_exam, documents, policy, update, examiner, outer), Trial)
@@ -103,7 +104,9 @@ def teach(
     if asked:
         before = [replace(trial, update=None, after=trial.before) for trial in asked]
         after = replace(summarise("after", asked), tokens=update.tokens)
-        table = Table((summarise("before", before), after), {"gain": paired_gain(asked, before)})
+        rows = [summarise("before", before), after]
+        rows += rival_rows(run, job, documents, passages, examiner, progress) if config.exam.rivals else []
+        table = Table(tuple(rows), {"gain": paired_gain(asked, before)})
     run.keep_json("summary.json", table.to_json())
     run.write_metrics()
     return Adaptation(update, notes, exams, table, seen)

@@ -59,10 +59,10 @@ def make_config(
 
 
 def _defaults(name: str, model: str, given: dict[str, Any]) -> dict[str, Any]:
-    """What a preset says; where it leaves sampling to the model, what the model's maker says of that."""
+    """What a preset says of documents, nothing of other domains; and of sampling, what the model's maker says."""
     tree, domain = preset_tree(name), given.get("domain")
     if isinstance(domain, dict) and domain.get("name", "knowledge") != "knowledge":
-        tree.pop("domain", None)  # its keys are another domain's
+        return {}
     return tree if name == "seal" else merge(tree, {"outer": {"sampling": own_sampling(model)}})
 
 

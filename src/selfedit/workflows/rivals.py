@@ -1,0 +1,74 @@
+"""What people would do instead of teaching a model its own notes: teach it the text alone for as long, or put the text
+into the prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from selfedit.loops.evaluate import join_scores, summarise, with_retrieved
+from selfedit.loops.examine import Exam, Examiner, score
+from selfedit.loops.inner import train_one
+from selfedit.protocols import Progress, silent
+from selfedit.results import Row
+from selfedit.store import Run
+from selfedit.types import Job, SelfEdit, Task, Trial, Update
+
+PASSAGE_RECIPE: MappingProxyType[str, Any] = MappingProxyType({"learning_rate": 1e-3, "top_layers": False})
+"""By which a chat model learns the text alone best, for as many tokens as its notes take: chosen on development
+passages, as the notes' own recipe was (LOG.md).
+"""
+
+
+def passage_only_job(job: Job, passages: Sequence[Task], examiner: Examiner) -> Job:
+    """The passages alone from the same parent, for about as many tokens as a job takes, by PASSAGE_RECIPE.
+
+    Tokens are reckoned by characters: how many there were stands in the update.
+    """
+    examples = tuple(example for task in passages for example in examiner.domain.without_edit(task).examples)
+    own, once = (sum(len(example.target) for example in of) for of in (job.examples, examples))
+    recipe = replace(job.recipe, epochs=max(1, round(job.recipe.epochs * own / once)), **PASSAGE_RECIPE)
+    return replace(job, examples=examples, recipe=recipe)
+
+
+def rival_rows(
+    run: Run,
+    job: Job,
+    documents: Sequence[Task],
+    passages: Sequence[Task],
+    examiner: Examiner,
+    progress: Progress = silent,
+) -> list[Row]:
+    """The rows of the passages alone, and of the passage in the prompt, found by the
+    words of each question. Documents without questions take no part.
+    """
+    asked = [task for task in documents if task.questions]
+    progress("rivals", 0, 2, "")
+    alone = run.remember("rivals/passage_only_equal", 0, partial(_alone, asked, job, passages, examiner), Trial)
+    progress("rivals", 1, 2, "")
+    found = run.remember("rivals/retrieved", 0, partial(_retrieved, asked, passages, job.parent, examiner), Trial)
+    progress("rivals", 2, 2, "")
+    seconds = run.seconds()
+    tokens = alone[0].update.tokens if alone[0].update else 0
+    return [
+        replace(summarise("passage_only_equal", alone, seconds["rivals/passage_only_equal"]), tokens=tokens),
+        summarise("retrieved", found, seconds["rivals/retrieved"]),
+    ]
+
+
+def _alone(documents: Sequence[Task], job: Job, passages: Sequence[Task], examiner: Examiner) -> list[Trial]:
+    engine = examiner.engine
+    update = train_one(engine, passage_only_job(job, passages, examiner), "the passages alone could not be trained")
+    scores = score(examiner, [Exam(update, task) for task in documents])
+    engine.release([update])
+    return [Trial(SelfEdit(task.id, ""), update, after=s) for task, s in zip(documents, scores, strict=True)]
+
+
+def _retrieved(documents: Sequence[Task], passages: Sequence[Task], policy: Update, examiner: Examiner) -> list[Trial]:
+    scores = iter(score(examiner, [Exam(policy, one) for one in with_retrieved(documents, passages)], open_book=True))
+    joined = [join_scores([next(scores) for _ in task.questions]) for task in documents]
+    return [Trial(SelfEdit(task.id, ""), after=s) for task, s in zip(documents, joined, strict=True)]
