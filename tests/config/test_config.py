@@ -349,7 +349,7 @@ def test_the_domain_arc_has_defaults_of_its_own_under_what_is_set():
         5e-5,
     )
     assert resolve(config.model_dump(mode="json"), "config.json") == config
-    plain = make_config("fake", ["domain.name=knowledge"])
+    plain = make_config("fake", ["domain.name=knowledge"], preset="seal")
     assert plain == Config().model_copy(update={"model": ModelConfig(name="fake"), "domain": plain.domain})
 
 
