@@ -13,7 +13,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: install demo test lint types format clean help
+.PHONY: install demo demo-real test lint types format clean help
 
 install: $(STAMP)  ## make .venv and install the pinned packages and selfedit in it
 
@@ -26,6 +26,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: install  ## the whole loop on the embedded model
 	$(BIN)/selfedit demo
+
+demo-real: install  ## a real chat model learns a page of real text: fetches 93 MB, then takes some minutes
+	$(BIN)/selfedit fetch smollm2
+	$(BIN)/selfedit adapt examples/selfedit.md --questions examples/selfedit_questions.json --model smollm2
 
 # One thread per worker: two workers share two cores.
 test: install  ## the tests
@@ -47,4 +51,4 @@ clean:  ## remove caches and builds; .venv and runs stay
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile

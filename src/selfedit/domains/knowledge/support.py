@@ -18,8 +18,10 @@ from selfedit.types import Task
 MIN_WORDS = 4
 """WordSets that a statement has at least."""
 
-MIN_CONTENT = 0.8
-"""Share of a line's content words that its evidence must have."""
+MIN_CONTENT, MIN_CONTENT_OF_QUESTION = 0.8, 0.5
+"""Share of a line's content words that its evidence must have. A question, which claims little, has words of its own:
+"number", "name", "kind".
+"""
 
 STEM = 5
 """Letters by which words are compared: "Egyptians" and "Egypt", "founded" and "foundation"."""
@@ -115,7 +117,8 @@ def objection(line: str, task: Task) -> str:
     if words.is_negated != near.is_negated and not line.endswith("?"):  # "Why is it not …?" asks for no denial
         return "negation differs"
     known = sum(word[:STEM] in stems for word in words.content)
-    return "" if known >= MIN_CONTENT * len(words.content) else "too few of its words stand there"
+    least = MIN_CONTENT_OF_QUESTION if line.endswith("?") else MIN_CONTENT
+    return "" if known >= least * len(words.content) else "too few of its words stand there"
 
 
 def _repeats_itself(line: str) -> bool:
