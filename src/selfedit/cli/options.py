@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,11 +49,14 @@ def config_from(
     own_documents: bool = False,
     needs_model: bool = False,
     preset: str = "chat",
+    base: dict[str, Any] | None = None,
     **keys: object,
 ) -> Config:
-    """The config that a command's options make. `keys` are config keys with `__` for a dot; None is left out."""
+    """The config that a command's options make. `keys` are config keys with `__` for a dot; None is left out.
+    `base` is a config tree below all of these.
+    """
     named: dict[str, object] = {"model.memory": memory, "model.engine": "fake" if dry_run else None}
     named |= {key.replace("__", "."): value for key, value in keys.items()}
     chosen = [f"{key}={json.dumps(value)}" for key, value in named.items() if value is not None]
     given = [*chosen, *(overrides or [])]
-    return make_config(model, given, path, own_documents=own_documents, needs_model=needs_model, preset=preset)
+    return make_config(model, given, path, base, own_documents=own_documents, needs_model=needs_model, preset=preset)

@@ -16,7 +16,7 @@ from selfedit.workflows.cost import cost_of, read_checks
 from selfedit.workflows.engine import open_engine
 from selfedit.workflows.evaluate import ask as ask_update
 from selfedit.workflows.evaluate import evaluate as evaluate_update
-from selfedit.workflows.updates import base_of, folder_of
+from selfedit.workflows.updates import base_of, folder_of, settings_of
 
 UpdateFolder = Annotated[Path, typer.Argument(help="a run, a PEFT adapter directory, or `base`", metavar="UPDATE")]
 
@@ -33,7 +33,9 @@ def evaluate(
     Example: selfedit eval runs/handbook --data handbook_passages.json
     """
     folder = folder_of(update)
-    config = config_from(model or base_of(folder), overrides, own_documents=True, needs_model=True)
+    config = config_from(
+        model or base_of(folder), overrides, own_documents=True, needs_model=True, base=settings_of(update)
+    )
     with screen.bars() as progress, open_engine(config, progress) as engine:
         found = evaluate_update(config, engine, folder, data, f"{update} on {data.name}")
     if json:
@@ -97,7 +99,7 @@ def ask(
     if question is None:
         raise InputError(f"there is no question: add it, or ask many in a row with selfedit chat {update}")
     folder = folder_of(update)
-    config = config_from(model or base_of(folder), overrides, own_documents=True)
+    config = config_from(model or base_of(folder), overrides, own_documents=True, base=settings_of(update))
     with open_engine(config) as engine:
         answer = ask_update(config, engine, folder, question, topic)
     if json:

@@ -88,6 +88,12 @@ class DataConfig(Section):
     train: str = Field("almanac", description="a generated world, or a file or folder of tasks, for the outer loop")
     eval: str = Field("", description="the same, for the final table; empty: only the outer loop is run")
     max_eval_tasks: int = Field(0, ge=0, le=MANY, description="how many tasks to evaluate on; 0 is all (60 of a world)")
+    replay: int = Field(
+        0,
+        ge=0,
+        le=MANY,
+        description="adapt: everyday prompts (32 at most) to which it is held to its own answers",
+    )
     teacher: str = Field("", description="a file of another model's self-edits, JSON in SEAL's format")
 
 

@@ -15,12 +15,13 @@ from selfedit.protocols import Domain, Engine, Progress, silent
 from selfedit.results import Summary, Table, TextTable, answer_table, cost_table, score_table
 from selfedit.seeds import derive_seed
 from selfedit.store import Run
-from selfedit.types import Job, SelfEdit, Task, Trial, Update
+from selfedit.types import Continuation, Job, SelfEdit, Task, Trial, Update
 from selfedit.workflows.build import make_examiner, make_outer
 from selfedit.workflows.configure import domain_type
 from selfedit.workflows.cost import Cost, measure_cost
 from selfedit.workflows.data import tasks_of
 from selfedit.workflows.engine import load_update, splitter
+from selfedit.workflows.replay import replay_examples, write_replay
 from selfedit.workflows.rivals import rival_rows
 from selfedit.workflows.train import own_questions
 from selfedit.workflows.updates import remarks_on
@@ -96,6 +97,9 @@ def teach(
     examiner, outer, folder = make_examiner(config, engine, folder=run.path), make_outer(config), run.updates / ADAPTER
     notes = write_notes(run, passages, policy, examiner, outer, progress)
     job = adapter_job(notes, passages, examiner.domain, policy, outer.seed)
+    if config.data.replay:
+        said = run.remember("replay", 0, partial(write_replay, engine, policy, config.data.replay), Continuation)
+        job = replace(job, examples=(*job.examples, *replay_examples(said, policy)))
     if not folder.exists():
         engine.save(train_one(engine, job, "the adapter could not be trained"), folder)
     update, seen = engine.load(folder), remarks_on(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from selfedit.errors import InputError
 from selfedit.store import DATABASE, Run, read_json
@@ -53,6 +54,15 @@ def base_of(folder: Path | None) -> str | None:
         raise InputError(f"{path} is not the config of a PEFT adapter: it holds no table of settings")
     name = config.get("base_model_name_or_path") or config.get("base")
     return str(name) if name else None
+
+
+def settings_of(update: Path) -> dict[str, Any]:
+    """How the run that an update is of asked and graded, as a config tree; empty for an update of no run."""
+    for folder in (update, *update.resolve().parents[:2]):
+        if (folder / DATABASE).is_file():
+            with Run.open(folder) as run:
+                return {table: run.config[table] for table in ("domain", "exam") if table in run.config}
+    return {}
 
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
