@@ -22,7 +22,10 @@ Model = Annotated[
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", help="override a config key: --set inner.epochs=5")]
 Preset = Annotated[
-    str, typer.Option("--preset", help="what the config leaves open, for a model that is not embedded: chat, or seal")
+    str,
+    typer.Option(
+        "--preset", help="what the config leaves open, for a model that is not embedded: chat, gentle or seal"
+    ),
 ]
 Memory = Annotated[str | None, typer.Option("--memory", help="most memory to take: 8GB; left out: what is free")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="the run's folder; left out: runs/COMMAND-N")]

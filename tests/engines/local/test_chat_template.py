@@ -6,7 +6,7 @@ pytest.importorskip("torch")
 
 from selfedit.engines.local.chat_template import read_chat_template
 from selfedit.errors import InputError
-from selfedit.types import Example
+from selfedit.types import Conversation, Example
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -167,3 +167,33 @@ def test_a_thought_that_the_prompt_began_is_no_answer(text_of):
     thinking = text_of(R1, thinking=True)
     assert said(thinking, "Hm, 1969.\n</think>\n\nIn 1969.") == "In 1969." and said(thinking, "Hm, 19") == ""
     assert said(text_of(R1), " In 1969. ") == "In 1969."
+
+
+TALK = Conversation("Where is Selx?", prefill="Selx is", examples=(("Where is Alba?", "Alba is in the north."),))
+
+
+@pytest.mark.parametrize("name", sorted(set(ORDINARY) - {"generation"}))
+def test_earlier_turns_are_what_transformers_makes_of_them(text_of, name):
+    text = text_of(ORDINARY[name])
+    messages = [
+        {"role": "user", "content": "Where is Alba?"},
+        {"role": "assistant", "content": "Alba is in the north."},
+    ]
+    messages.append({"role": "user", "content": "Where is Selx?"})
+    whole = text.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) + "Selx is"
+    assert text.prompt(TALK) == text.tokenizer.encode(whole, add_special_tokens=False)
+
+
+def test_a_template_without_earlier_turns_has_the_examples_in_the_prompt(text_of):
+    single = "{% if messages | length > 2 %}{{ raise_exception('one turn') }}{% endif %}" + CHATML
+    text = text_of(single)
+    said = text.tokenizer.decode(text.prompt(TALK))
+    assert said.index("Alba is in the north.") < said.index("Where is Selx?") < said.index("Selx is")
+    assert said.count("assistant") == 1
+
+
+def test_without_a_template_the_examples_stand_before_the_prompt(text_of):
+    text = text_of(CHATML)
+    text.tokenizer.chat_template = None
+    assert text.prompt(TALK) == text.prompt(str(TALK))
+    assert str(TALK) == "Where is Alba?\nAlba is in the north.\n\nWhere is Selx?\nSelx is"
