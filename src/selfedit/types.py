@@ -121,6 +121,7 @@ class Recipe:
     rank: Annotated[int, Ge(1), Le(1_000_000)] = 32
     alpha: Annotated[float, Gt(0), Le(1e9)] = 64.0
     epochs: Annotated[int, Ge(1), Le(1_000_000)] = 10
+    min_steps: Annotated[int, Ge(0), Le(1_000_000), "epochs are added for texts of few steps, up to so many"] = 0
     learning_rate: Annotated[float, Gt(0), Le(1e9)] = 1e-3
     batch_size: Annotated[int, Ge(1), Le(1_000_000), "examples per optimizer step"] = 1
     targets: Annotated[tuple[str, ...], "layers with an adapter, by name; empty: every linear one but the head"] = ()

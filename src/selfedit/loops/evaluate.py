@@ -31,12 +31,14 @@ class ExamPlan:
     """How the final table is made. Each task is learned from `edits_per_task` self-edits of the same writer.
 
     `tasks_per_adapter` is 1 in SEAL's single-passage table; more is continued pretraining. With `repeat_context` the
-    passage stands among the documents once for every edit (SEAL's first recipe, docs/seal.md 2.3).
+    passage stands among the documents once for every edit (SEAL's first recipe, docs/seal.md 2.3). What learns
+    the passage alone has a learning rate of its own, unless that is 0: the rival is tuned as the notes are.
     """
 
     edits_per_task: int = 1
     tasks_per_adapter: int = 1
     repeat_context: bool = False
+    passage_learning_rate: float = 0.0
 
 
 def conditions(
@@ -66,7 +68,7 @@ def conditions(
         return run_inner(trials, by_id, parent, examiner, outer.reward, seeds, plan.tasks_per_adapter)
 
     def passage(tasks: Sequence[Task]) -> list[list[Trial]]:
-        return [[Trial(examiner.domain.without_edit(task))] for task in tasks]
+        return [[Trial(with_rate(examiner.domain.without_edit(task), plan.passage_learning_rate))] for task in tasks]
 
     def for_as_long(tasks: Sequence[Task]) -> list[list[Trial]]:
         if not {"passage_only", "own_edits"} <= done.keys():
@@ -96,6 +98,11 @@ def conditions(
 
 OPTIONAL = ("passage_only_equal", "retrieved")
 """Conditions that are made only where they are named: the rivals at equal cost, and what people do instead."""
+
+
+def with_rate(edit: SelfEdit, learning_rate: float) -> SelfEdit:
+    """The edit with another learning rate; as it is for 0."""
+    return replace(edit, recipe=replace(edit.recipe, learning_rate=learning_rate)) if learning_rate else edit
 
 
 def as_long_as(once: Trial, other: Trial) -> SelfEdit:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import ceil
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,13 +20,12 @@ from selfedit.reproduce.options import Options
 from selfedit.results import Table, TextTable, gain_sentence, percent, score_table
 from selfedit.types import Task, Trial
 from selfedit.workflows.engine import open_engine
-from selfedit.workflows.rivals import PASSAGE_RECIPE
 from selfedit.workflows.runs import start
 from selfedit.workflows.train import Experiment, run_experiment
 
 PASSAGES, QUESTIONS = 60, 5
 
-ROWS = ("base", "own_edits", "passage_only", "in_context", "retrieved")
+ROWS = ("base", "own_edits", "passage_only", "passage_only_equal", "in_context", "retrieved")
 NAMED = {"own_edits": "own_notes", "retrieved": "rag"}
 """What the summary calls a row, where that is not its key."""
 
@@ -44,24 +42,8 @@ def squad(options: Options) -> dict[str, Any]:
     tasks = found[: wanted or None] if options.name == "fresh" else choose(found, wanted or PASSAGES, first.seed)
     with open_engine(first, options.progress, tasks, parallel=True) as engine:
         main = _run(options, "own_notes", {}, ROWS, tasks, engine)
-        rival = _run(
-            options,
-            "passage_only_equal",
-            {"inner": as_long_as(main.table, first.inner.epochs)},
-            ["passage_only"],
-            tasks,
-            engine,
-        )
         bare = _run(options, "unchecked", {"domain": {"check": False}}, ["own_edits"], tasks, engine)
-    return summary_of(main, rival, bare)
-
-
-def as_long_as(table: Table, epochs: int) -> dict[str, Any]:
-    """The keys of the rival's recipe: as many epochs of the passage as take at least the tokens of the notes, where
-    `epochs` took those of `passage_only`.
-    """
-    own, once = table["own_edits"].tokens or 0, table["passage_only"].tokens or 1
-    return {**PASSAGE_RECIPE, "epochs": max(1, ceil(epochs * own / once))}
+    return summary_of(main, bare)
 
 
 def _run(
@@ -99,14 +81,13 @@ def choose(tasks: Sequence[Task], count: int, seed: int) -> list[Task]:
     ]
 
 
-def summary_of(main: Experiment, rival: Experiment, bare: Experiment) -> dict[str, Any]:
+def summary_of(main: Experiment, bare: Experiment) -> dict[str, Any]:
     """All rows by their names, what own notes gain over the passage alone at equal tokens, and what the notes hold."""
     rows = [replace(row, key=NAMED.get(row.key, row.key)) for row in main.table]
-    rows.append(replace(rival.table["passage_only"], key="passage_only_equal"))
     rows.append(replace(bare.table["own_edits"], key="own_notes_unchecked"))
     own = main.trials["own_edits"]
-    gains = {"gain": paired_gain(own, rival.trials["passage_only"])}
-    seconds = sum(found.table.seconds or 0 for found in (main, rival, bare))
+    gains = {"gain": paired_gain(own, main.trials["passage_only_equal"])}
+    seconds = sum(found.table.seconds or 0 for found in (main, bare))
     return {**Table(tuple(rows), gains, round(seconds, 1)).to_json(), **notes_of(main.evaluation, own)}
 
 
@@ -137,6 +118,5 @@ def tables(summary: Mapping[str, Any]) -> list[TextTable]:
 
 
 _MORE = {
-    "passage_only_equal": "… for as long as the notes, its own recipe",
     "own_notes_unchecked": "Trained on notes without the check",
 }

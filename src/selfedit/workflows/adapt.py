@@ -109,7 +109,9 @@ def teach(
         before = [replace(trial, update=None, after=trial.before) for trial in asked]
         after = replace(summarise("after", asked), tokens=update.tokens)
         rows = [summarise("before", before), after]
-        rows += rival_rows(run, job, documents, passages, examiner, progress) if config.exam.rivals else []
+        if config.exam.rivals:
+            rate = config.exam.passage_learning_rate
+            rows += rival_rows(run, job, documents, passages, examiner, rate, progress)
         table = Table(tuple(rows), {"gain": paired_gain(asked, before)})
     run.keep_json("summary.json", table.to_json())
     run.write_metrics()

@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
-from typing import Any
 
 from selfedit.loops.evaluate import join_scores, summarise, with_retrieved
 from selfedit.loops.examine import Exam, Examiner, score
@@ -18,20 +16,18 @@ from selfedit.results import Row
 from selfedit.store import Run
 from selfedit.types import Job, SelfEdit, Task, Trial, Update
 
-PASSAGE_RECIPE: MappingProxyType[str, Any] = MappingProxyType({"learning_rate": 1e-3, "top_layers": False})
-"""By which a chat model learns the text alone best, for as many tokens as its notes take: chosen on development
-passages, as the notes' own recipe was (LOG.md).
-"""
 
-
-def passage_only_job(job: Job, passages: Sequence[Task], examiner: Examiner) -> Job:
-    """The passages alone from the same parent, for about as many tokens as a job takes, by PASSAGE_RECIPE.
+def passage_only_job(job: Job, passages: Sequence[Task], examiner: Examiner, learning_rate: float = 0.0) -> Job:
+    """The passages alone from the same parent, for about as many tokens as a job takes, and by its recipe, but for a
+    learning rate that suits them better, if one is given.
 
     Tokens are reckoned by characters: how many there were stands in the update.
     """
     examples = tuple(example for task in passages for example in examiner.domain.without_edit(task).examples)
     own, once = (sum(len(example.target) for example in of) for of in (job.examples, examples))
-    recipe = replace(job.recipe, epochs=max(1, round(job.recipe.epochs * own / once)), **PASSAGE_RECIPE)
+    passes = max(job.recipe.epochs, job.recipe.min_steps / len(job.examples))
+    rate = learning_rate or job.recipe.learning_rate
+    recipe = replace(job.recipe, epochs=max(1, round(passes * own / once)), min_steps=0, learning_rate=rate)
     return replace(job, examples=examples, recipe=recipe)
 
 
@@ -41,6 +37,7 @@ def rival_rows(
     documents: Sequence[Task],
     passages: Sequence[Task],
     examiner: Examiner,
+    learning_rate: float,
     progress: Progress = silent,
 ) -> list[Row]:
     """The rows of the passages alone, and of the passage in the prompt, found by the
@@ -48,7 +45,8 @@ def rival_rows(
     """
     asked = [task for task in documents if task.questions]
     progress("rivals", 0, 2, "")
-    alone = run.remember("rivals/passage_only_equal", 0, partial(_alone, asked, job, passages, examiner), Trial)
+    job_alone = passage_only_job(job, passages, examiner, learning_rate)
+    alone = run.remember("rivals/passage_only_equal", 0, partial(_alone, asked, job_alone, examiner), Trial)
     progress("rivals", 1, 2, "")
     found = run.remember("rivals/retrieved", 0, partial(_retrieved, asked, passages, job.parent, examiner), Trial)
     progress("rivals", 2, 2, "")
@@ -60,9 +58,9 @@ def rival_rows(
     ]
 
 
-def _alone(documents: Sequence[Task], job: Job, passages: Sequence[Task], examiner: Examiner) -> list[Trial]:
+def _alone(documents: Sequence[Task], job: Job, examiner: Examiner) -> list[Trial]:
     engine = examiner.engine
-    update = train_one(engine, passage_only_job(job, passages, examiner), "the passages alone could not be trained")
+    update = train_one(engine, job, "the passages alone could not be trained")
     scores = score(examiner, [Exam(update, task) for task in documents])
     engine.release([update])
     return [Trial(SelfEdit(task.id, ""), update, after=s) for task, s in zip(documents, scores, strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -159,7 +159,7 @@ class Knowledge:
         return [learned.format(title=task.title, question=q, answer=a) for q, a in pairs], dropped
 
     def without_edit(self, task: Task) -> SelfEdit:
-        return SelfEdit(task.id, "", "", (Example("", document_of(task)),), self.recipe)
+        return SelfEdit(task.id, "", "", (Example("", document_of(task)),), replace(self.recipe, min_steps=0))
 
     def exam(self, task: Task, question: Question, edit: SelfEdit | None = None) -> list[str]:
         return [self.wordings.closed_book(task, question.text)]

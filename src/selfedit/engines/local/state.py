@@ -47,7 +47,7 @@ class TrainingState:
         starts = range(0, len(ordered), size)
         dealt = [ordered[start :: len(starts)] for start in range(len(starts))]
         self.batches = dealt if recipe.shuffle_lengths else [ordered[start : start + size] for start in starts]
-        self.steps = recipe.epochs * len(self.batches)
+        self.steps = max(recipe.epochs, math.ceil(recipe.min_steps / len(self.batches))) * len(self.batches)
         self.done = self.tokens = 0
         self.loss = math.nan
         """Mean loss of the last whole epoch."""
