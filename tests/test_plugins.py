@@ -7,6 +7,7 @@ import pytest
 
 from selfedit.errors import InputError
 from selfedit.store import Run
+from selfedit.workflows.build import make_domain
 from selfedit.workflows.configure import make_config
 from selfedit.workflows.data import tasks_of
 from selfedit.workflows.runs import carry_out, start
@@ -51,6 +52,15 @@ class Poems(Knowledge):
         return [f"Write a poem of {self.options.lines} lines.\\n{task.context}\\n"]
 '''
 
+OLD = """
+from selfedit.domains.knowledge.domain import Knowledge
+
+
+class Older(Knowledge):
+    def prompt(self, task, member=0):
+        return "Write."
+"""
+
 METHOD = '''
 from dataclasses import replace
 
@@ -85,6 +95,7 @@ def outside(tmp_path, monkeypatch):
         "credit": CREDIT,
         "domain": DOMAIN,
         "method": METHOD,
+        "older": OLD,
     }.items():
         assert len(source.splitlines()) < 30
         (folder / f"{name}.py").write_text(source)
@@ -143,6 +154,12 @@ def test_a_domain_from_outside_asks_in_its_words_and_has_keys_of_its_own(outside
     assert "unseen poems" in summary.tables[-1].title and summary.tables[-1].rows[0][0] == "Unread"
     with pytest.raises(InputError, match=r"there is no key domain\.lnes; did you mean lines\?"):
         make_config(None, [named[0], "domain.lnes=4"])
+
+
+def test_a_domain_with_the_methods_of_earlier_versions_is_refused(outside):
+    config = make_config(None, ["domain.name=outside_plugins.older:Older"])
+    with pytest.raises(InputError, match="has the method prompt or question_prompt of earlier versions"):
+        make_domain(config)
 
 
 def test_a_continual_method_from_outside_prepares_the_jobs(outside, tasks, tmp_path):

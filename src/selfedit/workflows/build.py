@@ -24,6 +24,11 @@ from selfedit.workflows.endpoints import make_judge, make_rubric
 
 def make_domain(config: Config) -> Domain:
     kind = domain_type(config)
+    if hasattr(kind, "prompt") or hasattr(kind, "question_prompt"):  # a plug-in's, which would be passed over
+        raise InputError(
+            f"domain {config.domain.name} has the method prompt or question_prompt of earlier versions; it must have "
+            "prompts or question_prompts, which return a list of prompts"
+        )
     options = validated(kind.Options, config.domain.options, "the config", "domain")
     return kind.from_config(options, config.inner, config.seed)
 
