@@ -63,7 +63,11 @@ def _defaults(name: str, model: str, given: dict[str, Any]) -> dict[str, Any]:
     tree, domain = preset_tree(name), given.get("domain")
     if isinstance(domain, dict) and domain.get("name", "knowledge") != "knowledge":
         return {}
-    return tree if name == "seal" else merge(tree, {"outer": {"sampling": own_sampling(model)}})
+    return (
+        tree
+        if name == "seal"
+        else merge(tree, {"outer": {"sampling": own_sampling(str(fetched.folder_of(model) or model))}})
+    )
 
 
 def _resolved(config: Config, source: str) -> Config:
