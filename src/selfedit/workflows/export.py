@@ -104,7 +104,7 @@ def _about(
         config = make_config(model, overrides, base=tree, source=str(run.path / "config.json"))
         domain, tasks = make_domain(config), [task for of_name in tasks_of(run).values() for task in of_name]
         asked = [domain.exam(task, question) for task in tasks for question in task.questions[:QUESTIONS]]
-        prompts = list(dict.fromkeys(prompt for prompts in asked for prompt in prompts[:1]))[:QUESTIONS]
+        prompts = list(dict.fromkeys(str(prompts[0]) for prompts in asked if prompts))[:QUESTIONS]
         router = router_name(config.continual) if kind_of(run) == "stream" else "last"
     remarks = []
     if router != "last" and path == run.path:
