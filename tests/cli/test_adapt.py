@@ -84,13 +84,20 @@ def test_as_json_only_the_result_is_on_stdout(cli, handbook, write, brief):
 def test_any_model_can_be_taught_and_asked_from_another_folder(
     cli, handbook, brief, saved_model, tmp_path, monkeypatch
 ):
-    called = cli("adapt", handbook, "--model", "../model", "-o", "run", "--set", "inner.rank=2", *brief)
+    called = cli(
+        "adapt", handbook, "--model", "../model", "-o", "run", "--preset", "seal", "--set", "inner.rank=2", *brief
+    )
     assert called.code == 0
     monkeypatch.chdir(tmp_path)
     asked = cli("ask", "here/run", "How many days?", "--json")
     assert asked.code == 0 and isinstance(asked.json["answer"], str)
     card = json.loads((tmp_path / "here/run/updates/adapter/adapter_config.json").read_text())
     assert card["base_model_name_or_path"] == str(saved_model)
+
+
+def test_a_context_without_room_for_worked_examples_is_said(cli, handbook, brief, saved_model):
+    called = cli("adapt", handbook, "--model", saved_model, "-o", "run", *brief)
+    assert called.code == 3 and called.error.endswith("or ask without worked examples (--preset seal)")
 
 
 def test_a_document_longer_than_the_context_is_split_and_that_is_said(cli, write, brief):
@@ -178,7 +185,8 @@ def test_a_policy_that_is_none_is_your_input(cli, handbook):
 
 
 def test_a_policy_of_another_model_is_your_input(cli, handbook, brief, saved_model):
-    assert cli("adapt", handbook, "-o", "other", "-m", saved_model, "--set", "inner.rank=2", *brief).code == 0
+    seal = ("--preset", "seal", "--set", "inner.rank=2")
+    assert cli("adapt", handbook, "-o", "other", "-m", saved_model, *seal, *brief).code == 0
     called = cli("adapt", handbook, "--policy", "other", *brief)
     assert called.code == 3 and "was trained for another model: " in called.error
 

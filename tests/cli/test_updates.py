@@ -154,9 +154,12 @@ def test_a_half_written_policy_is_never_taken_for_one(cli, school, tmp_path):
 def test_an_update_of_all_weights_is_asked_like_an_adapter_and_is_a_model_too(cli, school, entry):
     full = ("--set", "inner.method=full", "--set", "inner.learning_rate=3e-4", *TAUGHT)
     assert cli("adapt", school / "entries.json", "-o", school / "full", *full).code == 0
-    question = ("Where is it?", "--topic", entry["title"])
+    question, plain = (
+        ("Where is it?", "--topic", entry["title"]),
+        ("--set", "domain.wording=plain", "--set", "domain.prompt=notes"),
+    )
     answer = cli("ask", school / "full", *question).said
-    assert answer == cli("ask", "base", *question, "--model", school / "full" / "updates" / "adapter").said
+    assert answer == cli("ask", "base", *question, "--model", school / "full/updates/adapter", *plain).said
     assert answer != cli("ask", "base", *question).said
 
 

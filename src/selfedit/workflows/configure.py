@@ -60,14 +60,13 @@ def make_config(
 
 def _defaults(name: str, model: str, given: dict[str, Any]) -> dict[str, Any]:
     """What a preset says of documents, nothing of other domains; and of sampling, what the model's maker says."""
-    tree, domain = preset_tree(name), given.get("domain")
+    tree, domain, inner = preset_tree(name), given.get("domain"), given.get("inner")
     if isinstance(domain, dict) and domain.get("name", "knowledge") != "knowledge":
         return {}
-    return (
-        tree
-        if name == "seal"
-        else merge(tree, {"outer": {"sampling": own_sampling(str(fetched.folder_of(model) or model))}})
-    )
+    if isinstance(inner, dict) and inner.get("method") == "full":
+        tree.get("inner", {}).pop("top_layers", None)  # which shapes an adapter
+    sampling = {} if name == "seal" else own_sampling(str(fetched.folder_of(model) or model))
+    return merge(tree, {"outer": {"sampling": sampling}})
 
 
 def _resolved(config: Config, source: str) -> Config:

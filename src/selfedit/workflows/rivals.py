@@ -4,9 +4,10 @@ into the prompt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from selfedit.loops.evaluate import join_scores, summarise, with_retrieved
 from selfedit.loops.examine import Exam, Examiner, score
@@ -17,17 +18,16 @@ from selfedit.store import Run
 from selfedit.types import Job, SelfEdit, Task, Trial, Update
 
 
-def passage_only_job(job: Job, passages: Sequence[Task], examiner: Examiner, learning_rate: float = 0.0) -> Job:
-    """The passages alone from the same parent, for about as many tokens as a job takes, and by its recipe, but for a
-    learning rate that suits them better, if one is given.
+def passage_only_job(job: Job, passages: Sequence[Task], examiner: Examiner, keys: Mapping[str, Any]) -> Job:
+    """The passages alone from the same parent, for about as many tokens as a job takes, and by its recipe, but for some
+    keys that suit them better.
 
     Tokens are reckoned by characters: how many there were stands in the update.
     """
     examples = tuple(example for task in passages for example in examiner.domain.without_edit(task).examples)
     own, once = (sum(len(example.target) for example in of) for of in (job.examples, examples))
     passes = max(job.recipe.epochs, job.recipe.min_steps / len(job.examples))
-    rate = learning_rate or job.recipe.learning_rate
-    recipe = replace(job.recipe, epochs=max(1, round(passes * own / once)), min_steps=0, learning_rate=rate)
+    recipe = replace(job.recipe, epochs=max(1, round(passes * own / once)), min_steps=0, **keys)
     return replace(job, examples=examples, recipe=recipe)
 
 
@@ -37,7 +37,7 @@ def rival_rows(
     documents: Sequence[Task],
     passages: Sequence[Task],
     examiner: Examiner,
-    learning_rate: float,
+    keys: Mapping[str, Any],
     progress: Progress = silent,
 ) -> list[Row]:
     """The rows of the passages alone, and of the passage in the prompt, found by the
@@ -45,7 +45,7 @@ def rival_rows(
     """
     asked = [task for task in documents if task.questions]
     progress("rivals", 0, 2, "")
-    job_alone = passage_only_job(job, passages, examiner, learning_rate)
+    job_alone = passage_only_job(job, passages, examiner, keys)
     alone = run.remember("rivals/passage_only_equal", 0, partial(_alone, asked, job_alone, examiner), Trial)
     progress("rivals", 1, 2, "")
     found = run.remember("rivals/retrieved", 0, partial(_retrieved, asked, passages, job.parent, examiner), Trial)

@@ -247,6 +247,9 @@ def _fill(title: str, begun: str, glue: str, pieces: Sequence[str], place: int, 
 
 def _halve(title: str, word: str, fits: Fits) -> list[str]:
     if len(word) == 1:
-        raise InputError(f"{title!r}: the model's context has no room for a passage; choose a model with a longer one")
+        raise InputError(
+            f"{title!r}: the model's context has no room for a passage and what is asked about it; choose a model with "
+            "a longer one, or ask without worked examples (--preset seal)"
+        )
     middle = len(word) // 2
     return [part for half in (word[:middle], word[middle:]) for part in _pack(title, half, (), fits)]
