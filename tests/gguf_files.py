@@ -24,7 +24,7 @@ NAMES = {
 }
 
 
-def small_llama(tied=True):
+def small_llama(tied=True, **more):
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = LlamaConfig(
@@ -35,6 +35,7 @@ def small_llama(tied=True):
         tie_word_embeddings=tied,
         bos_token_id=None,
         eos_token_id=0,
+        **more,
     )
     return LlamaForCausalLM(config).eval()
 
@@ -54,7 +55,7 @@ def write_gguf(path, model, kind="F32", settings=(), extra=(), architecture="lla
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
-    writer.add_rope_freq_base(10000.0)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_vocab_size(config.vocab_size)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")

@@ -40,7 +40,8 @@ def load(
     settings: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Model:
-    """A model that can learn documents: a directory, a hub id, or `almanac`, the toy that ships with the package.
+    """A model that can learn documents: a directory, a GGUF file, a hub id, `smollm2` once it was fetched, or
+    `almanac`, the toy that ships with the package.
 
     `update` is a run or an adapter that it begins with; `settings` are config keys, such as "inner.epochs=5". Raises
     InputError for a model, an update or a key that is wrong.

@@ -81,6 +81,19 @@ def alone(path: Path) -> Iterator[str]:
         yield folder
 
 
+def read_tensor(path: Path, header: Header, name: str) -> tuple[float, ...]:
+    """The numbers of a short tensor in float32 by its name; none where it is not there. Raises InputError."""
+    tensor = next((tensor for tensor in header.tensors if tensor.name == name), None)
+    if not tensor:
+        return ()
+    length = 4 * prod(tensor.shape)
+    if tensor.kind or length > LARGEST_HEADER:
+        raise InputError(f"{path} is damaged: its {name} is no list of numbers in float32; fetch it again")
+    with path.open("rb") as file:
+        file.seek(header.data + tensor.offset)
+        return struct.unpack(f"<{length // 4}f", file.read(length))
+
+
 # The header
 
 
@@ -195,17 +208,8 @@ def checked_header(path: Path) -> Header:
         raise InputError(f"{path} is no language model: it says that it is {kind!r}; name the model itself")
     if not header.tensors:
         raise InputError(f"{path} holds no weights, only a vocabulary; choose the file with the model")
-    if any(tensor.name.startswith("rope_") for tensor in header.tensors):
-        raise InputError(
-            f"{path} scales its positions by tensors ({_scales(header)}) that transformers passes over, so it would "
-            "answer otherwise than it was trained to; take the model's directory of safetensors"
-        )
     _check_extents(header, path)
     return header
-
-
-def _scales(header: Header) -> str:
-    return next(tensor.name for tensor in header.tensors if tensor.name.startswith("rope_"))[:60]
 
 
 def _check_extents(header: Header, path: Path) -> None:

@@ -166,11 +166,40 @@ def test_an_adapter(write):
 
 
 def test_tensors_that_transformers_passes_over(write):
-    """It drops them in silence: what Llama 3 has in a GGUF file for positions, and anything else."""
-    assert "scales its positions by tensors" in refused(write(extra={"rope_freqs.weight": [1.0, 2.0, 4.0, 8.0]}))
+    """It drops them in silence."""
     assert "holds 26,883 weights, and a LlamaForCausalLM has room for" in refused(
         write(extra={"more": [1.0, 2.0, 3.0]})
     )
+
+
+SCALING = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
+
+
+@pytest.fixture
+def llama_3():
+    """A model with the positions of Llama 3.2, and the factors that llama.cpp's converter writes for them."""
+    rope = {"rope_type": "llama3", "rope_theta": 500_000.0, "factor": 32.0, **SCALING}
+    model = small_llama(rope_parameters=rope)
+    plain = 500_000.0 ** -(torch.arange(4) / 4)
+    return model, plain / model.model.rotary_emb.inv_freq
+
+
+def test_the_positions_of_llama_3_are_scaled_as_it_was_trained(write, llama_3):
+    """transformers drops the tensor that holds the factors; without it the answers would be others."""
+    model, factors = llama_3
+    assert factors[0] == 1 and 1 < factors[2] < 32 and factors[3] == pytest.approx(32)
+    loaded, plain = (load(write(model=model, extra=extra))[0] for extra in ({"rope_freqs.weight": factors}, {}))
+    turned, trained, unscaled = (each.model.rotary_emb.inv_freq for each in (loaded, model, plain))
+    assert torch.allclose(turned, trained, rtol=1e-6) and not torch.allclose(unscaled, trained, rtol=0.5)
+    ids = torch.arange(100)[None]
+    assert torch.allclose(loaded(ids).logits, model(ids).logits, atol=1e-6)
+
+
+@pytest.mark.parametrize("factors", [[1.0, 2.0, 4.0, 8.0], [1.0, 2.0], [float("nan")] * 4])
+def test_positions_that_are_scaled_otherwise(write, factors):
+    path = write(extra={"rope_freqs.weight": factors})
+    assert "that are not those of Llama 3" in refused(path)
+    assert "holds 26,888 weights" in refused(write(extra={"rope_factors_long.weight": [1.0, 2.0, 4.0, 8.0] * 2}))
 
 
 def test_positions_that_transformers_would_not_scale(write):

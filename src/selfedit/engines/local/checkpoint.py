@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from selfedit.engines import gguf
+from selfedit.engines.local import llama_3
 from selfedit.engines.local.forward import run, run_and_trace
 from selfedit.errors import InputError
 from selfedit.files import read_bytes
@@ -238,9 +239,9 @@ def check_unpacked(model: PreTrainedModel, header: gguf.Header, name: str) -> No
             f"{name} scales its positions ({scaling!r:.60}), which transformers does not read from a GGUF file of this "
             "architecture; take the model's directory of safetensors"
         )
-    held, weights = header.numbers, {weight.data_ptr(): weight.numel() for weight in model.state_dict().values()}
-    if config.tie_word_embeddings:  # some files hold the tied head as well
-        held -= sum(_product(tensor.shape) for tensor in header.tensors if tensor.name == "output.weight")
+    passed_over = {llama_3.FACTORS: kind == "llama3", "output.weight": config.tie_word_embeddings}  # some hold it twice
+    weights = {weight.data_ptr(): weight.numel() for weight in model.state_dict().values()}
+    held = sum(_product(tensor.shape) for tensor in header.tensors if not passed_over.get(tensor.name))
     if held != sum(weights.values()):
         raise InputError(
             f"{name} holds {held:,} weights, and a {type(model).__name__} has room for {sum(weights.values()):,}: "

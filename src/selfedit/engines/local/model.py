@@ -6,7 +6,7 @@ Pickles are not read, and code from a model is not run.
 from __future__ import annotations
 
 import re
-from contextlib import redirect_stderr
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -32,7 +32,7 @@ from transformers import (
 from selfedit.config import ModelConfig
 from selfedit.engines import embedded, fetched, gguf
 from selfedit.engines.background import in_background, reason_of
-from selfedit.engines.local import checkpoint
+from selfedit.engines.local import checkpoint, llama_3
 from selfedit.errors import InputError, ModelAbsent
 
 HUB_SECONDS = 5
@@ -49,11 +49,15 @@ UNPACKED = ("fp8", "mxfp4")
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What transformers is told: a directory or a hub id, and which GGUF file there, if any. `name` is the user's."""
+    """What transformers is told: a directory or a hub id, and which GGUF file there, if any. `name` is the user's.
+
+    `factors` scale the positions of a GGUF file: Llama 3's.
+    """
 
     name: str
     place: str
     gguf_file: str = ""
+    factors: tuple[float, ...] = ()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -82,8 +86,9 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
     header = gguf.checked_header(path)
     checkpoint.check_numbers(header.settings, header.shapes, path)
     _check_room(config, header)
-    with gguf.alone(path) as folder, redirect_stderr(StringIO()):  # transformers draws a bar there
-        model, tokenizer = _load(config, _Source(config.name, folder, gguf.NAME))
+    factors = gguf.read_tensor(path, header, llama_3.FACTORS)
+    with gguf.alone(path) as folder:
+        model, tokenizer = _load(config, _Source(config.name, folder, gguf.NAME, factors))
     checkpoint.check_unpacked(model, header, config.name)
     _remark_on_words(header, config.name)
     return model, tokenizer
@@ -95,18 +100,19 @@ def _load(config: ModelConfig, source: _Source) -> tuple[PreTrainedModel, PreTra
     tokenizer, packed = _tokenizer(source), _packed(config, architecture, dtype)
     how = _unpacking(config) if source.gguf_file else packed and {**packed, "device_map": {"": device}}
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            source.place,
-            config=architecture,
-            dtype=dtype,
-            attn_implementation=attention(dtype, device),
-            experts_implementation="eager" if dtype == torch.float64 else None,  # grouped products know no float64
-            use_safetensors=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # refused below, by name
-            **source.options,
-            **how,
-        )
+        with redirect_stderr(StringIO()) if source.gguf_file else nullcontext():  # where unpacking draws a bar
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                source.place,
+                config=architecture,
+                dtype=dtype,
+                attn_implementation=attention(dtype, device),
+                experts_implementation="eager" if dtype == torch.float64 else None,  # grouped products know no float64
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # refused below, by name
+                **source.options,
+                **how,
+            )
     except Exception as error:  # transformers raises OSError, ValueError and the hub's own errors alike
         raise _why_not(source, error) from error
     model: PreTrainedModel = loaded[0]
@@ -131,6 +137,8 @@ def _architecture(source: _Source) -> PreTrainedConfig:
     try:
         found: PreTrainedConfig = AutoConfig.from_pretrained(source.place, **source.options)
         checkpoint.check_config(found, source.name)
+        if source.factors:
+            llama_3.scale_positions(found, torch.tensor(source.factors), source.name)
         if source.files:
             checkpoint.check_size(found, source.files, source.name)
     except Exception as error:
