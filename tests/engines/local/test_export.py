@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -298,39 +299,44 @@ def test_the_models_own_sampling_is_written(update, config, saved_model, tmp_pat
     assert "PARAMETER temperature 0.6" in text and "PARAMETER top_p 0.9" in text
 
 
-# GGUF: the converter is a script of this test's own, the file that it makes a merged model
+# GGUF, by a converter of this test's own that takes llama.cpp's arguments
+
+CONVERTER = """
+import sys
+model, _, file, _, kind = sys.argv[1:]
+assert kind == 'f16', f'no {kind} here'
+sys.path.insert(0, %r)
+from gguf_files import write_gguf
+from transformers import AutoModelForCausalLM
+loaded = AutoModelForCausalLM.from_pretrained(model, dtype='float32')
+write_gguf(file, loaded, kind.upper())
+"""
 
 
 @pytest.fixture
 def converter(tmp_path):
     path = tmp_path / "convert_hf_to_gguf.py"
-    path.write_text(
-        "import pathlib, sys\nmodel, _, file, _, kind = sys.argv[1:]\n"
-        "assert kind == 'f32', f'no {kind} here'\n"
-        "pathlib.Path(file).write_bytes(pathlib.Path(model, 'model.safetensors').read_bytes())\n"
-    )
+    path.write_text(CONVERTER % str(Path(__file__).parents[2]))
     return path
 
 
-class ReadAsSafetensors(Gguf):
-    """Transformers reads a GGUF of few architectures; what is tried here is all around that."""
+def test_a_gguf_is_read_back_and_put_in_its_place_alone(converter, tmp_path):
+    pytest.importorskip("gguf")
+    from gguf_files import small_llama, write_gguf
 
-    def load(self, folder, config):
-        assert left(folder) == [self.path.name]
-        model = AutoModelForCausalLM.from_pretrained(config.name)
-        model.load_state_dict(load_file(folder / self.path.name), strict=False)
-        return model.eval(), None
-
-
-def test_a_gguf_is_made_by_the_converter_and_put_in_its_place_alone(update, config, converter, tmp_path):
-    form = ReadAsSafetensors(tmp_path / "model.gguf", torch.float32, converter)
-    (checked,) = export(config, update, [form], PROMPTS)
-    assert checked.max_gap < 1e-5 and form.path.is_file() and not list(tmp_path.glob("*.partial"))
+    base = write_gguf(tmp_path / "base.gguf", small_llama())
+    config = ModelConfig(name=str(base), device="cpu")
+    engine = LocalEngine.from_config(config)
+    engine.save(teach(engine, "Ada was born in Torvik."), tmp_path / "update")
+    form = Gguf(tmp_path / "out.gguf", torch.float16, converter)
+    (checked,) = export(config, tmp_path / "update", [form], PROMPTS)
+    assert checked.answers == 3 and form.path.is_file() and left(tmp_path).count("out.gguf.partial") == 0
+    assert LocalEngine.from_config(ModelConfig(name=str(form.path), device="cpu")).sample([Request(BASE, "Ada")])
 
 
 def test_a_converter_that_fails_leaves_nothing_and_is_quoted(update, config, converter, tmp_path):
-    form = Gguf(tmp_path / "model.gguf", torch.float16, converter)
-    with pytest.raises(InputError, match=r"made no GGUF of this model: AssertionError: no f16 here"):
+    form = Gguf(tmp_path / "model.gguf", torch.float32, converter)
+    with pytest.raises(InputError, match=r"made no GGUF of this model: AssertionError: no f32 here"):
         export(config, update, [form], PROMPTS)
     assert not list(tmp_path.glob("model.gguf*"))
 
