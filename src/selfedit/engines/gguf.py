@@ -47,7 +47,10 @@ class StoredTensor:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands before the weights. Of a list in `settings` there is its length; `data` is where tensors begin."""
+    """What stands before the weights. For a list in `settings` stands the range of its length.
+
+    `data` is where the tensors begin, in bytes.
+    """
 
     settings: dict[str, Any]
     tensors: tuple[StoredTensor, ...]
@@ -145,8 +148,8 @@ class _Reader:
             raise self.damaged(f"a value is of type {kind}")
         return self.numbers(_SCALARS[kind])[0]
 
-    def list(self) -> int:
-        """Passes over a list, and returns its length."""
+    def list(self) -> range:
+        """Passes over a list, and returns the range of its length."""
         kind, length = self.numbers("IQ")
         self.items += length
         if self.items > MOST_ITEMS:
@@ -156,7 +159,7 @@ class _Reader:
         else:
             for _ in range(length):
                 self.value(kind)
-        return int(length)
+        return range(length)
 
     def tensor(self) -> StoredTensor:
         name = self.text()

@@ -13,10 +13,12 @@ from gguf import GGMLQuantizationType  # noqa: E402
 from gguf.quants import dequantize, quantize  # noqa: E402
 from gguf_files import TOKENS, small_llama, write_gguf  # noqa: E402
 from mutations import examples, mutated_bytes, survives  # noqa: E402
+from transformers import Starcoder2Config  # noqa: E402
 
 from selfedit.config import ModelConfig  # noqa: E402
 from selfedit.engines import gguf as files  # noqa: E402
 from selfedit.engines.local.engine import LocalEngine  # noqa: E402
+from selfedit.engines.local.gguf_config import complete  # noqa: E402
 from selfedit.engines.local.model import load_model  # noqa: E402
 from selfedit.engines.start import usual_processes  # noqa: E402
 from selfedit.errors import InputError  # noqa: E402
@@ -200,6 +202,22 @@ def test_positions_that_are_scaled_otherwise(write, factors):
     path = write(extra={"rope_freqs.weight": factors})
     assert "that are not those of Llama 3" in refused(path)
     assert "holds 26,888 weights" in refused(write(extra={"rope_factors_long.weight": [1.0, 2.0, 4.0, 8.0] * 2}))
+
+
+def test_settings_that_transformers_passes_over_are_those_of_the_file():
+    """It has no place for these in some architectures, and takes another checkpoint's."""
+    settings = {
+        "rope.freq_base": 999_999.4,
+        "attention.layer_norm_epsilon": 0.25,
+        "attention.sliding_window": 77,
+        "attention.head_count": range(3),
+    }
+    named = {f"starcoder2.{key}": value for key, value in settings.items()}
+    config, before = Starcoder2Config(), Starcoder2Config().to_dict()
+    complete(config, files.Header({"general.architecture": "starcoder2", **named}, (), 0), (), "a model")
+    changed = {key for key, value in config.to_dict().items() if before[key] != value}
+    assert changed == {"rope_parameters", "norm_epsilon", "sliding_window"}
+    assert (config.rope_parameters["rope_theta"], config.norm_epsilon, config.sliding_window) == (999_999.4, 0.25, 77)
 
 
 def test_positions_that_transformers_would_not_scale(write):

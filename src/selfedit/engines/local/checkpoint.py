@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from selfedit.engines import gguf
-from selfedit.engines.local import llama_3
+from selfedit.engines.local import gguf_config
 from selfedit.engines.local.forward import run, run_and_trace
 from selfedit.errors import InputError
 from selfedit.files import read_bytes
@@ -227,19 +227,14 @@ def check_loaded(model: PreTrainedModel, info: Mapping[str, Any], name: str) -> 
 
 
 def check_unpacked(model: PreTrainedModel, header: gguf.Header, name: str) -> None:
-    """Raises InputError unless the model has as many weights as its GGUF file holds, and positions as it says.
+    """Raises InputError unless the model has as many weights as its GGUF file holds.
 
-    transformers passes over tensors that it has no place for, and most settings of positions, and does not say so.
+    transformers passes over tensors that it has no place for, and does not say so.
     """
     config: Any = model.config.get_text_config()
     kind = str((getattr(config, "rope_parameters", None) or {}).get("rope_type", "default"))
-    scaling = next((value for key, value in header.settings.items() if key.endswith("rope.scaling.type")), "none")
-    if scaling != "none" and kind == "default":
-        raise InputError(
-            f"{name} scales its positions ({scaling!r:.60}), which transformers does not read from a GGUF file of this "
-            "architecture; take the model's directory of safetensors"
-        )
-    passed_over = {llama_3.FACTORS: kind == "llama3", "output.weight": config.tie_word_embeddings}  # some hold it twice
+    # some hold a tied head twice
+    passed_over = {gguf_config.FACTORS: kind == "llama3", "output.weight": config.tie_word_embeddings}
     weights = {weight.data_ptr(): weight.numel() for weight in model.state_dict().values()}
     held = sum(_product(tensor.shape) for tensor in header.tensors if not passed_over.get(tensor.name))
     if held != sum(weights.values()):

@@ -32,7 +32,7 @@ from transformers import (
 from selfedit.config import ModelConfig
 from selfedit.engines import embedded, fetched, gguf
 from selfedit.engines.background import in_background, reason_of
-from selfedit.engines.local import checkpoint, llama_3
+from selfedit.engines.local import checkpoint, gguf_config
 from selfedit.errors import InputError, ModelAbsent
 
 HUB_SECONDS = 5
@@ -51,12 +51,13 @@ UNPACKED = ("fp8", "mxfp4")
 class _Source:
     """What transformers is told: a directory or a hub id, and which GGUF file there, if any. `name` is the user's.
 
-    `factors` scale the positions of a GGUF file: Llama 3's.
+    `header` is a GGUF file's, and `factors` are what it scales positions by.
     """
 
     name: str
     place: str
     gguf_file: str = ""
+    header: gguf.Header | None = None
     factors: tuple[float, ...] = ()
 
     @property
@@ -86,9 +87,9 @@ def load_model(config: ModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenize
     header = gguf.checked_header(path)
     checkpoint.check_numbers(header.settings, header.shapes, path)
     _check_room(config, header)
-    factors = gguf.read_tensor(path, header, llama_3.FACTORS)
+    factors = gguf.read_tensor(path, header, gguf_config.FACTORS)
     with gguf.alone(path) as folder:
-        model, tokenizer = _load(config, _Source(config.name, folder, gguf.NAME, factors))
+        model, tokenizer = _load(config, _Source(config.name, folder, gguf.NAME, header, factors))
     checkpoint.check_unpacked(model, header, config.name)
     _remark_on_words(header, config.name)
     return model, tokenizer
@@ -137,8 +138,8 @@ def _architecture(source: _Source) -> PreTrainedConfig:
     try:
         found: PreTrainedConfig = AutoConfig.from_pretrained(source.place, **source.options)
         checkpoint.check_config(found, source.name)
-        if source.factors:
-            llama_3.scale_positions(found, torch.tensor(source.factors), source.name)
+        if source.header:
+            gguf_config.complete(found, source.header, source.factors, source.name)
         if source.files:
             checkpoint.check_size(found, source.files, source.name)
     except Exception as error:
