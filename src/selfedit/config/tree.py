@@ -44,7 +44,12 @@ class ModelConfig(Section):
         le=MANY,
         description="for experiments; 0 is one per core (at most 8) for a small model on a CPU, otherwise 1",
     )
-    threads: int = Field(0, ge=0, le=1024, description="of each process on a CPU; 0 is what PyTorch takes: the cores")
+    threads: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="of each process on a CPU; 0 is the cores, of which a larger model takes idle ones",
+    )
     template: str = Field(
         "", description="wraps every prompt, `{prompt}` in its place; empty: the tokenizer's own chat template, if any"
     )

@@ -14,6 +14,7 @@ import psutil
 
 from selfedit.config import ModelConfig
 from selfedit.engines import embedded, fetched, gguf
+from selfedit.engines.cores import cores, idle_threads, usual_threads
 from selfedit.engines.pool import Pool
 from selfedit.protocols import Progress, silent
 
@@ -36,19 +37,20 @@ log = getLogger(__name__)
 def start_local(config: ModelConfig, max_adapters: int, progress: Progress) -> LocalEngine:
     """The local engine with this model. Nothing is printed. It is imported here only: importing it takes seconds."""
     quieten()
+    import torch
+
     from selfedit.engines.local.engine import LocalEngine
 
-    if config.threads:
-        import torch
-
-        torch.set_num_threads(config.threads)
+    threads = threads_for(config)
+    if config.threads or threads < torch.get_num_threads():  # which a program may have lowered
+        torch.set_num_threads(threads)
     return LocalEngine.from_config(config, max_adapters, progress)
 
 
 def start_pool(config: ModelConfig, max_adapters: int, processes: int, progress: Progress = silent) -> Pool:
     """Local engines in `processes` processes, which share the memory there is."""
     memory = (config.memory_bytes or psutil.virtual_memory().available) // processes
-    config = config.model_copy(update={"memory": str(memory)})
+    config = config.model_copy(update={"memory": str(memory), "threads": threads_for(config)})
     return Pool(partial(start_local, config, max_adapters), processes, progress)
 
 
@@ -57,10 +59,27 @@ def usual_processes(model: ModelConfig) -> int:
 
     Without asking PyTorch: importing it takes seconds, which the workers spend at the same time.
     """
-    size = _weights(model)
+    return min(cores(), MAX_PROCESSES) if _is_on_cpu(model) and _is_small(model) else 1
+
+
+def threads_for(model: ModelConfig) -> int:
+    """As many as the config says, or as there are idle cores for a model that runs on them.
+
+    A small model has the usual number whatever else runs: its processes share the cores, and what it computes, which
+    depends on the number in its last digits, is then the same in every run on a machine.
+    """
+    if model.threads:
+        return model.threads
+    return idle_threads() if model.engine == "local" and _is_on_cpu(model) and not _is_small(model) else usual_threads()
+
+
+def _is_on_cpu(model: ModelConfig) -> bool:
     gpu = sys.platform == "darwin" or shutil.which("nvidia-smi") is not None
-    on_cpu = model.device == "cpu" or (model.device == "auto" and not gpu)
-    return min(cores(), MAX_PROCESSES) if on_cpu and 0 < size < SMALL else 1
+    return model.device == "cpu" or (model.device == "auto" and not gpu)
+
+
+def _is_small(model: ModelConfig) -> bool:
+    return 0 < _weights(model) < SMALL
 
 
 def _weights(model: ModelConfig) -> int:
@@ -82,20 +101,6 @@ def processes_for(model: ModelConfig) -> int:
     if wanted > possible:
         log.warning("model.processes is %d, and this machine has room for %d: so many are started", wanted, possible)
     return min(wanted, possible)
-
-
-def cores() -> int:
-    """The cores we may use. OMP_NUM_THREADS, which bounds the threads of PyTorch, bounds its processes too."""
-    allowed = os.environ.get("OMP_NUM_THREADS", "")
-    if allowed.isdigit() and int(allowed):
-        return int(allowed)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def usual_threads() -> int:
-    """As many as PyTorch takes: one per core, of which hyper-threads are none, or OMP_NUM_THREADS."""
-    allowed = os.environ.get("OMP_NUM_THREADS", "")
-    return cores() if allowed.isdigit() else min(cores(), psutil.cpu_count(logical=False) or cores())
 
 
 def quieten() -> None:

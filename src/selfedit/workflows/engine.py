@@ -11,7 +11,8 @@ from pathlib import Path
 from selfedit.config import Config
 from selfedit.domains.knowledge.reader import split
 from selfedit.engines import ENGINES
-from selfedit.engines.start import cores, processes_for, usual_threads
+from selfedit.engines.cores import cores
+from selfedit.engines.start import processes_for, threads_for
 from selfedit.errors import InputError
 from selfedit.plugins import lookup
 from selfedit.protocols import Engine, Progress, silent
@@ -26,7 +27,7 @@ def machine_of(config: Config, parallel: bool) -> dict[str, int]:
     """What a run takes from the machine where its config leaves it open, and the cores there are."""
     model = config.model
     processes = processes_for(model) if parallel else 1
-    return {"processes": processes, "threads": model.threads or usual_threads(), "cores": cores()}
+    return {"processes": processes, "threads": threads_for(model), "cores": cores()}
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from selfedit.config import Config
 from selfedit.continual.methods import check_methods
-from selfedit.engines.start import cores
+from selfedit.engines.cores import cores
 from selfedit.errors import InputError, Refused
 from selfedit.protocols import Engine, Progress, silent
 from selfedit.results import Summary
