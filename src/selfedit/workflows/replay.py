@@ -30,7 +30,8 @@ def write_replay(sampler: Sampler, model: Update, count: int, max_new_tokens: in
 
 
 def replay_examples(said: Sequence[Continuation], model: Update) -> tuple[Example, ...]:
-    """As soft targets of the model itself, which pull at nothing as long as it is what it was (learning without
-    forgetting, arXiv 1606.09282).
+    """As answers and as plain texts, each with the model's own probabilities as soft targets: they pull at nothing as
+    long as it is what it was (learning without forgetting, arXiv 1606.09282).
     """
-    return tuple(Example(one.prompt, one.text, teacher=model.id) for one in said)
+    rows = [(prompt, one.text) for one in said for prompt in (one.prompt, "")]
+    return tuple(Example(prompt, text, teacher=model.id) for prompt, text in rows)

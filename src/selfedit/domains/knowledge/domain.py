@@ -67,16 +67,16 @@ class Knowledge:
     example_text: ClassVar[str] = "It is here.\nIt is this."
     words: ClassVar[Words] = Words(
         conditions={
+            "before": "Before, closed book",
+            "after": "After, closed book",
             "base": "Base model, closed book",
             "passage_only": "Trained on the passage only",
-            "passage_only_equal": "… for as many tokens as its notes",
+            "passage_only_equal": "Passage only, as many tokens",
             "own_edits": "Trained on its own notes",
             "teacher_edits": "Trained on a teacher's notes",
             "after_rl": "… after reinforcement",
             "in_context": "Passage in the prompt",
             "retrieved": "Passage retrieved into the prompt",
-            "before": "Before, closed book",
-            "after": "After, closed book",
         },
         bars="Each bar is the share of questions answered correctly, averaged over passages.",
         asked="All conditions are asked the same questions, without the passage.",
