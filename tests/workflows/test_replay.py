@@ -24,7 +24,7 @@ def test_the_model_answers_everyday_prompts_and_is_its_own_teacher(engine):
 
 
 def test_more_prompts_than_there_are_is_your_input(engine):
-    with pytest.raises(InputError, match="data.replay is 1000, and there are 32 prompts to replay"):
+    with pytest.raises(InputError, match=r"data\.replay is 1000, and there are 32 prompts to replay"):
         write_replay(engine, BASE, 1000)
 
 

@@ -23,7 +23,7 @@ from selfedit.types import BASE, SamplingParams, Update
 from selfedit.workflows.engine import open_engine
 from selfedit.workflows.evaluate import ask_update
 from selfedit.workflows.evaluate import chat as chat_with
-from selfedit.workflows.updates import base_of, folder_of
+from selfedit.workflows.updates import base_of, folder_of, settings_of
 
 LONGEST = 100_000
 """Characters of a line that are read as one message."""
@@ -58,7 +58,7 @@ def chat(
     Example: selfedit chat runs/handbook --topic Handbook --json < questions.txt
     """
     folder = folder_of(update)
-    config = config_from(model or base_of(folder), overrides, own_documents=True)
+    config = config_from(model or base_of(folder), overrides, own_documents=True, base=settings_of(update))
     sampling = SamplingParams(temperature, top_p=1.0, max_new_tokens=max_tokens)
     with open_engine(config) as engine:
         reply = _replies(config, engine, _updates(engine, folder, after_only), topic, sampling)

@@ -56,12 +56,20 @@ def base_of(folder: Path | None) -> str | None:
     return str(name) if name else None
 
 
+PROMPTING = ("template", "thinking", "quantize")
+"""Keys of `model` by which an answer depends on more than the weights."""
+
+
 def settings_of(update: Path) -> dict[str, Any]:
     """How the run that an update is of asked and graded, as a config tree; empty for an update of no run."""
     for folder in (update, *update.resolve().parents[:2]):
         if (folder / DATABASE).is_file():
             with Run.open(folder) as run:
-                return {table: run.config[table] for table in ("domain", "exam") if table in run.config}
+                asked: dict[str, Any] = {
+                    table: run.config[table] for table in ("domain", "exam") if table in run.config
+                }
+                model = {key: value for key, value in run.config.get("model", {}).items() if key in PROMPTING}
+                return {**asked, "model": model}
     return {}
 
 
