@@ -121,7 +121,6 @@ class Recipe:
     rank: Annotated[int, Ge(1), Le(1_000_000)] = 32
     alpha: Annotated[float, Gt(0), Le(1e9)] = 64.0
     epochs: Annotated[int, Ge(1), Le(1_000_000)] = 10
-    min_steps: Annotated[int, Ge(0), Le(1_000_000), "epochs are added for texts of few steps, up to so many"] = 0
     learning_rate: Annotated[float, Gt(0), Le(1e9)] = 1e-3
     batch_size: Annotated[int, Ge(1), Le(1_000_000), "examples per optimizer step"] = 1
     targets: Annotated[tuple[str, ...], "layers with an adapter, by name; empty: every linear one but the head"] = ()
@@ -145,6 +144,7 @@ class Recipe:
         Literal["lora", "full"], "full: all weights of the model instead of an adapter, one update at a time"
     ] = "lora"
     shuffle_lengths: Annotated[bool, "rows of all lengths in every step, not of like length (more padding)"] = False
+    min_steps: Annotated[int, Ge(0), Le(1_000_000), "epochs are added for texts of few steps, up to so many"] = 0
 
     def __post_init__(self) -> None:
         if self.method == "full" and (self.targets or self.top_layers or self.dropout):
