@@ -25,8 +25,8 @@ def test_an_exported_model_is_asked_as_its_run_is(cli, school):
     assert called.code == 0 and "checked: all 4 answers are those of the model that was examined" in called.said
     assert "The adapter calls its base almanac, which other programs and machines do not know" in called.said
     asked = ("Where does it lie?", "--topic", "Torvik")
-    said = cli("ask", school, *asked).out
-    assert cli("ask", "base", *asked, "--model", "model").out == said == cli("ask", "adapter", *asked).out
+    said, plain = cli("ask", school, *asked).out, ("--set", "domain.wording=plain", "--set", "domain.prompt=notes")
+    assert cli("ask", "base", *asked, "--model", "model", *plain).out == said == cli("ask", "adapter", *asked).out
 
 
 def test_an_update_of_a_run_is_exported_by_its_folder_and_json_says_what_was_seen(cli, school):

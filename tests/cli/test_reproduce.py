@@ -33,9 +33,9 @@ def test_the_almanac_table_is_made_over_seeds_with_a_run_and_a_report_each(cli, 
 
 
 def test_a_table_that_there_is_not_is_your_input(cli):
-    called = cli("reproduce", "squad")
+    called = cli("reproduce", "squid")
     assert called.code == 3 and called.error == (
-        "there is no table 'squad'; the tables are "
+        "there is no table 'squid'; the tables are "
         "almanac, released, grader, proxy, single-passage, cpt, prompts, rewards, credit, self-questions, "
         "arc, continual"
     )

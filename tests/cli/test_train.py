@@ -107,6 +107,7 @@ def test_train_without_passages_to_evaluate_on_gives_a_policy_and_no_table(cli, 
 def test_train_from_a_config_with_options_over_it(cli, passages, saved_model, write, tmp_path):
     write("config.toml", "seed = 5\n[model]\nname = '../model'\n[data]\ntrain = 'passages.json'\n[outer]\nrounds = 9\n")
     options = [
+        *("--preset", "seal"),
         *("--set", "outer.rounds=1", "--set", "outer.edits_per_task=1", "--set", "outer.sampling.max_new_tokens=8"),
         *(
             "--set",

@@ -41,11 +41,6 @@ def test_the_embedded_model_and_other_domains_have_no_preset():
     assert "wording" not in make_config("a/b", ["domain.name=arc"]).domain.options
 
 
-def test_a_preset_does_not_shape_an_adapter_where_there_is_none():
-    assert make_config("a/b").inner.top_layers
-    assert not make_config("a/b", ["inner.method=full"]).inner.top_layers
-
-
 def test_a_gentle_preset_is_the_usual_one_with_smaller_steps_and_chat():
     usual, gentle = make_config("a/b"), make_config("a/b", preset="gentle")
     assert gentle.domain == usual.domain and gentle.data.replay > usual.data.replay == 0

@@ -16,6 +16,7 @@ from selfedit.cli.options import (
     Memory,
     Model,
     Output,
+    Preset,
     Questions,
     RunFolder,
     Set,
@@ -52,6 +53,7 @@ def continual(
         Path | None, typer.Option("--neutral", help="texts that are about none of it: a JSON list, or a file")
     ] = None,
     policy: Annotated[Path | None, typer.Option("--policy", help="begin with this trained run's policy")] = None,
+    preset: Preset = "chat",
     overrides: Set = None,
     memory: Memory = None,
     output: Output = None,
@@ -73,6 +75,7 @@ def continual(
         dry_run=dry_run,
         own_documents=bool(documents),
         needs_model=bool(documents),
+        preset=preset,
         continual__methods=method.split(",") if method else None,
         continual__neutral=str(neutral) if neutral else None,
         outer__policy=str(update_folder(policy)) if policy else None,

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from selfedit.bench.doctor import doctor as diagnose
 from selfedit.cli import screen
-from selfedit.cli.options import Include, Json, Model, Set, config_from
+from selfedit.cli.options import Include, Json, Model, Preset, Set, config_from
 from selfedit.cli.running import print_json
 from selfedit.errors import InputError, Refused
 from selfedit.workflows.configure import commented
@@ -21,6 +21,7 @@ from selfedit.workflows.documents import documents_with_questions
 def init(
     path: Annotated[Path, typer.Argument(help="where to write it", metavar="CONFIG.toml")] = Path("selfedit.toml"),
     model: Model = None,
+    preset: Preset = "chat",
     overrides: Set = None,
 ) -> None:
     """Write a commented config with every key.
@@ -29,7 +30,7 @@ def init(
     """
     if path.exists():
         raise Refused(f"{path} exists already; choose another name or remove it")
-    text = commented(config_from(model, overrides))
+    text = commented(config_from(model, overrides, preset=preset))
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -43,6 +44,7 @@ def doctor(
     ] = None,
     model: Model = None,
     include: Include = "",
+    preset: Preset = "chat",
     overrides: Set = None,
     json: Json = False,
 ) -> None:
@@ -55,7 +57,7 @@ def doctor(
 
     Example: selfedit doctor handbook.md --model path/to/model
     """
-    config = config_from(model, overrides, needs_model=bool(documents))
+    config = config_from(model, overrides, needs_model=bool(documents), preset=preset)
     found = diagnose(
         config, documents_with_questions(documents, include=include) if documents else example_tasks(config)
     )

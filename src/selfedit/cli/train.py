@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from selfedit.cli import screen
-from selfedit.cli.options import DryRun, Json, Memory, Model, Output, RunFolder, Set, config_from
+from selfedit.cli.options import DryRun, Json, Memory, Model, Output, Preset, RunFolder, Set, config_from
 from selfedit.cli.running import finish, start_and_finish
 from selfedit.errors import InputError
 from selfedit.store import Run
@@ -43,6 +43,7 @@ def train(
     policy: Annotated[
         Path | None, typer.Option("--policy", help="go on from this trained run's policy, or from an adapter")
     ] = None,
+    preset: Preset = "chat",
     overrides: Set = None,
     memory: Memory = None,
     output: Output = None,
@@ -65,6 +66,7 @@ def train(
         memory,
         dry_run,
         needs_model=bool(data or evaluation),
+        preset=preset,
         data__train=train_file,
         data__eval=eval_file,
         outer__policy=str(update_folder(policy)) if policy else None,

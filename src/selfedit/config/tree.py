@@ -235,10 +235,6 @@ class ExamConfig(Section):
     tasks_per_adapter: int = Field(
         1, ge=0, le=MANY, description="tasks that one adapter learns in the final table; 0: all (continued pretraining)"
     )
-    passage_learning_rate: float = Field(
-        0.0, ge=0, le=LARGE, description="of the rows that learn the passage alone; 0: inner.learning_rate"
-    )
-    passage_all_layers: bool = Field(False, description="these rows train all layers, whatever inner.top_layers says")
     repeat_context: bool = Field(
         False, description="the passage stands among the documents once for every edit (SEAL's first CPT recipe)"
     )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 from types import MappingProxyType
-from typing import Any
 
 from selfedit.errors import EngineError, InputError
 from selfedit.loops.examine import Exam, Examiner, score
@@ -32,14 +31,12 @@ class ExamPlan:
     """How the final table is made. Each task is learned from `edits_per_task` self-edits of the same writer.
 
     `tasks_per_adapter` is 1 in SEAL's single-passage table; more is continued pretraining. With `repeat_context` the
-    passage stands among the documents once for every edit (SEAL's first recipe, docs/seal.md 2.3). What learns
-    the passage alone has `passage_recipe`, keys of a recipe, over its own: the rival is tuned as the notes are.
+    passage stands among the documents once for every edit (SEAL's first recipe, docs/seal.md 2.3).
     """
 
     edits_per_task: int = 1
     tasks_per_adapter: int = 1
     repeat_context: bool = False
-    passage_recipe: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 def conditions(
@@ -69,7 +66,7 @@ def conditions(
         return run_inner(trials, by_id, parent, examiner, outer.reward, seeds, plan.tasks_per_adapter)
 
     def passage(tasks: Sequence[Task]) -> list[list[Trial]]:
-        return [[Trial(alone(examiner.domain, task, plan.passage_recipe))] for task in tasks]
+        return [[Trial(examiner.domain.without_edit(task))] for task in tasks]
 
     def for_as_long(tasks: Sequence[Task]) -> list[list[Trial]]:
         if not {"passage_only", "own_edits"} <= done.keys():
@@ -99,12 +96,6 @@ def conditions(
 
 OPTIONAL = ("passage_only_equal", "retrieved")
 """Conditions that are made only where they are named: the rivals at equal cost, and what people do instead."""
-
-
-def alone(domain: Domain, task: Task, keys: Mapping[str, Any]) -> SelfEdit:
-    """The edit that only holds the task's own context, with some keys of the recipe changed."""
-    edit = domain.without_edit(task)
-    return replace(edit, recipe=replace(edit.recipe, **keys))
 
 
 def as_long_as(once: Trial, other: Trial) -> SelfEdit:

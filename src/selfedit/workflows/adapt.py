@@ -16,7 +16,7 @@ from selfedit.results import Summary, Table, TextTable, answer_table, cost_table
 from selfedit.seeds import derive_seed
 from selfedit.store import Run
 from selfedit.types import Continuation, Job, SelfEdit, Task, Trial, Update
-from selfedit.workflows.build import make_examiner, make_outer, passage_recipe
+from selfedit.workflows.build import make_examiner, make_outer
 from selfedit.workflows.configure import domain_type
 from selfedit.workflows.cost import Cost, measure_cost
 from selfedit.workflows.data import tasks_of
@@ -110,7 +110,7 @@ def teach(
         after = replace(summarise("after", asked), tokens=update.tokens)
         rows = [summarise("before", before), after]
         if config.exam.rivals:
-            rows += rival_rows(run, job, documents, passages, examiner, passage_recipe(config), progress)
+            rows += rival_rows(run, job, documents, passages, examiner, progress)
         table = Table(tuple(rows), {"gain": paired_gain(asked, before)})
     run.keep_json("summary.json", table.to_json())
     run.write_metrics()

@@ -112,15 +112,4 @@ def check_names(config: Config) -> None:
 def make_exam_plan(config: Config, tasks: int) -> ExamPlan:
     """`tasks` is how many there are: what 0 tasks per adapter stands for."""
     exam = config.exam
-    return ExamPlan(
-        exam.edits_per_task, exam.tasks_per_adapter or max(1, tasks), exam.repeat_context, passage_recipe(config)
-    )
-
-
-def passage_recipe(config: Config) -> dict[str, Any]:
-    """The keys of a recipe that are others where a passage is learned without notes."""
-    rate = config.exam.passage_learning_rate
-    return {
-        **({"learning_rate": rate} if rate else {}),
-        **({"top_layers": False} if config.exam.passage_all_layers else {}),
-    }
+    return ExamPlan(exam.edits_per_task, exam.tasks_per_adapter or max(1, tasks), exam.repeat_context)

@@ -60,11 +60,9 @@ def make_config(
 
 def _defaults(name: str, model: str, given: dict[str, Any]) -> dict[str, Any]:
     """What a preset says of documents, nothing of other domains; and of sampling, what the model's maker says."""
-    tree, domain, inner = preset_tree(name), given.get("domain"), given.get("inner")
+    tree, domain = preset_tree(name), given.get("domain")
     if isinstance(domain, dict) and domain.get("name", "knowledge") != "knowledge":
         return {}
-    if isinstance(inner, dict) and inner.get("method") == "full":
-        tree.get("inner", {}).pop("top_layers", None)  # which shapes an adapter
     sampling = {} if name == "seal" else own_sampling(str(fetched.folder_of(model) or model))
     return merge(tree, {"outer": {"sampling": sampling}})
 

@@ -4,10 +4,9 @@ into the prompt.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from selfedit.loops.evaluate import join_scores, summarise, with_retrieved
 from selfedit.loops.examine import Exam, Examiner, score
@@ -18,16 +17,15 @@ from selfedit.store import Run
 from selfedit.types import Job, SelfEdit, Task, Trial, Update
 
 
-def passage_only_job(job: Job, passages: Sequence[Task], examiner: Examiner, keys: Mapping[str, Any]) -> Job:
-    """The passages alone from the same parent, for about as many tokens as a job takes, and by its recipe, but for some
-    keys that suit them better.
+def passage_only_job(job: Job, passages: Sequence[Task], examiner: Examiner) -> Job:
+    """The passages alone from the same parent, for about as many tokens as a job takes, and by its recipe.
 
     Tokens are reckoned by characters: how many there were stands in the update.
     """
     examples = tuple(example for task in passages for example in examiner.domain.without_edit(task).examples)
     own, once = (sum(len(example.target) for example in of) for of in (job.examples, examples))
     passes = max(job.recipe.epochs, job.recipe.min_steps / len(job.examples))
-    recipe = replace(job.recipe, epochs=max(1, round(passes * own / once)), min_steps=0, **keys)
+    recipe = replace(job.recipe, epochs=max(1, round(passes * own / once)), min_steps=0)
     return replace(job, examples=examples, recipe=recipe)
 
 
@@ -37,7 +35,6 @@ def rival_rows(
     documents: Sequence[Task],
     passages: Sequence[Task],
     examiner: Examiner,
-    keys: Mapping[str, Any],
     progress: Progress = silent,
 ) -> list[Row]:
     """The rows of the passages alone, and of the passage in the prompt, found by the
@@ -45,7 +42,7 @@ def rival_rows(
     """
     asked = [task for task in documents if task.questions]
     progress("rivals", 0, 2, "")
-    job_alone = passage_only_job(job, passages, examiner, keys)
+    job_alone = passage_only_job(job, passages, examiner)
     alone = run.remember("rivals/passage_only_equal", 0, partial(_alone, asked, job_alone, examiner), Trial)
     progress("rivals", 1, 2, "")
     found = run.remember("rivals/retrieved", 0, partial(_retrieved, asked, passages, job.parent, examiner), Trial)
