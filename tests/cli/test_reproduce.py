@@ -37,7 +37,7 @@ def test_a_table_that_there_is_not_is_your_input(cli):
     assert called.code == 3 and called.error == (
         "there is no table 'squid'; the tables are "
         "almanac, released, grader, proxy, single-passage, cpt, prompts, rewards, credit, self-questions, "
-        "arc, continual"
+        "squad, fresh, arc, continual"
     )
 
 
