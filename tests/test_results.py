@@ -3,8 +3,9 @@
 import pytest
 
 from selfedit.domains.knowledge.domain import Knowledge
-from selfedit.results import Row, Table, TextTable, gain_sentence, markdown, score_table
+from selfedit.results import Row, Table, TextTable, gain_sentence, markdown, notes_text, score_table
 from selfedit.statistics import Interval
+from selfedit.types import Example, SelfEdit
 
 ROW = {"mean": 0.4, "low": 0.3, "high": 0.5, "n": 200, "blank": 0.025, "failed": 0, "tokens": 12345, "seconds": 3.2}
 
@@ -49,3 +50,11 @@ def test_a_table_in_markdown():
         "| --- | --: |",
         "| one | 1 to 2 |",
     ]
+
+
+def test_notes_are_shown_as_they_were_learned_with_what_was_not():
+    checked = SelfEdit(
+        "t", "", "One.\nTwo.", (Example("", "T\nOne."), Example("", "T\nAll.")), dropped=(("Two.", "says nothing"),)
+    )
+    assert notes_text(checked) == "T\nOne.\n\nNot learned:\nTwo.  (says nothing)"
+    assert notes_text(SelfEdit("t", "", "One.\nTwo.", (Example("", "T\nAll."),))) == "One.\nTwo."

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from selfedit.statistics import MIN_CLUSTERS, Interval
-from selfedit.types import Failure, Score, Task
+from selfedit.types import Failure, Score, SelfEdit, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +348,17 @@ def _marked(score: Score | None, index: int) -> str:
     if isinstance(answer, Failure) or isinstance(grade, Failure):
         return "? not graded"
     return f"{'✓' if grade > 0.5 else '✗'} {answer or '(blank)'}"
+
+
+def notes_text(edit: SelfEdit) -> str:
+    """An edit as people read it: as it was written; where it was written in parts or checked, what was learned of it
+    (but for the passage, which is the last document), and what was not, with the reasons.
+    """
+    if not (edit.parts or edit.dropped):
+        return edit.text
+    learned = [example.target for example in edit.examples[:-1]]
+    dropped = [f"{line}  ({why})" for line, why in edit.dropped]
+    return "\n\n".join([*learned, *(["Not learned:\n" + "\n".join(dropped)] if dropped else [])]) or edit.text
 
 
 def percent(share: float) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from selfedit.results import Row, Table, Words
+from selfedit.results import Row, Table, Words, notes_text
 from selfedit.statistics import Interval, Reliability, mean_interval
 from selfedit.store import StoredBatch, reward_reliability
 from selfedit.types import Failure, Observation, Score, Task, Trial, Update
@@ -195,7 +195,7 @@ def _shown(item: Trial | Observation, task: Task | None) -> ShownEdit:
     if isinstance(item, Observation):
         return ShownEdit("", None, None, None, None, item.score, _rows(None, item.score, task))
     rows = _rows(item.before, item.after, task)
-    return ShownEdit(item.edit.text, item.update, item.reward, item.failure, item.before, item.after, rows)
+    return ShownEdit(notes_text(item.edit), item.update, item.reward, item.failure, item.before, item.after, rows)
 
 
 def _first(groups: Mapping[str, list[ShownEdit]]) -> list[tuple[str, list[ShownEdit]]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +14,7 @@ from selfedit.loops.examine import Examiner
 from selfedit.loops.inner import apply_reward, score_before_and_after, train_one
 from selfedit.loops.outer import Outer, propose, run_outer
 from selfedit.protocols import Domain, Engine, Progress, silent
-from selfedit.results import Summary, Table, TextTable, answer_table, cost_table, score_table
+from selfedit.results import Summary, Table, TextTable, answer_table, cost_table, notes_text, score_table
 from selfedit.seeds import derive_seed
 from selfedit.store import Run
 from selfedit.types import Continuation, Job, SelfEdit, Task, Trial, Update
@@ -161,7 +163,8 @@ def _summary(
 ) -> Summary:
     words, tables = domain_type(config).words, list[TextTable]()
     written = [trial for trial in adaptation.notes if trial.edit.text]
-    sections = [(f"{len(written)} notes written; the first of them", written[0].edit.text)] if written else []
+    sections = [(f"{len(written)} notes written; the first of them", _beginning(written[0].edit))] if written else []
+    remarks += _dropped(adaptation.notes)
     for document, trial in zip(documents, adaptation.exams, strict=True):
         if trial.before:
             tables.append(answer_table(document, trial.before, trial.after, document.title))
@@ -178,3 +181,18 @@ def _summary(
     remarks.append(f"Try: selfedit ask {run.path} 'a question'")
     paths = {"adapter": run.updates / ADAPTER}
     return Summary(adaptation.table, None, sections, tables, remarks, [*documents, *passages], paths, cost.changes)
+
+
+def _beginning(edit: SelfEdit, lines: int = 16) -> str:
+    """The first lines of an edit, for a terminal; the report has all of it."""
+    text = notes_text(edit).split("\n")
+    return "\n".join([*text[:lines], *(["…"] if len(text) > lines else [])])
+
+
+def _dropped(notes: Sequence[Trial]) -> list[str]:
+    """How many lines of the notes were not learned, and why, by reason."""
+    kinds = Counter(re.sub(r"^(name|number) .* does", r"a \1 does", why) for t in notes for _, why in t.edit.dropped)
+    if not kinds:
+        return []
+    said = ", ".join(f"{count} {why}" for why, count in kinds.most_common())
+    return [f"{kinds.total()} lines of the notes were not learned ({said}); the report has them."]
