@@ -22,6 +22,7 @@ from selfedit.cli.options import (
     config_from,
 )
 from selfedit.cli.running import finish, start_and_finish
+from selfedit.config.presets import DEFAULT
 from selfedit.errors import InputError
 from selfedit.store import Run
 from selfedit.workflows.documents import documents_with_questions
@@ -42,7 +43,10 @@ def adapt(
     into: Annotated[
         Path | None, typer.Option("--into", help="the run that goes on learning: these documents come after its own")
     ] = None,
-    preset: Preset = "chat",
+    preset: Preset = DEFAULT,
+    gentle: Annotated[
+        bool, typer.Option("--gentle", help="--preset gentle: smaller steps, and chat is replayed meanwhile")
+    ] = False,
     overrides: Set = None,
     memory: Memory = None,
     output: Output = None,
@@ -60,7 +64,7 @@ def adapt(
     """
     taught = documents_with_questions(documents, questions, include)
     if into:
-        if model or policy or reinforce or overrides or output or dry_run:
+        if model or policy or reinforce or overrides or output or dry_run or gentle or preset != DEFAULT:
             raise InputError("--into goes on under the settings of that run; leave out the other options")
         with Run.resume(into) as run:
             if not add_documents(run, taught):
@@ -74,7 +78,7 @@ def adapt(
         dry_run=dry_run,
         own_documents=True,
         needs_model=True,
-        preset=preset,
+        preset="gentle" if gentle else preset,
         outer__rounds=reinforce,
         outer__policy=folder,
     )

@@ -23,6 +23,7 @@ from selfedit.cli.options import (
     config_from,
 )
 from selfedit.cli.running import finish, start_and_finish
+from selfedit.config.presets import DEFAULT
 from selfedit.store import Run
 from selfedit.workflows.documents import documents_with_questions
 from selfedit.workflows.history import forget as forget_document
@@ -53,7 +54,7 @@ def continual(
         Path | None, typer.Option("--neutral", help="texts that are about none of it: a JSON list, or a file")
     ] = None,
     policy: Annotated[Path | None, typer.Option("--policy", help="begin with this trained run's policy")] = None,
-    preset: Preset = "chat",
+    preset: Preset = DEFAULT,
     overrides: Set = None,
     memory: Memory = None,
     output: Output = None,

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from selfedit.config import Config
+from selfedit.config.presets import DEFAULT
 from selfedit.workflows.configure import make_config
 
 Model = Annotated[
@@ -51,7 +52,7 @@ def config_from(
     dry_run: bool = False,
     own_documents: bool = False,
     needs_model: bool = False,
-    preset: str = "chat",
+    preset: str = DEFAULT,
     base: dict[str, Any] | None = None,
     **keys: object,
 ) -> Config:

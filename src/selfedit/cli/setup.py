@@ -12,6 +12,7 @@ from selfedit.bench.doctor import doctor as diagnose
 from selfedit.cli import screen
 from selfedit.cli.options import Include, Json, Model, Preset, Set, config_from
 from selfedit.cli.running import print_json
+from selfedit.config.presets import DEFAULT
 from selfedit.errors import InputError, Refused
 from selfedit.workflows.configure import commented
 from selfedit.workflows.data import example_tasks
@@ -21,7 +22,7 @@ from selfedit.workflows.documents import documents_with_questions
 def init(
     path: Annotated[Path, typer.Argument(help="where to write it", metavar="CONFIG.toml")] = Path("selfedit.toml"),
     model: Model = None,
-    preset: Preset = "chat",
+    preset: Preset = DEFAULT,
     overrides: Set = None,
 ) -> None:
     """Write a commented config with every key.
@@ -44,7 +45,7 @@ def doctor(
     ] = None,
     model: Model = None,
     include: Include = "",
-    preset: Preset = "chat",
+    preset: Preset = DEFAULT,
     overrides: Set = None,
     json: Json = False,
 ) -> None:

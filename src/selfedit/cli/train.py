@@ -10,6 +10,7 @@ import typer
 from selfedit.cli import screen
 from selfedit.cli.options import DryRun, Json, Memory, Model, Output, Preset, RunFolder, Set, config_from
 from selfedit.cli.running import finish, start_and_finish
+from selfedit.config.presets import DEFAULT
 from selfedit.errors import InputError
 from selfedit.store import Run
 from selfedit.workflows.data import read_data
@@ -43,7 +44,7 @@ def train(
     policy: Annotated[
         Path | None, typer.Option("--policy", help="go on from this trained run's policy, or from an adapter")
     ] = None,
-    preset: Preset = "chat",
+    preset: Preset = DEFAULT,
     overrides: Set = None,
     memory: Memory = None,
     output: Output = None,
