@@ -48,7 +48,7 @@ def test_a_model_on_this_machine_asks_nobody_and_a_dead_proxy_is_one_sentence(as
     options = [word for setting in brief for word in ("--set", setting)]
     results, err = ask(
         ["doctor", *options],
-        ["adapt", "torvik.md", "--model", str(saved_model), "-o", "run", *options],
+        ["adapt", "torvik.md", "--model", str(saved_model), "-o", "run", "--preset", "seal", *options],
         ["ask", "run", "Where?"],
         ["doctor", "--model", "someone/some-model"],
         HTTPS_PROXY="http://127.0.0.1:9",
