@@ -118,5 +118,5 @@ def tables(summary: Mapping[str, Any]) -> list[TextTable]:
 
 
 _MORE = {
-    "own_notes_unchecked": "Trained on notes without the check",
+    "own_notes_unchecked": "Its own notes, unchecked",
 }

@@ -76,7 +76,7 @@ class Knowledge:
             "teacher_edits": "Trained on a teacher's notes",
             "after_rl": "… after reinforcement",
             "in_context": "Passage in the prompt",
-            "retrieved": "Passage retrieved into the prompt",
+            "retrieved": "Retrieved passage in prompt",
         },
         bars="Each bar is the share of questions answered correctly, averaged over passages.",
         asked="All conditions are asked the same questions, without the passage.",
