@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -25,6 +26,20 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 LIMIT = f"its answer is longer than {MAX_BYTES // 10**6} MB"
 
 
+def read_request(connection):
+    """All of it: a connection that is closed on unread bytes is reset, and what was sent on it may be lost."""
+    data = b""
+    while True:
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+        if length and len(body) >= int(length[1]):
+            return
+        received = connection.recv(65536)
+        if not received:
+            raise ConnectionError
+        data += received
+
+
 @pytest.fixture
 def hostile(endpoint):
     """Starts a server that sends these pieces to whoever connects, one every `pause` seconds; gives its url."""
@@ -38,8 +53,7 @@ def hostile(endpoint):
             try:
                 connection, _ = listening.accept()
                 with connection:
-                    while b"\r\n\r\n" not in connection.recv(65536):
-                        pass
+                    read_request(connection)
                     for piece in pieces:
                         connection.sendall(piece)
                         if over.wait(pause):
