@@ -76,9 +76,14 @@ Prompt = str | Conversation
 """What a model is asked to go on with: a text, which a chat model gets as a single turn, or a conversation."""
 
 
+def as_conversation(prompt: Prompt) -> Conversation:
+    """The prompt as a conversation: a text is what the user says in one without earlier turns."""
+    return prompt if isinstance(prompt, Conversation) else Conversation(prompt)
+
+
 def begun(prompt: Prompt) -> str:
     """What a prompt has put into the model's mouth: its answer goes on from there."""
-    return prompt.prefill if isinstance(prompt, Conversation) else ""
+    return as_conversation(prompt).prefill
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,14 @@ def test_a_peft_directory_can_be_asked_as_well_as_its_run(cli, school):
     assert of_run == of_adapter
 
 
+def test_an_adapter_of_a_run_of_another_version_can_be_asked_all_the_same(cli, school, tmp_path):
+    asked = cli("ask", school / "run" / "updates" / "adapter", "Where is it?").out
+    shutil.copytree(school / "run", tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    (tmp_path / "run" / "config.json").write_text(json.dumps({**config, "version": "0.1"}))
+    assert cli("ask", tmp_path / "run" / "updates" / "adapter", "Where is it?").out == asked
+
+
 def test_a_question_longer_than_the_context_is_your_input(cli):
     called = cli("ask", "base", "Where is it? " * 300)
     assert called.code == 3 and "512" in called.error

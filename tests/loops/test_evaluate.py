@@ -1,6 +1,7 @@
 """The table of conditions: who is counted, who is paired with whom, and what the fake engine can learn under each."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -258,6 +259,16 @@ def test_passages_that_are_learned_together_share_an_adapter(engine, tasks, toge
         assert [row.target.split("\n")[1] for row in job.examples] == [
             task.context for task in tasks[start : start + together]
         ]
+
+
+def test_the_passage_alone_is_trained_by_a_recipe_of_its_own(engine, tasks):
+    examiner, rival = Examiner(engine, Knowledge(), Contains()), Recipe(rank=2, epochs=3)
+    done = {}
+    rows = conditions(BASE, examiner, OUTER, ExamPlan(rival_recipe=rival), done=done)
+    chosen = {name: rows[name] for name in ("passage_only", "own_edits", "passage_only_equal")}
+    run_conditions(tasks, chosen, 8, lambda stage, step, run, noun: run(), done=done)
+    recipes = [{replace(trial.edit.recipe, epochs=3) for trial in done[name]} for name in chosen]
+    assert recipes == [{rival}, {replace(Knowledge().recipe, epochs=3)}, {rival}]
 
 
 def test_the_edits_of_a_teacher_have_a_row_of_their_own(engine, tasks):

@@ -47,5 +47,7 @@ def test_every_row_stands_beside_the_passage_for_as_many_tokens(tmp_path):
     assert {"in_context", "rag", "gain", "coverage", "faithful", "lines", "dropped"} <= summary.keys()
     assert summary["passage_only_equal"]["tokens"] >= summary["own_notes"]["tokens"]
     assert (summary["base"]["mean"], summary["in_context"]["mean"], summary["rag"]["mean"]) == (0.0, 1.0, 1.0)
-    (table,) = TABLES["fresh"].tables(summary)
-    assert len(table.rows) == 7
+    assert {"best", "ifeval_before", "ifeval_after"} <= summary.keys()
+    table, pages = TABLES["fresh"].tables(summary)
+    assert len(table.rows) == 8
+    assert [row[:2] for row in pages.rows] == [("chat", "0.0 % → 100.0 %"), ("gentle", "0.0 % → 100.0 %")]

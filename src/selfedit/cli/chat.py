@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from selfedit.cli import screen
-from selfedit.cli.options import Json, Model, Set, config_from
+from selfedit.cli.options import Json, Model, Set
 from selfedit.cli.running import print_json
-from selfedit.cli.updates import UpdateFolder
+from selfedit.cli.updates import UpdateFolder, named_update
 from selfedit.config import Config
 from selfedit.errors import InputError
 from selfedit.protocols import Engine
@@ -23,7 +23,6 @@ from selfedit.types import BASE, SamplingParams, Update
 from selfedit.workflows.engine import open_engine
 from selfedit.workflows.evaluate import ask_update
 from selfedit.workflows.evaluate import chat as chat_with
-from selfedit.workflows.updates import base_of, folder_of, settings_of
 
 LONGEST = 100_000
 """Characters of a line that are read as one message."""
@@ -57,8 +56,7 @@ def chat(
 
     Example: selfedit chat runs/handbook --topic Handbook --json < questions.txt
     """
-    folder = folder_of(update)
-    config = config_from(model or base_of(folder), overrides, own_documents=True, base=settings_of(update))
+    folder, config = named_update(update, model, overrides)
     sampling = SamplingParams(temperature, top_p=1.0, max_new_tokens=max_tokens)
     with open_engine(config) as engine:
         reply = _replies(config, engine, _updates(engine, folder, after_only), topic, sampling)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from json import dumps
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,9 @@ import typer
 from selfedit.cli import screen
 from selfedit.cli.options import Json, Model, Set, config_from
 from selfedit.cli.running import print_json
+from selfedit.config import Config
 from selfedit.errors import InputError
+from selfedit.types import BASE
 from selfedit.workflows.cost import cost_of, read_checks
 from selfedit.workflows.engine import open_engine
 from selfedit.workflows.evaluate import ask as ask_update
@@ -19,6 +22,18 @@ from selfedit.workflows.evaluate import evaluate as evaluate_update
 from selfedit.workflows.updates import base_of, folder_of, settings_of
 
 UpdateFolder = Annotated[Path, typer.Argument(help="a run, a PEFT adapter directory, or `base`", metavar="UPDATE")]
+
+
+def named_update(
+    update: Path, model: str | None, overrides: Sequence[str] | None, needs_model: bool = False
+) -> tuple[Path | None, Config]:
+    """The folder of the update that a person names, None for the base model, and the config to ask it by: that of its
+    run, with the model that it was trained on, and over these what the command's options say.
+    """
+    folder = folder_of(update)
+    base = settings_of(folder)
+    named = model or base_of(folder)
+    return folder, config_from(named, overrides, own_documents=True, needs_model=needs_model, base=base)
 
 
 def evaluate(
@@ -32,10 +47,7 @@ def evaluate(
 
     Example: selfedit eval runs/handbook --data handbook_passages.json
     """
-    folder = folder_of(update)
-    config = config_from(
-        model or base_of(folder), overrides, own_documents=True, needs_model=True, base=settings_of(update)
-    )
+    folder, config = named_update(update, model, overrides, needs_model=True)
     with screen.bars() as progress, open_engine(config, progress) as engine:
         found = evaluate_update(config, engine, folder, data, f"{update} on {data.name}")
     if json:
@@ -67,15 +79,15 @@ def cost(
 
     Example: selfedit cost runs/handbook --instructions ifeval.jsonl --set cost.max_new_tokens=1280
     """
-    folder = folder_of(update)
-    if folder is None:
+    if str(update) == BASE.id:
         raise InputError("the base model costs nothing: name a run, or an adapter directory")
     named = {"instructions": instructions, "multiple_choice": multiple_choice, "neutral": neutral}
     chosen = [f"cost.{key}={dumps(value, default=str)}" for key, value in named.items() if value]
     checks = [key for key, value in named.items() if value] or list(named)
     checks += ["chat_format"] if "instructions" in checks else []
     settings = [*chosen, f"cost.checks={dumps(checks)}", *(overrides or [])]
-    config = config_from(model or base_of(folder), settings, own_documents=True, needs_model=True)
+    folder, config = named_update(update, model, settings, needs_model=True)
+    assert folder
     read_checks(config.cost)  # a file that is wrong is told before a model is loaded
     with screen.bars() as progress, open_engine(config, progress) as engine:
         summary, found = cost_of(config, engine, folder, progress)
@@ -98,8 +110,7 @@ def ask(
     """
     if question is None:
         raise InputError(f"there is no question: add it, or ask many in a row with selfedit chat {update}")
-    folder = folder_of(update)
-    config = config_from(model or base_of(folder), overrides, own_documents=True, base=settings_of(update))
+    folder, config = named_update(update, model, overrides)
     with open_engine(config) as engine:
         answer = ask_update(config, engine, folder, question, topic)
     if json:

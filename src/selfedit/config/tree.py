@@ -226,6 +226,9 @@ class ExamConfig(Section):
     )
     max_new_tokens: int = Field(64, ge=1, le=MANY)
     rows: tuple[str, ...] = Field((), description="conditions of the final table, by name; empty: the usual ones")
+    rival_recipe: Recipe | None = Field(
+        None, description="how the passage alone is trained, tuned on its own; none: by `inner`, as the notes are"
+    )
     rivals: bool = Field(
         False, description="adapt: examine beside the notes the text alone at equal tokens, and the text in the prompt"
     )

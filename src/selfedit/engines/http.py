@@ -30,7 +30,7 @@ from selfedit.engines.cache import AnswerCache, Body, is_text, key_of
 from selfedit.engines.redact import forms, without_key
 from selfedit.errors import EndpointDown, EngineError, InputError, SelfEditError, printable
 from selfedit.thoughts import STILL_THINKING, UNFINISHED, without_thoughts
-from selfedit.types import BASE, Conversation, Failure, Prompt, Request
+from selfedit.types import BASE, Failure, Prompt, Request, as_conversation
 
 if TYPE_CHECKING:
     import httpx2
@@ -291,7 +291,7 @@ class HttpSampler:
 
 def _messages(prompt: Prompt) -> list[dict[str, str]]:
     """As chat endpoints take them. Few go on with an answer that was begun, so how it should begin is left out."""
-    said = prompt if isinstance(prompt, Conversation) else Conversation(prompt)
+    said = as_conversation(prompt)
     turns = [message for user, answer in said.examples for message in (("user", user), ("assistant", answer))]
     return [{"role": role, "content": text} for role, text in [*turns, ("user", said.user)]]
 

@@ -17,7 +17,7 @@ from selfedit.protocols import Domain, Progress, Remember, Sampler, silent
 from selfedit.results import Row, Table
 from selfedit.seeds import derive_seed
 from selfedit.statistics import Interval, paired_interval, share_interval
-from selfedit.types import BASE, Failure, Score, SelfEdit, Task, Trial, Update
+from selfedit.types import BASE, Failure, Recipe, Score, SelfEdit, Task, Trial, Update
 
 Condition = Callable[[Sequence[Task]], list[Trial]]
 """A batch of tasks -> one trial each, its `after` the score under this condition."""
@@ -31,12 +31,14 @@ class ExamPlan:
     """How the final table is made. Each task is learned from `edits_per_task` self-edits of the same writer.
 
     `tasks_per_adapter` is 1 in SEAL's single-passage table; more is continued pretraining. With `repeat_context` the
-    passage stands among the documents once for every edit (SEAL's first recipe, docs/seal.md 2.3).
+    passage stands among the documents once for every edit (SEAL's first recipe, docs/seal.md 2.3). `rival_recipe` is
+    how the passage alone is trained, where not as its edits are.
     """
 
     edits_per_task: int = 1
     tasks_per_adapter: int = 1
     repeat_context: bool = False
+    rival_recipe: Recipe | None = None
 
 
 def conditions(
@@ -66,7 +68,8 @@ def conditions(
         return run_inner(trials, by_id, parent, examiner, outer.reward, seeds, plan.tasks_per_adapter)
 
     def passage(tasks: Sequence[Task]) -> list[list[Trial]]:
-        return [[Trial(examiner.domain.without_edit(task))] for task in tasks]
+        edits = [examiner.domain.without_edit(task) for task in tasks]
+        return [[Trial(replace(edit, recipe=plan.rival_recipe or edit.recipe))] for edit in edits]
 
     def for_as_long(tasks: Sequence[Task]) -> list[list[Trial]]:
         if not {"passage_only", "own_edits"} <= done.keys():
@@ -75,9 +78,8 @@ def conditions(
         return [[Trial(as_long_as(once[task.id], own[task.id]))] for task in tasks]
 
     def retrieved(tasks: Sequence[Task]) -> list[Trial]:
-        scores = iter(score(examiner, [Exam(BASE, asked) for asked in with_retrieved(tasks, library)], open_book=True))
-        joined = [join_scores([next(scores) for _ in task.questions]) for task in tasks]
-        return [Trial(SelfEdit(task.id, ""), BASE, after=s) for task, s in zip(tasks, joined, strict=True)]
+        scores = score_retrieved(examiner, BASE, tasks, library)
+        return [Trial(SelfEdit(task.id, ""), BASE, after=s) for task, s in zip(tasks, scores, strict=True)]
 
     def own(writer: Update) -> Teacher:
         return lambda tasks: write_edits(writer, tasks, examiner.domain, examiner.engine, outer, plan.edits_per_task)
@@ -121,9 +123,14 @@ def with_retrieved(tasks: Sequence[Task], library: Sequence[Task]) -> list[Task]
     return [replace(t, context=context, questions=(q,)) for (t, q), context in zip(asked, contexts, strict=True)]
 
 
-def join_scores(scores: Sequence[Score]) -> Score:
-    """One score of the parts of an exam."""
-    return Score(tuple(a for one in scores for a in one.answers), tuple(g for one in scores for g in one.grades))
+def score_retrieved(examiner: Examiner, update: Update, tasks: Sequence[Task], library: Sequence[Task]) -> list[Score]:
+    """One score per task, every question asked with that passage of the library before it which is most like it."""
+    exams = [Exam(update, asked) for asked in with_retrieved(tasks, library)]
+    scores, joined = iter(score(examiner, exams, open_book=True)), list[Score]()
+    for task in tasks:
+        own = [next(scores) for _ in task.questions]
+        joined.append(Score(tuple(a for s in own for a in s.answers), tuple(g for s in own for g in s.grades)))
+    return joined
 
 
 def write_edits(

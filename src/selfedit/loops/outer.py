@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice, zip_longest
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
@@ -196,23 +195,22 @@ def write(asked: Sequence[Writing], domain: Domain, sampler: Sampler, sampling: 
         domain.follow_ups(of.task, own[0]) if len(own) == 1 and isinstance(own[0], str) else []
         for of, own in zip(asked, texts, strict=True)
     ]
-    return [
-        _edit_of(of, shown, second or first, domain)
-        for of, shown, first, second in zip(asked, prompts, texts, ask(more, later=True), strict=True)
-    ]
+    trials = []
+    for of, shown, first, asked_next, second in zip(asked, prompts, texts, more, ask(more, later=True), strict=True):
+        whole = joined(asked_next, second) if second else joined(shown, first)
+        trial = parse_edit(of.task, of.member, whole, domain)
+        if len(shown) > 1 and isinstance(whole, str):
+            trial = replace(trial, edit=replace(trial.edit, parts=tuple(zip(shown, map(str, first), strict=True))))
+        trials.append(trial)
+    return trials
 
 
-def _edit_of(of: Writing, prompts: Sequence[Prompt], texts: Sequence[str | Failure], domain: Domain) -> Trial:
-    """One edit of the answers to its prompts. What a prompt has put into the model's mouth is part of its answer."""
-    failed = [text for text in texts if isinstance(text, Failure)]
-    said = [text for text in texts if not isinstance(text, Failure)]
-    if failed:
-        return parse_edit(of.task, of.member, failed[0], domain)
-    starts = map(begun, prompts)
-    whole = "\n".join(start + text for start, text in zip_longest(islice(starts, len(said)), said, fillvalue=""))
-    trial = parse_edit(of.task, of.member, whole, domain)
-    parts = tuple(zip(prompts, said, strict=True)) if len(prompts) > 1 else ()
-    return replace(trial, edit=replace(trial.edit, parts=parts))
+def joined(prompts: Sequence[Prompt], texts: Sequence[str | Failure]) -> str | Failure:
+    """The answers to prompts, one after another, each with what its prompt has put into the model's mouth; the first
+    failure, if there is one.
+    """
+    failed = next((text for text in texts if isinstance(text, Failure)), None)
+    return failed or "\n".join(f"{begun(prompt)}{text}" for prompt, text in zip(prompts, texts, strict=True))
 
 
 def parse_edit(task: Task, member: int, text: str | Failure, domain: Domain) -> Trial:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -17,13 +17,17 @@ from selfedit.graders import GRADERS
 from selfedit.loops.evaluate import paired_gain
 from selfedit.protocols import Engine
 from selfedit.reproduce.options import Options
-from selfedit.results import Table, TextTable, gain_sentence, percent, score_table
+from selfedit.results import Summary, Table, TextTable, gain_sentence, percent, score_table
 from selfedit.types import Task, Trial
+from selfedit.workflows.adapt import adapt
 from selfedit.workflows.engine import open_engine
 from selfedit.workflows.runs import start
 from selfedit.workflows.train import Experiment, run_experiment
 
 PASSAGES, QUESTIONS = 60, 5
+
+PAGES = 10
+"""Passages that one adapter learns together, to see what that costs the rest of the model."""
 
 ROWS = ("base", "own_edits", "passage_only", "passage_only_equal", "in_context", "retrieved")
 NAMED = {"own_edits": "own_notes", "retrieved": "rag"}
@@ -43,7 +47,10 @@ def squad(options: Options) -> dict[str, Any]:
     with open_engine(first, options.progress, tasks, parallel=True) as engine:
         main = _run(options, "own_notes", {}, ROWS, tasks, engine)
         bare = _run(options, "unchecked", {"domain": {"check": False}}, ["own_edits"], tasks, engine)
-    return summary_of(main, bare)
+        twice = {"epochs": 2 * first.inner.epochs, "min_steps": 2 * first.inner.min_steps}
+        longer = _run(options, "longer", {"inner": twice}, ["own_edits"], tasks, engine)
+        costs = {preset: _cost_of_pages(options, preset, tasks[:PAGES], engine) for preset in ("chat", "gentle")}
+    return {**summary_of(main, bare, longer), **costs_json(costs)}
 
 
 def _run(
@@ -52,6 +59,14 @@ def _run(
     config = options.config({**tree, "outer": {"rounds": 0}, "exam": {"rows": list(rows)}}, preset="chat")
     with start("train", options.folder / name, config, {"train": [], "eval": list(tasks)}, "reproduce") as run:
         return run_experiment(run, config, [], tasks, engine, options.progress)
+
+
+def _cost_of_pages(options: Options, preset: str, pages: Sequence[Task], engine: Engine) -> Summary:
+    """What one adapter knows that learned several pages, and what that cost the rest of the model."""
+    tree = {"outer": {"edits_per_task": 1}, "exam": {"rivals": False}}
+    config = options.config(tree, preset=preset)
+    with start("adapt", options.folder / f"pages_{preset}", config, {"documents": list(pages)}, "reproduce") as run:
+        return adapt(run, config, engine, options.progress)
 
 
 def read_folder(path: Path) -> list[Task]:
@@ -81,14 +96,27 @@ def choose(tasks: Sequence[Task], count: int, seed: int) -> list[Task]:
     ]
 
 
-def summary_of(main: Experiment, bare: Experiment) -> dict[str, Any]:
-    """All rows by their names, what own notes gain over the passage alone at equal tokens, and what the notes hold."""
+def summary_of(main: Experiment, bare: Experiment, longer: Experiment) -> dict[str, Any]:
+    """All rows by their names, what own notes gain over the passage alone at equal tokens, and what the notes hold.
+
+    `best` are own notes learned for twice as many tokens.
+    """
     rows = [replace(row, key=NAMED.get(row.key, row.key)) for row in main.table]
     rows.append(replace(bare.table["own_edits"], key="own_notes_unchecked"))
+    rows.append(replace(longer.table["own_edits"], key="best"))
     own = main.trials["own_edits"]
     gains = {"gain": paired_gain(own, main.trials["passage_only_equal"])}
-    seconds = sum(found.table.seconds or 0 for found in (main, bare))
+    seconds = sum(found.table.seconds or 0 for found in (main, bare, longer))
     return {**Table(tuple(rows), gains, round(seconds, 1)).to_json(), **notes_of(main.evaluation, own)}
+
+
+def costs_json(costs: Mapping[str, Summary]) -> dict[str, Any]:
+    """The exam and the cost of PAGES pages in one adapter, by preset. `ifeval_before` and `ifeval_after` are the share
+    of prompts that were followed, by the first of them.
+    """
+    followed = [change for change in next(iter(costs.values())).cost if change.measure == "prompts_strict"]
+    named = {"ifeval_before": followed[0].before, "ifeval_after": followed[0].after} if followed else {}
+    return {**named, "pages": {preset: summary.to_json() for preset, summary in costs.items()}}
 
 
 def notes_of(tasks: Sequence[Task], trials: Sequence[Trial]) -> dict[str, Any]:
@@ -101,7 +129,7 @@ def notes_of(tasks: Sequence[Task], trials: Sequence[Trial]) -> dict[str, Any]:
         own = [example.target for example in trial.edit.examples if task.context not in example.target]
         text = "\n".join(own)
         held += [g for g in GRADERS["contains"].grade([(q, text) for q in task.questions]) if isinstance(g, float)]
-        faithful += sum(not objection(part, task) for line in own for part in line.split("\n")[-1:])
+        faithful += sum(not objection(line.rsplit("\n", 1)[-1], task) for line in own)
         lines, dropped = lines + len(own), dropped + len(trial.edit.dropped)
     share = faithful / lines if lines else 0.0
     return {"coverage": sum(held) / len(held), "faithful": share, "lines": lines, "dropped": dropped}
@@ -114,9 +142,30 @@ def tables(summary: Mapping[str, Any]) -> list[TextTable]:
     made = score_table(table, replace(words, conditions=shown), "One adapter a passage, on a chat model")
     gain = gain_sentence(table.gains["gain"], key="gain_at_equal_tokens")
     held = f"The notes hold {percent(summary['coverage'])} of the gold answers; {summary['lines']} lines were learned"
-    return [replace(made, caption=f"{gain}. {held}, {summary['dropped']} dropped.")]
+    return [replace(made, caption=f"{gain}. {held}, {summary['dropped']} dropped."), _pages_table(summary["pages"])]
+
+
+def _pages_table(pages: Mapping[str, Any]) -> TextTable:
+    """One row per preset: what was learned of the pages, and what became of instructions and neutral text."""
+
+    def change(found: Any, check: str, measure: str, shown: Callable[[float], str]) -> str:
+        values = found.get("cost", {}).get(check, {}).get(measure)
+        return f"{shown(values['before'])} → {shown(values['after'])}" if values else "not measured"
+
+    rows = [
+        (
+            preset,
+            f"{percent(found['before']['mean'])} → {percent(found['after']['mean'])}",
+            change(found, "instructions", "prompts_strict", percent),
+            change(found, "neutral", "bits", lambda bits: f"{bits:.2f}"),
+        )
+        for preset, found in pages.items()
+    ]
+    columns = ("preset", "questions\nright", "prompts\nfollowed", "bits a token of\nneutral text")
+    return TextTable(f"{PAGES} passages in one adapter: before → after", columns, rows)
 
 
 _MORE = {
     "own_notes_unchecked": "Its own notes, unchecked",
+    "best": "Its own notes, twice as long",
 }

@@ -112,18 +112,16 @@ def teach(
         after = replace(summarise("after", asked), tokens=update.tokens)
         rows = [summarise("before", before), after]
         if config.exam.rivals:
-            rows += rival_rows(run, job, documents, passages, examiner, progress)
+            rows += rival_rows(run, job, documents, passages, examiner, config.exam.rival_recipe, progress)
         table = Table(tuple(rows), {"gain": paired_gain(asked, before)})
-    run.keep_json("summary.json", table.to_json())
-    run.write_metrics()
     return Adaptation(update, notes, exams, table, seen)
 
 
 def adapter_job(notes: Sequence[Trial], passages: Sequence[Task], domain: Domain, parent: Update, seed: int) -> Job:
-    """One adapter that learns each document of every note once, and always the passages, by the last one's recipe."""
-    learned = [*notes, *(Trial(domain.without_edit(task)) for task in passages)]
+    """One adapter that learns each document of every note once, and always the passages, by the recipe of the notes."""
+    learned = [*(note for note in notes if note.failure is None), *(Trial(domain.without_edit(t)) for t in passages)]
     examples = tuple(dict.fromkeys(example for trial in learned for example in trial.edit.examples))
-    return Job(parent, examples, learned[-1].edit.recipe, derive_seed(seed, "adapter"))
+    return Job(parent, examples, learned[0].edit.recipe, derive_seed(seed, "adapter"))
 
 
 def write_notes(

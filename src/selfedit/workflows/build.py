@@ -112,4 +112,5 @@ def check_names(config: Config) -> None:
 def make_exam_plan(config: Config, tasks: int) -> ExamPlan:
     """`tasks` is how many there are: what 0 tasks per adapter stands for."""
     exam = config.exam
-    return ExamPlan(exam.edits_per_task, exam.tasks_per_adapter or max(1, tasks), exam.repeat_context)
+    together = exam.tasks_per_adapter or max(1, tasks)
+    return ExamPlan(exam.edits_per_task, together, exam.repeat_context, exam.rival_recipe)

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 from selfedit.config import Config
 from selfedit.continual.methods import router_name
 from selfedit.engines import embedded, fetched
-from selfedit.errors import InputError, OtherVersion
+from selfedit.errors import InputError
 from selfedit.protocols import Progress, silent
-from selfedit.store import DATABASE, Run
 from selfedit.workflows.build import make_domain
 from selfedit.workflows.configure import make_config
 from selfedit.workflows.data import tasks_of
 from selfedit.workflows.history import kind_of
-from selfedit.workflows.updates import base_of, folder_of
+from selfedit.workflows.updates import base_of, folder_of, run_of
 
 if TYPE_CHECKING:
     from selfedit.engines.local.export.forms import Form
@@ -92,11 +91,7 @@ def _about(
 ) -> tuple[Config, list[str], list[str]]:
     """The config of the model that was examined, prompts to compare by, and remarks: from the run, if it is of one."""
     base = base_of(folder)
-    place = next((at for at in (path, folder.parent.parent) if (at / DATABASE).is_file()), None)
-    try:
-        run = Run.open(place) if place else None
-    except OtherVersion:  # whose adapters work as they are
-        run = None
+    run = run_of(folder)
     if run is None:
         return make_config(model or base, overrides, own_documents=True), list(FIXED), []
     with run:
@@ -107,7 +102,7 @@ def _about(
         prompts = list(dict.fromkeys(str(prompts[0]) for prompts in asked if prompts))[:QUESTIONS]
         router = router_name(config.continual) if kind_of(run) == "stream" else "last"
     remarks = []
-    if router != "last" and path == run.path:
+    if router != "last" and path.resolve() == run.path.resolve():
         remarks.append(
             f"In this run the router {router!r} chooses which update answers; exported is the last one, {folder.name}. "
             f"Name another by its folder in {run.path / 'updates'}."

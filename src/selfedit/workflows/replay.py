@@ -24,8 +24,9 @@ def write_replay(sampler: Sampler, model: Update, count: int, max_new_tokens: in
         raise InputError(
             f"data.replay is {count}, and there are {len(prompts)} prompts to replay; set it to so many at most"
         )
-    texts = sampler.sample([Request(model, prompt, max_new_tokens=max_new_tokens) for prompt in prompts[:count]])
-    said = zip(prompts, texts, strict=False)
+    asked = prompts[:count]
+    texts = sampler.sample([Request(model, prompt, max_new_tokens=max_new_tokens) for prompt in asked])
+    said = zip(asked, texts, strict=True)
     return [Continuation(prompt, str(text)) for prompt, text in said if isinstance(text, str) and text.strip()]
 
 

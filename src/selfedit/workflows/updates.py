@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from selfedit.errors import InputError
+from selfedit.errors import InputError, OtherVersion
 from selfedit.store import DATABASE, Run, read_json
 from selfedit.types import BASE
 
@@ -60,17 +60,26 @@ PROMPTING = ("template", "thinking", "quantize")
 """Keys of `model` by which an answer depends on more than the weights."""
 
 
-def settings_of(update: Path) -> dict[str, Any]:
+def run_of(folder: Path | None) -> Run | None:
+    """The run that wrote the update in this folder, opened; None for an update of no run, and of a run of another
+    version, whose adapters work as they are.
+    """
+    if folder is None or not (folder.parent.parent / DATABASE).is_file():
+        return None
+    try:
+        return Run.open(folder.parent.parent)
+    except OtherVersion:
+        return None
+
+
+def settings_of(folder: Path | None) -> dict[str, Any]:
     """How the run that an update is of asked and graded, as a config tree; empty for an update of no run."""
-    for folder in (update, *update.resolve().parents[:2]):
-        if (folder / DATABASE).is_file():
-            with Run.open(folder) as run:
-                asked: dict[str, Any] = {
-                    table: run.config[table] for table in ("domain", "exam") if table in run.config
-                }
-                model = {key: value for key, value in run.config.get("model", {}).items() if key in PROMPTING}
-                return {**asked, "model": model}
-    return {}
+    if (run := run_of(folder)) is None:
+        return {}
+    with run:
+        asked: dict[str, Any] = {table: run.config[table] for table in ("domain", "exam") if table in run.config}
+        model = {key: value for key, value in run.config.get("model", {}).items() if key in PROMPTING}
+        return {**asked, "model": model}
 
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)

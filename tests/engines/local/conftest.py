@@ -32,6 +32,14 @@ ARCHITECTURES = {
 }
 OTHERS = {
     "mistral": lambda **sizes: MistralForCausalLM(MistralConfig(**sizes, num_key_value_heads=2, sliding_window=8)),
+    "mixed": lambda **sizes: Qwen2ForCausalLM(
+        Qwen2Config(
+            **sizes,
+            use_sliding_window=True,
+            sliding_window=8,
+            layer_types=["sliding_attention", "full_attention"] * (sizes["num_hidden_layers"] // 2),
+        )
+    ),
     "mixtral": lambda **sizes: MixtralForCausalLM(
         MixtralConfig(**sizes, num_key_value_heads=2, num_local_experts=4, experts_implementation="eager")
     ),

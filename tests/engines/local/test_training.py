@@ -88,6 +88,14 @@ RECIPES = {
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_one_job_equals_peft(make_engine, architecture, recipe):
+    assert_equal_to_peft(make_engine, architecture, recipe)
+
+
+def test_the_upper_half_of_a_model_that_mixes_kinds_of_layers_equals_peft(make_engine):
+    assert_equal_to_peft(make_engine, "mixed", RECIPES["upper half"])
+
+
+def assert_equal_to_peft(make_engine, architecture, recipe):
     examples = (*documents("Ada was born in Torvik.", "Hm."), Example("Where?", " Torvik."))
     engine = make_engine(architecture, torch.float32)
     (update,) = engine.train([Job(BASE, examples, recipe, 7)])

@@ -2,7 +2,7 @@
 
 A model teaches itself whatever it wrote, so what cannot be found in the document is not learned. This errs on the side
 of dropping: of a line that is left out nothing is lost but a repetition. Not covered: a line made of the right words in
-the wrong roles ("Texas beat Ohio"); `loops.check` has the model read for that.
+the wrong roles ("Texas beat Ohio"). `variants` makes such lines, for a model to compare; nothing does that yet.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from selfedit.domains.knowledge.text import sentences
 from selfedit.types import Task
 
 MIN_WORDS = 4
-"""WordSets that a statement has at least."""
+"""Words that a statement has at least."""
 
 MIN_CONTENT, MIN_CONTENT_OF_QUESTION = 0.8, 0.5
 """Share of a line's content words that its evidence must have. A question, which claims little, has words of its own:
@@ -80,6 +80,7 @@ def read_words(text: str) -> WordSets:
     return WordSets(tuple(names), frozenset(numbers), tuple(content), stems, bool(_NEGATION.search(text)))
 
 
+@lru_cache(maxsize=4096)
 def evidence(line: str, task: Task) -> tuple[str, str]:
     """The sentence of the passage that a line most likely says again, and what names it may take besides: the title,
     and the sentence before where that one has a pronoun.
@@ -146,6 +147,7 @@ def _key(line: str) -> tuple[str, ...]:
 
 
 MAX_VARIANTS = 4
+"""Of a line: each has to be read by a model."""
 
 
 def variants(line: str, task: Task) -> list[str]:

@@ -14,17 +14,17 @@ from selfedit.engines.local.batch import PackedBatch, pack_rows
 from selfedit.engines.local.forward import accepted
 from selfedit.engines.local.targets import upper_half
 from selfedit.engines.local.text import TokenRow
-from selfedit.errors import InputError
+
+
+def has_one_kind_of_layer(model: PreTrainedModel) -> bool:
+    """Whether half of the layers can run alone. Models that mix kinds choose masks by the index of a layer."""
+    return len(set(getattr(model.config.get_text_config(), "layer_types", None) or [""])) == 1
 
 
 class LowerHalfCache:
-    """Hidden states [tokens, width] that enter the upper half, by row. Not covered: layers of different kinds."""
+    """Hidden states [tokens, width] that enter the upper half, by row. Not covered: models that mix kinds of layers."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        if len(set(getattr(model.config.get_text_config(), "layer_types", None) or [""])) > 1:
-            raise InputError(
-                "top_layers needs layers that are all of one kind, and this model mixes several; leave it off"
-            )
         self.model = model
         self.name, self.first = upper_half(model)
         self.layers: Any = model.get_submodule(self.name)

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from selfedit.engines.local.chat_template import ChatTemplate, read_chat_template
 from selfedit.thoughts import answer_in, has_mark
-from selfedit.types import Conversation, Example, LikelihoodRequest, Prompt
+from selfedit.types import Conversation, Example, LikelihoodRequest, Prompt, as_conversation
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character, which no tokenizer takes."""
@@ -110,7 +110,7 @@ class Text:
         """
         if not prompt:
             return []
-        said = prompt if isinstance(prompt, Conversation) else Conversation(prompt)
+        said = as_conversation(prompt)
         if self.template:
             return self._encode([*self._in_template(said), (said.prefill, False)], as_document=True)
         if chat := self.chat:
