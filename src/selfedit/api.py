@@ -70,7 +70,8 @@ class Model:
             passages = split(task)
             members = [(p, member) for p in passages for member in range(self.config.outer.edits_per_task)]
             seeds = [derive_seed(self.config.seed, "notes", p.id, member) for p, member in members]
-            written = propose(self.update, members, self.domain, self.engine, self.config.outer.sampling, seeds)
+            how = self.config.outer.sampling
+            written = propose(self.update, members, self.domain, self.engine, how, seeds, self.engine)
             job = adapter_job(written, passages, self.domain, self.update, self.config.seed)
             self.update = train_one(self.engine, job, f"{task.title!r} could not be learned")
             notes += [trial.edit.text for trial in written if trial.failure is None]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from selfedit.types import (
+    Example,
     Failure,
     Job,
     Likelihood,
@@ -91,6 +92,19 @@ class Domain(Protocol):
     @property
     def rescoring(self) -> Rescoring | None:
         """How answers are chosen by their probability in all views together, if they are."""
+        ...
+
+    @property
+    def reading(self) -> Reading | None:
+        """How what was written is read again before it is learned, if it is."""
+        ...
+
+
+class Reading(Protocol):
+    """What an example says, and what it would say if it had got something wrong, for a model to compare."""
+
+    def versions(self, task: Task, example: Example) -> Sequence[LikelihoodRequest]:
+        """The example itself, then others, all after the task's context; empty where there is nothing to compare."""
         ...
 
 

@@ -81,11 +81,6 @@ def as_conversation(prompt: Prompt) -> Conversation:
     return prompt if isinstance(prompt, Conversation) else Conversation(prompt)
 
 
-def begun(prompt: Prompt) -> str:
-    """What a prompt has put into the model's mouth: its answer goes on from there."""
-    return as_conversation(prompt).prefill
-
-
 @dataclass(frozen=True, slots=True)
 class Example:
     """One training row, for either loop. Loss falls on `target` only, and is scaled by `weight`.

@@ -26,7 +26,9 @@ def _lines(table: Any, path: tuple[str, ...], options: BaseModel) -> Iterator[st
     rows = [*_rows(table), *(_rows(options) if isinstance(table, DomainConfig) else ())]
     tables = [(name, value) for name, value, _ in rows if _is_table(value)]
     for name, value, about in rows:
-        if not _is_table(value):
+        if value is None:  # which TOML has no word for
+            yield f"# {name} is left out: {about}"
+        elif not _is_table(value):
             yield f"{name} = {_value(value)}" + (f"  # {about}" if about else "")
     for name, value in tables:
         yield from _lines(value, (*path, name), options)

@@ -13,7 +13,7 @@ from selfedit.loops.examine import Exam, Examiner, score
 from selfedit.loops.inner import merge_edits, run_inner
 from selfedit.loops.outer import Outer, propose
 from selfedit.loops.retrieval import TfIdf, as_asked
-from selfedit.protocols import Domain, Progress, Remember, Sampler, silent
+from selfedit.protocols import Domain, Progress, Remember, Sampler, Scorer, silent
 from selfedit.results import Row, Table
 from selfedit.seeds import derive_seed
 from selfedit.statistics import Interval, paired_interval, share_interval
@@ -82,7 +82,8 @@ def conditions(
         return [Trial(SelfEdit(task.id, ""), BASE, after=s) for task, s in zip(tasks, scores, strict=True)]
 
     def own(writer: Update) -> Teacher:
-        return lambda tasks: write_edits(writer, tasks, examiner.domain, examiner.engine, outer, plan.edits_per_task)
+        engine, domain = examiner.engine, examiner.domain
+        return lambda tasks: write_edits(writer, tasks, domain, engine, outer, plan.edits_per_task, engine)
 
     return {
         "base": partial(untrained, False),
@@ -134,12 +135,18 @@ def score_retrieved(examiner: Examiner, update: Update, tasks: Sequence[Task], l
 
 
 def write_edits(
-    writer: Update, tasks: Sequence[Task], domain: Domain, sampler: Sampler, outer: Outer, edits_per_task: int
+    writer: Update,
+    tasks: Sequence[Task],
+    domain: Domain,
+    sampler: Sampler,
+    outer: Outer,
+    edits_per_task: int,
+    scorer: Scorer,
 ) -> list[list[Trial]]:
-    """So many self-edits for every task. All writers share the seeds of the tasks."""
+    """So many self-edits for every task, read again by `scorer`. All writers share the seeds of the tasks."""
     members = [(task, member) for task in tasks for member in range(edits_per_task)]
     seeds = [derive_seed(outer.seed, "exam", task.id, *([member] if member else [])) for task, member in members]
-    written = propose(writer, members, domain, sampler, outer.settings.sampling, seeds)
+    written = propose(writer, members, domain, sampler, outer.settings.sampling, seeds, scorer)
     return [written[start : start + edits_per_task] for start in range(0, len(written), edits_per_task)]
 
 

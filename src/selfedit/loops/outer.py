@@ -13,7 +13,8 @@ from selfedit.config import OuterConfig
 from selfedit.errors import BadEdit, InputError
 from selfedit.loops.examine import Examiner, batched
 from selfedit.loops.inner import run_inner, train_one
-from selfedit.protocols import FLOOR, Credit, Domain, Progress, Proxy, Remember, Reward, Sampler, silent
+from selfedit.loops.reading import leave_out_misread
+from selfedit.protocols import FLOOR, Credit, Domain, Progress, Proxy, Remember, Reward, Sampler, Scorer, silent
 from selfedit.seeds import derive_seed
 from selfedit.statistics import rewarded
 from selfedit.types import (
@@ -28,7 +29,7 @@ from selfedit.types import (
     Task,
     Trial,
     Update,
-    begun,
+    as_conversation,
 )
 
 
@@ -93,7 +94,7 @@ def learn_retention_tasks(stage: str, policy: Update, examiner: Examiner, outer:
     if not folder.exists():
         members = [(task, 0) for task in outer.retention_tasks]
         seeds = [derive_seed(outer.seed, stage, "earlier", task.id) for task in outer.retention_tasks]
-        written = propose(policy, members, domain, engine, outer.settings.sampling, seeds)
+        written = propose(policy, members, domain, engine, outer.settings.sampling, seeds, engine)
         examples = tuple(example for trial in written for example in trial.edit.examples)
         recipe = domain.without_edit(outer.retention_tasks[0]).recipe
         job = Job(policy, examples, recipe, derive_seed(outer.seed, stage, "earlier"))
@@ -140,7 +141,7 @@ def try_batch(
     settings, by_id = outer.settings, {task.id: task for task in tasks}
     members = [(task, member) for task in tasks for member in range(settings.edits_per_task)]
     seeds = [derive_seed(outer.seed, stage, task.id, member) for task, member in members]
-    written = propose(policy, members, examiner.domain, examiner.engine, settings.sampling, seeds)
+    written = propose(policy, members, examiner.domain, examiner.engine, settings.sampling, seeds, examiner.engine)
     if outer.proxy:
         return rate(written, by_id, outer.proxy)
     tries, seeds_of_tries = list[Trial](), list[int]()
@@ -159,14 +160,17 @@ def propose(
     sampler: Sampler,
     sampling: SamplingParams,
     seeds: Sequence[int],
+    scorer: Scorer | None = None,
 ) -> list[Trial]:
     """Task -> SelfEdit. Every (task, number of the edit) becomes exactly one trial, whatever happens to it.
 
-    Where a domain has follow-ups, the answers to these are the edit; what led to them is not.
+    Where a domain has follow-ups, the answers to these are the edit; what led to them is not. `scorer`
+    reads what was written again, where a domain wants that.
     """
 
-    written = [Writing(policy, task, member, seed) for (task, member), seed in zip(members, seeds, strict=True)]
-    return write(written, domain, sampler, sampling)
+    asked = [Writing(policy, task, member, seed) for (task, member), seed in zip(members, seeds, strict=True)]
+    trials = write(asked, domain, sampler, sampling)
+    return leave_out_misread(trials, {task.id: task for task, _ in members}, domain, scorer) if scorer else trials
 
 
 class Writing(NamedTuple):
@@ -210,7 +214,9 @@ def joined(prompts: Sequence[Prompt], texts: Sequence[str | Failure]) -> str | F
     failure, if there is one.
     """
     failed = next((text for text in texts if isinstance(text, Failure)), None)
-    return failed or "\n".join(f"{begun(prompt)}{text}" for prompt, text in zip(prompts, texts, strict=True))
+    return failed or "\n".join(
+        f"{as_conversation(prompt).prefill}{text}" for prompt, text in zip(prompts, texts, strict=True)
+    )
 
 
 def parse_edit(task: Task, member: int, text: str | Failure, domain: Domain) -> Trial:

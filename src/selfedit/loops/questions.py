@@ -14,7 +14,7 @@ from random import Random
 from selfedit.graders.phrase import Phrase
 from selfedit.loops.examine import Exam, Examiner, batched, score
 from selfedit.seeds import derive_seed
-from selfedit.types import Failure, Question, Request, SamplingParams, Task, Update, begun
+from selfedit.types import Failure, Question, Request, SamplingParams, Task, Update, as_conversation
 
 DRAFTS = 4
 """How often a model is asked for questions about a passage: one answer seldom covers it."""
@@ -67,7 +67,11 @@ def draft(
     ]
     texts = batched(requests, examiner.engine.sample)
     said = [
-        [begun(one.prompt) + text for one, text in zip(of_task, own, strict=True) if isinstance(text, str)]
+        [
+            as_conversation(one.prompt).prefill + text
+            for one, text in zip(of_task, own, strict=True)
+            if isinstance(text, str)
+        ]
         for of_task, own in zip(requests, texts, strict=True)
     ]
     return [tuple(distinct([q for text in own for q in domain.parse_questions(text)])) for own in said]

@@ -134,7 +134,8 @@ def write_notes(
         progress("notes", len(trials), len(members), "")
         batch = members[start : start + outer.max_adapters]
         seeds = [derive_seed(outer.seed, "notes", task.id, member) for task, member in batch]
-        write = partial(propose, policy, batch, examiner.domain, examiner.engine, outer.settings.sampling, seeds)
+        engine, how = examiner.engine, outer.settings.sampling
+        write = partial(propose, policy, batch, examiner.domain, engine, how, seeds, engine)
         trials += run.remember("notes", number, write, Trial)
     progress("notes", len(members), len(members), "")
     return trials

@@ -25,7 +25,7 @@ from selfedit.loops.examine import Examiner
 from selfedit.loops.outer import Outer, parse_edit, run_outer
 from selfedit.loops.questions import self_exams
 from selfedit.plugins import lookup
-from selfedit.protocols import Domain, Engine, Progress, silent
+from selfedit.protocols import Domain, Engine, Progress, Scorer, silent
 from selfedit.results import Summary, Table, answer_table, gain_sentence, score_table
 from selfedit.store import Run
 from selfedit.types import BASE, DraftedQuestions, Prompt, Task, Trial, Update
@@ -87,7 +87,10 @@ def run_experiment(
     measurements = {name: m for name, m in examiner.measurements.items() if name != "retention"}
     examiner = replace(examiner, measurements=measurements)
     outer = replace(outer, reward=make_reward(config, with_retention=False))
-    plan, teacher = make_exam_plan(config, len(evaluation)), make_teacher(config, examiner.domain, outer, run.path)
+    plan, teacher = (
+        make_exam_plan(config, len(evaluation)),
+        make_teacher(config, examiner.domain, outer, engine, run.path),
+    )
     trials: dict[str, list[Trial]] = {}
     known = conditions(policy, examiner, outer, plan, teacher, evaluation, trials)
     rows, of_adapter = named_rows(config, known) if evaluation else {}, plan.tasks_per_adapter
@@ -154,7 +157,7 @@ def question_prompts(task: Task, domain: Domain, open_book: bool = False) -> lis
     return [text for ask in asks for question in task.questions for text in ask(task, question)]
 
 
-def make_teacher(config: Config, domain: Domain, outer: Outer, folder: Path | None) -> Teacher | None:
+def make_teacher(config: Config, domain: Domain, outer: Outer, scorer: Scorer, folder: Path | None) -> Teacher | None:
     """Who else writes edits: a file of completions in SEAL's format, or a model at an endpoint; None for nobody."""
     edits_per_task = config.exam.edits_per_task
     if config.data.teacher:
@@ -162,7 +165,7 @@ def make_teacher(config: Config, domain: Domain, outer: Outer, folder: Path | No
     if not config.endpoints.teacher.url:
         return None
     sampler = make_sampler(config, "teacher", folder)
-    return lambda tasks: write_edits(BASE, tasks, domain, sampler, outer, edits_per_task)
+    return lambda tasks: write_edits(BASE, tasks, domain, sampler, outer, edits_per_task, scorer)
 
 
 def _from_file(path: Path, domain: Domain, edits_per_task: int) -> Teacher:

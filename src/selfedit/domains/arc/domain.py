@@ -108,6 +108,10 @@ class Arc:
         return self if self.options.rescoring else None
 
     @property
+    def reading(self) -> None:
+        return None
+
+    @property
     def format(self) -> Format:
         return FORMATS[self.options.format]
 

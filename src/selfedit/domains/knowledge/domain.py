@@ -14,14 +14,14 @@ from pydantic import Field
 from selfedit.config import Section
 from selfedit.domains.knowledge import documents, prompts
 from selfedit.domains.knowledge.reader import read_tasks
-from selfedit.domains.knowledge.support import evidence, supported
+from selfedit.domains.knowledge.support import evidence, supported, variants
 from selfedit.domains.knowledge.wordings import Wordings, read_wordings
 from selfedit.errors import BadEdit
 from selfedit.plugins import lookup
 from selfedit.protocols import Rescoring
 from selfedit.results import Words
 from selfedit.thoughts import answer_in
-from selfedit.types import Example, Prompt, Question, Recipe, SelfEdit, Task
+from selfedit.types import BASE, Example, LikelihoodRequest, Prompt, Question, Recipe, SelfEdit, Task
 
 _CONCLUSION = re.compile(r"^[^\w\n]*Implications:[^\w\n]*$(?:\n[^\w\n]*$)*", re.MULTILINE | re.IGNORECASE)
 
@@ -47,6 +47,11 @@ class KnowledgeOptions(Section):
     check: bool = Field(
         False,
         description="unless wording is plain, learn only lines whose names, numbers and words stand in the document",
+    )
+    reading: bool = Field(
+        False,
+        description="unless wording is plain, learn no line that the model, the document before it, finds less likely "
+        "than the same with names or numbers exchanged",
     )
     split_newlines: bool = Field(True, description="each line of the notes is a training document of its own")
     passage: bool = Field(True, description="the passage is among the documents")
@@ -88,6 +93,19 @@ class Knowledge:
 
     min_probability: ClassVar[float] = 0.0
     rescoring: ClassVar[Rescoring | None] = None
+
+    @property
+    def reading(self) -> Knowledge | None:
+        return self if self.options.reading and self.options.wording != "plain" else None
+
+    def versions(self, task: Task, example: Example) -> list[LikelihoodRequest]:
+        """The statement in a document, and the same with names or numbers exchanged, after the passage. None of the
+        passage itself and its sentences, in which nothing was exchanged.
+        """
+        statement = example.target.rsplit("\n", 1)[-1]
+        others = [] if statement in task.context else variants(statement, task)
+        passage = self.wordings.passage.format(title=task.title, text=task.context)
+        return [LikelihoodRequest(BASE, "", passage + text) for text in (statement, *others)] if others else []
 
     @classmethod
     def from_config(cls, options: KnowledgeOptions, recipe: Recipe, seed: int) -> Knowledge:
