@@ -157,6 +157,15 @@ def test_a_key_like_no_other_comes_with_those_there_are():
     )
 
 
+def test_a_table_that_may_be_left_out_is_explained_like_any_other():
+    assert complaint("exam.rival_recipe.epoch=1").endswith("no key exam.rival_recipe.epoch; did you mean epochs?")
+    assert complaint("exam.rival_recipe=fast").endswith(
+        "exam.rival_recipe is wrong: this is a table of keys (it is 'fast')"
+    )
+    assert complaint("inner=fast").endswith("inner is wrong: this is a table of keys (it is 'fast')")
+    assert load_config(None, ["exam.rival_recipe.epochs=3"]).exam.rival_recipe == Recipe(epochs=3)
+
+
 @pytest.mark.parametrize(
     "override",
     [

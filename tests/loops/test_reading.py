@@ -8,7 +8,11 @@ from selfedit.loops.reading import MARGIN, WHY
 from selfedit.types import BASE, Failure, Likelihood, SamplingParams, Task
 
 TASK = Task("t", "The cup", "In 1931 Torvik won against Velin. Ada Brandt sang an old song.")
-TRUE, FALSE, SENTENCE = "Torvik won against Velin in 1931.", "Velin won against Torvik in 1931.", "Ada Brandt sang an old song."
+TRUE, FALSE, SENTENCE = (
+    "Torvik won against Velin in 1931.",
+    "Velin won against Torvik in 1931.",
+    "Ada Brandt sang an old song.",
+)
 
 
 class Engine:

@@ -7,7 +7,8 @@ import json
 import tomllib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -97,7 +98,8 @@ def _explain(error: ValidationError, kind: Any, section: str) -> str:
         return now
     if problem["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         unsaid = key in _MAY_HOLD_SECRETS or isinstance(problem["input"], dict | BaseModel)
-        said = problem["msg"].removeprefix("Value error, ")
+        is_table = problem["type"] in ("dataclass_type", "model_type")
+        said = "this is a table of keys" if is_table else problem["msg"].removeprefix("Value error, ")
         return f"{name} is wrong: {said}" + ("" if unsaid else f" (it is {_brief(problem['input'])})")
     known = _keys(kind, parents)
     near = difflib.get_close_matches(key, known, n=1)
@@ -113,4 +115,6 @@ def _brief(value: object) -> str:
 def _keys(kind: Any, parents: list[str]) -> list[str]:
     for parent in parents:
         kind = kind.model_fields[parent].annotation
+        if isinstance(kind, UnionType):  # a table, or none
+            kind = get_args(kind)[0]
     return [field.name for field in fields(kind)] if is_dataclass(kind) else list(kind.model_fields)
