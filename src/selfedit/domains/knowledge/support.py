@@ -2,7 +2,7 @@
 
 A model teaches itself whatever it wrote, so what cannot be found in the document is not learned. This errs on the side
 of dropping: of a line that is left out nothing is lost but a repetition. Not covered: a line made of the right words in
-the wrong roles ("Texas beat Ohio"). `variants` makes such lines, for a model to compare; nothing does that yet.
+the wrong roles ("Texas beat Ohio"). `variants` makes such lines, which `loops.reading` has a model compare.
 """
 
 from __future__ import annotations
