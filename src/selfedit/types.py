@@ -136,15 +136,14 @@ class Recipe:
         Literal["none", "seal"],
         "seal: every text is filled up with end-of-text, which is learned too, as SEAL's code does",
     ] = "none"
-    ratio_clip: Annotated[
-        float, Ge(0), Lt(1), "how far a token's probability may move from the parent's (GRPO: 0.2); 0: off"
-    ] = 0.0
+    ratio_clip: Annotated[float, Ge(0), Lt(1), "how far a token's probability may move (GRPO: 0.2); 0: off"] = 0.0
     kl: Annotated[float, Ge(0), Le(1e9), "weight of the divergence from the base (GRPO: 0.04); 0: off"] = 0.0
     method: Annotated[
         Literal["lora", "full"], "full: all weights of the model instead of an adapter, one update at a time"
     ] = "lora"
     shuffle_lengths: Annotated[bool, "rows of all lengths in every step, not of like length (more padding)"] = False
     min_steps: Annotated[int, Ge(0), Le(1_000_000), "epochs are added for texts of few steps, up to so many"] = 0
+    tokens: Annotated[int, Ge(0), Le(10**9), "trained in all, the last document cut; 0: as many as epochs take"] = 0
 
     def __post_init__(self) -> None:
         if self.method == "full" and (self.targets or self.top_layers or self.dropout):

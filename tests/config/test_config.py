@@ -199,7 +199,9 @@ def test_an_adapter_cannot_be_shaped_where_all_weights_are_trained():
 
 def test_negative_weights_are_followed_for_more_than_an_epoch_only_with_a_clip():
     assert "outer.recipe is wrong" in complaint("outer.credit=group_relative")
-    assert "set outer.recipe.epochs to 1, or outer.recipe.ratio_clip" in complaint("outer.credit=group_relative")
+    assert "set outer.recipe.epochs to 1 (and tokens to 0), or outer.recipe.ratio_clip" in complaint(
+        "outer.credit=group_relative"
+    )
     for fine in ("outer.recipe.epochs=1", "outer.recipe.ratio_clip=0.2"):
         assert load_config(None, ["outer.credit=group_relative", fine]).outer.credit == "group_relative"
 

@@ -13,8 +13,12 @@ def job(weight, **recipe):
 
 
 def test_negative_weights_are_followed_for_more_than_an_epoch_only_with_a_clip():
-    with pytest.raises(InputError, match=r"2 epochs with ratio_clip = 0 .* set epochs to 1, or ratio_clip above 0"):
+    with pytest.raises(
+        InputError, match=r"2 epochs with ratio_clip = 0 .* set epochs to 1 and tokens to 0, or ratio_clip above 0"
+    ):
         check_weights(job(-0.5, epochs=2, kl=0.1))
+    with pytest.raises(InputError, match="90 tokens with ratio_clip = 0"):
+        check_weights(job(-0.5, epochs=1, tokens=90))
     for fine in (job(-0.5, epochs=1), job(-0.5, epochs=2, ratio_clip=0.2), job(0.5, epochs=2)):
         check_weights(fine)
 

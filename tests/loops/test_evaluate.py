@@ -267,8 +267,10 @@ def test_the_passage_alone_is_trained_by_a_recipe_of_its_own(engine, tasks):
     rows = conditions(BASE, examiner, OUTER, ExamPlan(rival_recipe=rival), done=done)
     chosen = {name: rows[name] for name in ("passage_only", "own_edits", "passage_only_equal")}
     run_conditions(tasks, chosen, 8, lambda stage, step, run, noun: run(), done=done)
-    recipes = [{replace(trial.edit.recipe, epochs=3) for trial in done[name]} for name in chosen]
-    assert recipes == [{rival}, {replace(Knowledge().recipe, epochs=3)}, {rival}]
+    recipes = [{replace(trial.edit.recipe, tokens=0) for trial in done[name]} for name in chosen]
+    assert recipes == [{rival}, {Knowledge().recipe}, {rival}]
+    taken = [[trial.update.tokens for trial in done[name]] for name in chosen]
+    assert taken[1] == taken[2] != taken[0]
 
 
 def test_the_edits_of_a_teacher_have_a_row_of_their_own(engine, tasks):

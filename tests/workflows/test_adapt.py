@@ -62,6 +62,17 @@ def test_the_adapter_is_trained_as_its_notes_are_and_not_as_the_passage_alone_wo
     assert engine.jobs[0].recipe == config.inner
 
 
+def test_a_budget_of_tokens_counts_for_each_passage_and_replay_comes_on_top(writer, tasks, tmp_path):
+    plain, replayed = writer(), writer()
+    for engine, replay in ((plain, 0), (replayed, 5)):
+        config = Config.model_validate({"inner": {"tokens": 70}, "data": {"replay": replay}})
+        with Run.create(tmp_path / str(replay), {}) as run:
+            teach(run, config, tasks, tasks, BASE, engine)
+    assert plain.jobs[0].recipe.tokens == 70 * len(tasks)
+    own, whole = (sum(len(e.prompt) + len(e.target) for e in job.examples) for job in (plain.jobs[0], replayed.jobs[0]))
+    assert replayed.jobs[0].recipe.tokens == round(70 * len(tasks) * whole / own) > 70 * len(tasks)
+
+
 def test_a_passage_is_learned_even_where_no_note_could_be_read(writer, tasks, tmp_path):
     engine = writer()
     engine.notes = [""]

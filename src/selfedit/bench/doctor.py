@@ -51,12 +51,13 @@ def doctor(config: Config, tasks: Sequence[Task]) -> Diagnosis:
 
 
 def estimate(engine: Engine, config: Config, examples: tuple[Example, ...]) -> dict[str, str]:
-    """Seconds per self-edit, measured: one adapter trained for one epoch."""
+    """Seconds per self-edit, measured: one adapter trained for one epoch, or for its budget of tokens."""
     job = Job(BASE, examples, replace(config.inner, epochs=1), seed=0)
+    epochs = 1 if config.inner.tokens else config.inner.epochs
     engine.release([done for done in engine.train([job]) if isinstance(done, Update)])  # the first call also imports
     began = time.monotonic()
     engine.train([job])
-    seconds = (time.monotonic() - began) * config.inner.epochs
+    seconds = (time.monotonic() - began) * epochs
     full = config.inner.method == "full"
     together = "" if full else f" trained alone; less in a batch of {config.max_adapters}"
     return {"seconds per edit": f"about {seconds:.2f}{together}"}

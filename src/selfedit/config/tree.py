@@ -209,10 +209,11 @@ class OuterConfig(Section):
     @field_validator("recipe")
     @classmethod
     def _follows_negative_weights_within_a_limit(cls, recipe: Recipe, others: ValidationInfo) -> Recipe:
-        if others.data.get("credit") == "group_relative" and recipe.epochs > 1 and not recipe.ratio_clip:
+        is_long = recipe.epochs > 1 or recipe.tokens
+        if others.data.get("credit") == "group_relative" and is_long and not recipe.ratio_clip:
             raise ValueError(
                 "credit group_relative has negative weights, and more than one epoch would follow them without limit; "
-                "set outer.recipe.epochs to 1, or outer.recipe.ratio_clip above 0, such as 0.2"
+                "set outer.recipe.epochs to 1 (and tokens to 0), or outer.recipe.ratio_clip above 0, such as 0.2"
             )
         return recipe
 

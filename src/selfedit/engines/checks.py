@@ -12,9 +12,10 @@ def check_weights(job: Job) -> None:
     Avoiding a text has no bottom: its loss falls for ever, and after the first epoch the policy is no longer the one
     that wrote it. The ratio's clip is that limit.
     """
-    recipe = job.recipe
-    if recipe.epochs > 1 and not recipe.ratio_clip and any(example.weight < 0 for example in job.examples):
+    recipe, is_negative = job.recipe, any(example.weight < 0 for example in job.examples)
+    if is_negative and (recipe.epochs > 1 or recipe.tokens) and not recipe.ratio_clip:
+        long = f"{recipe.tokens} tokens" if recipe.tokens else f"{recipe.epochs} epochs"
         raise InputError(
-            f"some examples have negative weights, and {recipe.epochs} epochs with ratio_clip = 0 would follow them "
-            "without limit; set epochs to 1, or ratio_clip above 0, such as 0.2"
+            f"some examples have negative weights, and {long} with ratio_clip = 0 would follow them without limit; "
+            "set epochs to 1 and tokens to 0, or ratio_clip above 0, such as 0.2"
         )

@@ -55,9 +55,9 @@ class FakeEngine:
     def _train(self, job: Job) -> Update:
         check_weights(job)
         name = hashlib.sha256(repr(job).encode()).hexdigest()[:16]
-        words = sum(len(example.target.split()) for example in job.examples)
+        words = job.recipe.epochs * sum(len(example.target.split()) for example in job.examples)
         self._learned[name] = self._rows(job.parent) + job.examples
-        return Update(name, job.parent.id, words * job.recipe.epochs, 1 / (1 + job.recipe.epochs))
+        return Update(name, job.parent.id, job.recipe.tokens or words, 1 / (1 + job.recipe.epochs))
 
     # Sampling and likelihood
 

@@ -43,7 +43,7 @@ class Pool:
         return described
 
     def train(self, jobs: Sequence[Job]) -> list[Update | Failure]:
-        sizes = [job.recipe.epochs * sum(len(row.prompt) + len(row.target) for row in job.examples) for job in jobs]
+        sizes = [_size(job) for job in jobs]
         dealt = self._deal([job.parent for job in jobs], sizes)
         results = self._share("train", jobs, dealt)
         for worker, own in dealt.items():
@@ -183,3 +183,13 @@ def _stop(workers: Sequence[tuple[BaseProcess, Connection]]) -> None:
         process.terminate()
     for process, _ in workers:
         process.join()
+
+
+def _size(job: Job) -> int:
+    """What a job costs to train, roughly in characters."""
+    once = sum(len(example.prompt) + len(example.target) for example in job.examples)
+    return job.recipe.tokens * CHARACTERS_PER_TOKEN or job.recipe.epochs * once
+
+
+CHARACTERS_PER_TOKEN = 4
+"""Of English text, roughly: jobs with a budget of tokens are weighed against others by it."""

@@ -72,10 +72,11 @@ def conditions(
         return [[Trial(replace(edit, recipe=plan.rival_recipe or edit.recipe))] for edit in edits]
 
     def for_as_long(tasks: Sequence[Task]) -> list[list[Trial]]:
-        if not {"passage_only", "own_edits"} <= done.keys():
-            raise InputError("exam.rows has passage_only_equal, which needs passage_only and own_edits before it")
-        once, own = ({trial.edit.task_id: trial for trial in done[row]} for row in ("passage_only", "own_edits"))
-        return [[Trial(as_long_as(once[task.id], own[task.id]))] for task in tasks]
+        if "own_edits" not in done:
+            raise InputError("exam.rows has passage_only_equal, which needs own_edits before it")
+        own = {trial.edit.task_id: trial for trial in done["own_edits"]}
+        trials = [trial for (trial,) in passage(tasks)]
+        return [[replace(t, edit=for_as_many_tokens(t.edit, own[t.edit.task_id]))] for t in trials]
 
     def retrieved(tasks: Sequence[Task]) -> list[Trial]:
         scores = score_retrieved(examiner, BASE, tasks, library)
@@ -101,16 +102,9 @@ OPTIONAL = ("passage_only_equal", "retrieved")
 """Conditions that are made only where they are named: the rivals at equal cost, and what people do instead."""
 
 
-def as_long_as(once: Trial, other: Trial) -> SelfEdit:
-    """The edit of a trial, for so many epochs that it takes as many tokens as another trial took, as nearly as it can.
-
-    Unchanged where one of the two was not trained.
-    """
-    edit = once.edit
-    if not (once.update and other.update and once.update.tokens):
-        return edit
-    epochs = round(edit.recipe.epochs * other.update.tokens / once.update.tokens)
-    return replace(edit, recipe=replace(edit.recipe, epochs=max(1, epochs)))
+def for_as_many_tokens(edit: SelfEdit, other: Trial) -> SelfEdit:
+    """The edit, trained for exactly as many tokens as another trial took; unchanged where that was not trained."""
+    return replace(edit, recipe=replace(edit.recipe, tokens=other.update.tokens)) if other.update else edit
 
 
 def with_retrieved(tasks: Sequence[Task], library: Sequence[Task]) -> list[Task]:

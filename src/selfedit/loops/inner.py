@@ -38,14 +38,16 @@ def train_edits(
 ) -> list[Trial]:
     """SelfEdit -> Update, all trained from the same parent. Trials that failed are left as they are.
 
-    An adapter that several share is trained with the first one's recipe and seed; each has its part of the tokens.
+    An adapter that several share is trained with the first one's recipe and seed; each has its part of the tokens, and
+    a budget of tokens counts for each.
     """
     live = [index for index, trial in enumerate(trials) if trial.failure is None]
     groups = [live[start : start + tasks_per_adapter] for start in range(0, len(live), tasks_per_adapter)]
     jobs = []
     for group in groups:
         examples = tuple(example for index in group for example in trials[index].edit.examples)
-        jobs.append(Job(parent, examples, trials[group[0]].edit.recipe, seeds[group[0]]))
+        recipe = trials[group[0]].edit.recipe
+        jobs.append(Job(parent, examples, replace(recipe, tokens=recipe.tokens * len(group)), seeds[group[0]]))
     filled = list(trials)
     for group, outcome in zip(groups, engine.train(jobs), strict=True):
         for index in group:

@@ -97,6 +97,7 @@ def learn_retention_tasks(stage: str, policy: Update, examiner: Examiner, outer:
         written = propose(policy, members, domain, engine, outer.settings.sampling, seeds, engine)
         examples = tuple(example for trial in written for example in trial.edit.examples)
         recipe = domain.without_edit(outer.retention_tasks[0]).recipe
+        recipe = replace(recipe, tokens=recipe.tokens * len(written))
         job = Job(policy, examples, recipe, derive_seed(outer.seed, stage, "earlier"))
         update = train_one(engine, job, "the retention tasks could not be learned")
         engine.save(update, folder)

@@ -12,9 +12,6 @@ from selfedit.loops.examine import batched
 from selfedit.protocols import Domain, Scorer
 from selfedit.types import Example, Failure, Likelihood, Task, Trial
 
-MARGIN = 2.0
-"""Nats by which another version must be likelier. Chosen on released self-edits of SEAL's (LOG.md, 2026-11-27)."""
-
 WHY = "reads better with its names or numbers exchanged"
 
 
@@ -41,7 +38,7 @@ def _read(trial: Trial, likelihoods: Sequence[Sequence[Likelihood | Failure]]) -
     kept, dropped = list[Example](), list(trial.edit.dropped)
     for example, versions in zip(trial.edit.examples, likelihoods, strict=True):
         nats = [one.nats for one in versions if isinstance(one, Likelihood)]
-        if nats and max(nats) > nats[0] + MARGIN:
+        if nats and max(nats) > nats[0]:
             dropped.append((example.target.rsplit("\n", 1)[-1], WHY))
         else:
             kept.append(example)

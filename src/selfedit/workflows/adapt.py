@@ -23,7 +23,7 @@ from selfedit.workflows.configure import domain_type
 from selfedit.workflows.cost import Cost, measure_cost
 from selfedit.workflows.data import tasks_of
 from selfedit.workflows.engine import load_update, splitter
-from selfedit.workflows.replay import replay_examples, write_replay
+from selfedit.workflows.replay import replay_examples, with_replay, write_replay
 from selfedit.workflows.rivals import rival_rows
 from selfedit.workflows.train import own_questions
 from selfedit.workflows.updates import remarks_on
@@ -101,7 +101,7 @@ def teach(
     job = adapter_job(notes, passages, examiner.domain, policy, outer.seed)
     if config.data.replay:
         said = run.remember("replay", 0, partial(write_replay, engine, policy, config.data.replay), Continuation)
-        job = replace(job, examples=(*job.examples, *replay_examples(said, policy)))
+        job = with_replay(job, replay_examples(said, policy))
     if not folder.exists():
         engine.save(train_one(engine, job, "the adapter could not be trained"), folder)
     update, seen = engine.load(folder), remarks_on(folder)
@@ -112,16 +112,20 @@ def teach(
         after = replace(summarise("after", asked), tokens=update.tokens)
         rows = [summarise("before", before), after]
         if config.exam.rivals:
-            rows += rival_rows(run, job, documents, passages, examiner, config.exam.rival_recipe, progress)
+            recipe = config.exam.rival_recipe
+            rows += rival_rows(run, job, update.tokens, documents, passages, examiner, recipe, progress)
         table = Table(tuple(rows), {"gain": paired_gain(asked, before)})
     return Adaptation(update, notes, exams, table, seen)
 
 
 def adapter_job(notes: Sequence[Trial], passages: Sequence[Task], domain: Domain, parent: Update, seed: int) -> Job:
-    """One adapter that learns each document of every note once, and always the passages, by the recipe of the notes."""
+    """One adapter that learns each document of every note once, and always the passages, by the recipe of the notes, of
+    which a budget of tokens counts for each passage.
+    """
     learned = [*(note for note in notes if note.failure is None), *(Trial(domain.without_edit(t)) for t in passages)]
     examples = tuple(dict.fromkeys(example for trial in learned for example in trial.edit.examples))
-    return Job(parent, examples, learned[0].edit.recipe, derive_seed(seed, "adapter"))
+    recipe = learned[0].edit.recipe
+    return Job(parent, examples, replace(recipe, tokens=recipe.tokens * len(passages)), derive_seed(seed, "adapter"))
 
 
 def write_notes(

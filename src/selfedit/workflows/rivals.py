@@ -11,45 +11,39 @@ from functools import partial
 from selfedit.loops.evaluate import score_retrieved, summarise
 from selfedit.loops.examine import Exam, Examiner, score
 from selfedit.loops.inner import train_one
-from selfedit.protocols import Progress, silent
+from selfedit.protocols import Domain, Progress, silent
 from selfedit.results import Row
 from selfedit.store import Run
 from selfedit.types import Job, Recipe, SelfEdit, Task, Trial, Update
 
 
-def passage_only_job(job: Job, passages: Sequence[Task], examiner: Examiner, recipe: Recipe | None) -> Job:
-    """The passages alone from the same parent, for about as many tokens as a job takes, by this recipe or the job's.
-
-    Tokens are reckoned by characters: how many there were stands in the update.
-    """
-    examples = tuple(example for task in passages for example in examiner.domain.without_edit(task).examples)
-    own, once = (sum(len(example.target) for example in of) for of in (job.examples, examples))
-    passes = max(job.recipe.epochs, job.recipe.min_steps / len(job.examples))
-    as_long = replace(recipe or job.recipe, epochs=max(1, round(passes * own / once)), min_steps=0)
-    return replace(job, examples=examples, recipe=as_long)
+def passage_only_job(job: Job, tokens: int, passages: Sequence[Task], domain: Domain, recipe: Recipe | None) -> Job:
+    """The passages alone from the same parent, for so many tokens, by this recipe or the job's."""
+    examples = tuple(example for task in passages for example in domain.without_edit(task).examples)
+    return replace(job, examples=examples, recipe=replace(recipe or job.recipe, tokens=tokens))
 
 
 def rival_rows(
     run: Run,
     job: Job,
+    tokens: int,
     documents: Sequence[Task],
     passages: Sequence[Task],
     examiner: Examiner,
     recipe: Recipe | None = None,
     progress: Progress = silent,
 ) -> list[Row]:
-    """The rows of the passages alone, and of the passage in the prompt, found by the words of each question. Documents
-    without questions take no part.
+    """The rows of the passages alone, trained for as many tokens as the job took, and of the passage in the prompt,
+    found by the words of each question. Documents without questions take no part.
     """
     asked = [task for task in documents if task.questions]
     progress("rivals", 0, 2, "")
-    job_alone = passage_only_job(job, passages, examiner, recipe)
+    job_alone = passage_only_job(job, tokens, passages, examiner.domain, recipe)
     alone = run.remember("rivals/passage_only_equal", 0, partial(_alone, asked, job_alone, examiner), Trial)
     progress("rivals", 1, 2, "")
     found = run.remember("rivals/retrieved", 0, partial(_retrieved, asked, passages, job.parent, examiner), Trial)
     progress("rivals", 2, 2, "")
     seconds = run.seconds()
-    tokens = alone[0].update.tokens if alone[0].update else 0
     return [
         replace(summarise("passage_only_equal", alone, seconds["rivals/passage_only_equal"]), tokens=tokens),
         summarise("retrieved", found, seconds["rivals/retrieved"]),

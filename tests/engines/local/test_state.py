@@ -57,6 +57,36 @@ def test_little_is_padding_when_jobs_are_like_seals():
     assert padded < 1.2 * real
 
 
+@given(ROWS, st.integers(1, 3), st.booleans(), st.integers(1, 300))
+def test_a_budget_of_tokens_is_spent_to_the_last_one_that_can_be_learned_from(rows, size, pack, tokens):
+    """The rows come in turn, and only the last step is cut. One token alone follows nothing and teaches nothing."""
+    rows = [TokenRow(list(range(row.length)), 0, 1.0) for row in rows]
+    state, whole, seen = TrainingState(rows, Recipe(batch_size=size, pack=pack, tokens=tokens), 0), rows, []
+    while state.steps_left:
+        seen.append([row.ids for row in state.next_rows])
+        state.advance(1.0, is_finite=True)
+    assert max(2, tokens - 1) <= state.tokens == sum(len(ids) for step in seen for ids in step) <= max(2, tokens)
+    turn = [[row.ids for row in batch] for batch in state.batches]
+    assert seen[:-1] == [turn[number % len(turn)] for number in range(len(seen) - 1)]
+    last = turn[(len(seen) - 1) % len(turn)]
+    assert all(ids == of_turn[: len(ids)] for ids, of_turn in zip(seen[-1], last, strict=False))
+    assert state.loss == 1.0 and {tuple(row.ids) for row in whole} >= {tuple(ids) for step in seen[:-1] for ids in step}
+
+
+def test_a_prompt_longer_than_the_budget_is_still_answered_with_one_token():
+    state = TrainingState([TokenRow(list(range(9)), 5, 1.0)], Recipe(tokens=3), 0)
+    assert [row.ids for row in state.next_rows] == [list(range(6))]
+    state.advance(1.0, is_finite=True)
+    assert not state.steps_left
+
+
+def test_what_is_cut_keeps_the_soft_targets_of_what_is_left():
+    row = TokenRow(list(range(9)), 5, 1.0, padding=2, soft_tokens=torch.arange(4), soft_probs=torch.ones(4))
+    cut = row.cut(8)
+    assert (cut.length, cut.padding, cut.scored) == (8, 1, 3)
+    assert cut.soft_tokens.tolist() == [0, 1, 2] and cut.soft_probs.tolist() == [1.0] * 3
+
+
 @given(STATES)
 def test_every_job_comes_to_its_end(states):
     steps = sum(state.steps for state in states)

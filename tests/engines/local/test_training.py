@@ -35,6 +35,8 @@ MIXED = [
     Job(BASE, SOME[:2], Recipe(4, 8.0, 9, 1e-2, early_stop=5.5), 11),
     Job(BASE, SOME[:3], Recipe(4, 8.0, 3, 1e-2, top_layers=True), 12),
     Job(BASE, SOME[2:], Recipe(2, 8.0, 2, 1e-2, top_layers=True, pack=True), 13),
+    Job(BASE, SOME, Recipe(4, 8.0, 1, 1e-2, tokens=77), 14),
+    Job(BASE, SOME, Recipe(4, 8.0, 1, 1e-2, top_layers=True, batch_size=2, tokens=77), 15),
 ]
 
 
@@ -56,6 +58,14 @@ def test_together_equals_alone(make_engine, architecture):
     for job, weight in zip(MIXED, together, strict=True):
         (alone,) = engine.train([job])
         assert largest_relative_difference(weight, weights(engine, alone)) <= 1e-9
+
+
+def test_a_budget_of_tokens_is_what_was_trained_and_it_is_counted(make_engine):
+    engine = make_engine()
+    recipes = [Recipe(4, 8.0, learning_rate=1e-2, tokens=tokens) for tokens in (5, 40, 200)]
+    updates = engine.train([Job(BASE, SOME, recipe, 0) for recipe in recipes])
+    assert [update.tokens for update in updates] == [5, 40, 200]
+    assert updates[0].loss > updates[2].loss
 
 
 @pytest.mark.parametrize("max_adapters", [1, 2, 5])

@@ -48,9 +48,12 @@ class TrainingState:
         dealt = [ordered[start :: len(starts)] for start in range(len(starts))]
         self.batches = dealt if recipe.shuffle_lengths else [ordered[start : start + size] for start in starts]
         self.steps = max(recipe.epochs, math.ceil(recipe.min_steps / len(self.batches))) * len(self.batches)
+        self.last_batch: list[TokenRow] | None = None
+        if recipe.tokens:
+            self.steps, self.last_batch = within_budget(self.batches, recipe.tokens)
         self.done = self.tokens = 0
         self.loss = math.nan
-        """Mean loss of the last whole epoch."""
+        """Mean loss of the last whole epoch, or of all steps where there are fewer."""
         self.failed = False
         self._epoch_losses: list[float] = []
 
@@ -79,6 +82,8 @@ class TrainingState:
 
     @property
     def next_rows(self) -> list[TokenRow]:
+        if self.last_batch and self.done == self.steps - 1:
+            return self.last_batch
         return self.batches[self.done % len(self.batches)]
 
     @property
@@ -107,6 +112,32 @@ class TrainingState:
             self._epoch_losses = []
             if self.recipe.early_stop and self.loss < self.recipe.early_stop:
                 self.done = self.steps
+        elif self.done == self.steps and math.isnan(self.loss):
+            self.loss = sum(self._epoch_losses) / len(self._epoch_losses)
+
+
+def within_budget(batches: Sequence[Sequence[TokenRow]], tokens: int) -> tuple[int, list[TokenRow] | None]:
+    """(how many steps take so many tokens, the rows of the last of them, where those had to be cut).
+
+    The batches come in turn, as often as it takes. Of a row that was cut down to where nothing would be learned nothing
+    is left; but there always is a step, for one token at least.
+    """
+    sizes = [sum(row.length for row in batch) for batch in batches]
+    passes, left = divmod(tokens, sum(sizes))
+    steps = passes * len(batches)
+    for batch, size in zip(batches, sizes, strict=True):
+        if size <= left:
+            steps, left = steps + 1, left - size
+            continue
+        cut = list[TokenRow]()
+        for row in batch:
+            least = 0 if steps or cut else max(row.start, 1) + 1
+            part = row.cut(min(row.length, max(left, least)))
+            if part.scored:
+                cut.append(part)
+                left = max(0, left - part.length)
+        return (steps + 1, cut) if cut else (steps, None)
+    return steps, None
 
 
 def choose(states: Sequence[TrainingState], max_tokens: int) -> list[int]:

@@ -50,6 +50,15 @@ class TokenRow:
         """How many tokens are predicted: all of the target, but the first of a plain text, which follows nothing."""
         return max(0, len(self.ids) - max(self.start, 1))
 
+    def cut(self, length: int) -> TokenRow:
+        """The first `length` tokens of the row, of at most as many as it has."""
+        row = replace(self, ids=self.ids[:length], padding=max(0, self.padding - (self.length - length)))
+        reference, tokens, probs = (
+            None if of_scored is None else of_scored[: row.scored]
+            for of_scored in (self.reference_logprobs, self.soft_tokens, self.soft_probs)
+        )
+        return replace(row, reference_logprobs=reference, soft_tokens=tokens, soft_probs=probs)
+
 
 Piece = tuple[str, bool]
 """A part of a text, and whether it is markup: what a template writes, whose control tokens are meant."""
