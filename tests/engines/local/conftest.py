@@ -35,6 +35,7 @@ OTHERS = {
     "mixed": lambda **sizes: Qwen2ForCausalLM(
         Qwen2Config(
             **sizes,
+            num_key_value_heads=2,
             use_sliding_window=True,
             sliding_window=8,
             layer_types=["sliding_attention", "full_attention"] * (sizes["num_hidden_layers"] // 2),
