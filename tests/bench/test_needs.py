@@ -34,10 +34,10 @@ def test_sizes_are_known_by_the_name_of_the_model(name, key):
     assert shape_of(name) is SHAPES.get(key)
 
 
-def test_the_memory_of_a_token_is_that_of_the_whole_model():
+@pytest.mark.parametrize("recipe", [Recipe(rank=2), Recipe(rank=2, top_layers=True)], ids=["all layers", "upper half"])
+def test_the_memory_of_a_token_is_that_of_the_whole_model(recipe):
     model, _ = load_shape(SMALL, torch.device("meta"))
     model.to_empty(device="cpu")
-    recipe = Recipe(rank=2)
     assert token_bytes_of(SMALL, recipe) == pytest.approx(token_bytes(model, adapter_layout(model, [recipe])), rel=0.02)
 
 

@@ -105,6 +105,13 @@ def test_the_upper_half_of_a_model_that_mixes_kinds_of_layers_equals_peft(make_e
     assert_equal_to_peft(make_engine, "mixed", RECIPES["upper half"])
 
 
+def test_a_single_layer_is_its_own_upper_half(make_engine):
+    jobs = [Job(BASE, SOME, Recipe(4, 8.0, 2, 1e-2, top_layers=top), 0) for top in (False, True)]
+    engine = make_engine(num_hidden_layers=1)
+    whole, top = (weights(engine, update) for update in engine.train(jobs))
+    assert whole.keys() == top.keys() and largest_relative_difference(whole, top) <= 1e-9
+
+
 def assert_equal_to_peft(make_engine, architecture, recipe):
     examples = (*documents("Ada was born in Torvik.", "Hm."), Example("Where?", " Torvik."))
     engine = make_engine(architecture, torch.float32)

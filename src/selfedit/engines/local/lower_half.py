@@ -16,9 +16,10 @@ from selfedit.engines.local.targets import upper_half
 from selfedit.engines.local.text import TokenRow
 
 
-def has_one_kind_of_layer(model: PreTrainedModel) -> bool:
-    """Whether half of the layers can run alone. Models that mix kinds choose masks by the index of a layer."""
-    return len(set(getattr(model.config.get_text_config(), "layer_types", None) or [""])) == 1
+def has_lower_half(model: PreTrainedModel) -> bool:
+    """Whether there is one that can run alone. Models that mix kinds of layers choose masks by the index of a layer."""
+    kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or [""])
+    return len(kinds) == 1 and upper_half(model)[1] > 0
 
 
 class LowerHalfCache:

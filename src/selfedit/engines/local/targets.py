@@ -49,10 +49,10 @@ def find_targets(model: PreTrainedModel, names: Sequence[str] = (), top_layers: 
 
 
 def upper_half(model: PreTrainedModel) -> tuple[str, int]:
-    """The name of the model's stack of layers, and the index of the first one in its upper half."""
-    for name, module in model.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) > 1:
-            return name, len(module) // 2
+    """The name of the model's stack of layers, and the index of the first in its upper half: 0 of a single layer."""
+    lists = {name: len(module) for name, module in model.named_modules() if isinstance(module, nn.ModuleList)}
+    for name, count in sorted(lists.items(), key=lambda named: named[1] < 2):  # a stack before lists of one
+        return name, count // 2
     raise InputError("top_layers needs a model with a stack of layers, and this one has none; leave it off")
 
 

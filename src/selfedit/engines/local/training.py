@@ -24,7 +24,7 @@ from selfedit.engines.local.lora import (
     attached,
     with_scale,
 )
-from selfedit.engines.local.lower_half import LowerHalfCache, has_one_kind_of_layer
+from selfedit.engines.local.lower_half import LowerHalfCache, has_lower_half
 from selfedit.engines.local.regularization import Regularizer, is_regularized
 from selfedit.engines.local.soft_targets import soft_targets
 from selfedit.engines.local.state import MemoryLimits, TrainingState, choose
@@ -86,7 +86,7 @@ class _Slots:
         parents = [state.frozen_parent for state in states if state.frozen_parent]
         self.parents = _FrozenParents(model, parents, count) if parents else None
         self.regularizer = Regularizer(self.layout, self.weights) if any(map(is_regularized, states)) else None
-        cached = states[0].recipe.top_layers and has_one_kind_of_layer(model)
+        cached = states[0].recipe.top_layers and has_lower_half(model)
         self.lower_half = LowerHalfCache(model) if cached else None
         self.indices = [0] * count
         self.free = list(range(count))[::-1]
