@@ -25,6 +25,7 @@ def test_a_markdown_document_is_taught_without_an_exam(cli, handbook, brief, tmp
     adapter = tmp_path / "here" / "runs" / "adapt-1" / "updates" / "adapter"
     assert (adapter / "adapter_model.safetensors").is_file()
     assert (tmp_path / "here" / "runs" / "adapt-1" / "report.html").is_file()
+    assert json.loads((tmp_path / "here" / "runs" / "adapt-1" / "summary.json").read_text()) == {}
 
 
 def test_each_lesson_has_a_folder_of_its_own(cli, handbook, brief, tmp_path):
@@ -77,7 +78,8 @@ def test_as_json_only_the_result_is_on_stdout(cli, handbook, write, brief):
     called = cli("adapt", handbook, "-q", write("q.json", QUESTIONS), "-o", "run", "--json", *brief)
     assert called.code == 0
     assert list(called.json) == ["run", "adapter", "before", "after", "gain"]
-    assert (called.json["run"], called.json["adapter"]) == ("run", "run/updates/adapter")
+    kept = json.loads(Path("run/summary.json").read_text())
+    assert called.json == {"run": "run", "adapter": "run/updates/adapter", **kept}
     assert called.json["before"]["tokens"] == 0 < called.json["after"]["tokens"]
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from selfedit.errors import EngineError
 from selfedit.loops.examine import Exam, Examiner, score
 from selfedit.protocols import FLOOR, Engine, Reward, Trainer
-from selfedit.types import Failure, Job, Task, Trial, Update
+from selfedit.types import Failure, Job, Recipe, Task, Trial, Update
 
 
 def run_inner(
@@ -46,8 +46,7 @@ def train_edits(
     jobs = []
     for group in groups:
         examples = tuple(example for index in group for example in trials[index].edit.examples)
-        recipe = trials[group[0]].edit.recipe
-        jobs.append(Job(parent, examples, replace(recipe, tokens=recipe.tokens * len(group)), seeds[group[0]]))
+        jobs.append(Job(parent, examples, for_edits(trials[group[0]].edit.recipe, len(group)), seeds[group[0]]))
     filled = list(trials)
     for group, outcome in zip(groups, engine.train(jobs), strict=True):
         for index in group:
@@ -56,6 +55,11 @@ def train_edits(
             else:
                 filled[index] = replace(trials[index], update=replace(outcome, tokens=outcome.tokens // len(group)))
     return filled
+
+
+def for_edits(recipe: Recipe, count: int) -> Recipe:
+    """The recipe of an adapter that so many edits share: a budget of tokens counts for each of them."""
+    return replace(recipe, tokens=recipe.tokens * count)
 
 
 def train_one(trainer: Trainer, job: Job, failed: str) -> Update:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from selfedit.config import OuterConfig
 from selfedit.errors import BadEdit, InputError
 from selfedit.loops.examine import Examiner, batched
-from selfedit.loops.inner import run_inner, train_one
+from selfedit.loops.inner import for_edits, run_inner, train_one
 from selfedit.loops.reading import leave_out_misread
 from selfedit.protocols import FLOOR, Credit, Domain, Progress, Proxy, Remember, Reward, Sampler, Scorer, silent
 from selfedit.seeds import derive_seed
@@ -96,8 +96,7 @@ def learn_retention_tasks(stage: str, policy: Update, examiner: Examiner, outer:
         seeds = [derive_seed(outer.seed, stage, "earlier", task.id) for task in outer.retention_tasks]
         written = propose(policy, members, domain, engine, outer.settings.sampling, seeds, engine)
         examples = tuple(example for trial in written for example in trial.edit.examples)
-        recipe = domain.without_edit(outer.retention_tasks[0]).recipe
-        recipe = replace(recipe, tokens=recipe.tokens * len(written))
+        recipe = for_edits(domain.without_edit(outer.retention_tasks[0]).recipe, len(written))
         job = Job(policy, examples, recipe, derive_seed(outer.seed, stage, "earlier"))
         update = train_one(engine, job, "the retention tasks could not be learned")
         engine.save(update, folder)

@@ -11,7 +11,7 @@ from functools import partial
 from selfedit.config import Config
 from selfedit.loops.evaluate import paired_gain, summarise
 from selfedit.loops.examine import Examiner
-from selfedit.loops.inner import apply_reward, score_before_and_after, train_one
+from selfedit.loops.inner import apply_reward, for_edits, score_before_and_after, train_one
 from selfedit.loops.outer import Outer, propose, run_outer
 from selfedit.protocols import Domain, Engine, Progress, silent
 from selfedit.results import Summary, Table, TextTable, answer_table, cost_table, notes_text, score_table
@@ -124,8 +124,7 @@ def adapter_job(notes: Sequence[Trial], passages: Sequence[Task], domain: Domain
     """
     learned = [*(note for note in notes if note.failure is None), *(Trial(domain.without_edit(t)) for t in passages)]
     examples = tuple(dict.fromkeys(example for trial in learned for example in trial.edit.examples))
-    recipe = learned[0].edit.recipe
-    return Job(parent, examples, replace(recipe, tokens=recipe.tokens * len(passages)), derive_seed(seed, "adapter"))
+    return Job(parent, examples, for_edits(learned[0].edit.recipe, len(passages)), derive_seed(seed, "adapter"))
 
 
 def write_notes(

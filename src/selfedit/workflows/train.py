@@ -87,10 +87,8 @@ def run_experiment(
     measurements = {name: m for name, m in examiner.measurements.items() if name != "retention"}
     examiner = replace(examiner, measurements=measurements)
     outer = replace(outer, reward=make_reward(config, with_retention=False))
-    plan, teacher = (
-        make_exam_plan(config, len(evaluation)),
-        make_teacher(config, examiner.domain, outer, engine, run.path),
-    )
+    plan = make_exam_plan(config, len(evaluation))
+    teacher = make_teacher(config, examiner.domain, outer, engine, run.path)
     trials: dict[str, list[Trial]] = {}
     known = conditions(policy, examiner, outer, plan, teacher, evaluation, trials)
     rows, of_adapter = named_rows(config, known) if evaluation else {}, plan.tasks_per_adapter

@@ -61,7 +61,7 @@ def test_little_is_padding_when_jobs_are_like_seals():
 def test_a_budget_of_tokens_is_spent_to_the_last_one_that_can_be_learned_from(rows, size, pack, tokens):
     """The rows come in turn, and only the last step is cut. One token alone follows nothing and teaches nothing."""
     rows = [TokenRow(list(range(row.length)), 0, 1.0) for row in rows]
-    state, whole, seen = TrainingState(rows, Recipe(batch_size=size, pack=pack, tokens=tokens), 0), rows, []
+    state, seen = TrainingState(rows, Recipe(batch_size=size, pack=pack, tokens=tokens), 0), []
     while state.steps_left:
         seen.append([row.ids for row in state.next_rows])
         state.advance(1.0, is_finite=True)
@@ -70,7 +70,7 @@ def test_a_budget_of_tokens_is_spent_to_the_last_one_that_can_be_learned_from(ro
     assert seen[:-1] == [turn[number % len(turn)] for number in range(len(seen) - 1)]
     last = turn[(len(seen) - 1) % len(turn)]
     assert all(ids == of_turn[: len(ids)] for ids, of_turn in zip(seen[-1], last, strict=False))
-    assert state.loss == 1.0 and {tuple(row.ids) for row in whole} >= {tuple(ids) for step in seen[:-1] for ids in step}
+    assert state.loss == 1.0 and {tuple(row.ids) for row in rows} >= {tuple(ids) for step in seen[:-1] for ids in step}
 
 
 def test_a_prompt_longer_than_the_budget_is_still_answered_with_one_token():
