@@ -7,7 +7,7 @@ import pytest
 from selfedit.errors import InputError
 from selfedit.reproduce import TABLES
 from selfedit.reproduce.options import Options
-from selfedit.reproduce.squad import choose
+from selfedit.reproduce.squad import GAPS, choose, cloze
 from selfedit.types import Question, Task
 
 
@@ -29,6 +29,13 @@ def test_too_few_titles_are_refused():
         choose(passages("a") + passages("b", questions=4), 2, 0)
 
 
+def test_questions_by_rule_leave_out_what_a_sentence_tells():
+    task = Task("b", "Bridge", "It was built in 1874 by Ada Brandt. Then nothing was heard of it for years.")
+    first, second, *others = cloze(task)
+    assert {first, second} == {"It was built in ____ by Ada Brandt?", "It was built in 1874 by Ada ____?"}
+    assert len(others) == GAPS and all(other.count("____") == 1 and other.endswith("?") for other in others)
+
+
 def test_every_row_stands_beside_the_passage_for_as_many_tokens(tmp_path):
     rows = [
         {
@@ -47,7 +54,7 @@ def test_every_row_stands_beside_the_passage_for_as_many_tokens(tmp_path):
     assert {"in_context", "rag", "gain", "coverage", "faithful", "lines", "dropped"} <= summary.keys()
     assert summary["passage_only_equal"]["tokens"] >= summary["own_notes"]["tokens"]
     assert (summary["base"]["mean"], summary["in_context"]["mean"], summary["rag"]["mean"]) == (0.0, 1.0, 1.0)
-    assert {"best", "ifeval_before", "ifeval_after"} <= summary.keys()
+    assert {"best", "by_rule", "gain_over_rule", "ifeval_before", "ifeval_after"} <= summary.keys()
     table, pages = TABLES["fresh"].tables(summary)
-    assert len(table.rows) == 8
+    assert len(table.rows) == 9
     assert [row[:2] for row in pages.rows] == [("chat", "0.0 % → 100.0 %"), ("gentle", "0.0 % → 100.0 %")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +13,10 @@ from typing import Any
 from selfedit.domains import DOMAINS
 from selfedit.domains.knowledge.reader import read_tasks
 from selfedit.domains.knowledge.support import objection
+from selfedit.domains.knowledge.text import sentences
 from selfedit.engines.embedded import NAMES
 from selfedit.errors import InputError
+from selfedit.files import write_whole
 from selfedit.graders import GRADERS
 from selfedit.loops.evaluate import paired_gain
 from selfedit.protocols import Engine
@@ -28,6 +32,9 @@ PASSAGES, QUESTIONS = 60, 5
 
 PAGES = 10
 """Passages that one adapter learns together, to see what that costs the rest of the model."""
+
+GAPS = 2
+"""Questions by rule about one sentence: as many as the preset keeps of the model's own."""
 
 ROWS = ("base", "own_edits", "passage_only", "passage_only_equal", "in_context", "retrieved")
 NAMED = {"own_edits": "own_notes", "retrieved": "rag"}
@@ -47,8 +54,9 @@ def squad(options: Options) -> dict[str, Any]:
     with open_engine(first, options.progress, tasks, parallel=True) as engine:
         main = _run(options, "own_notes", {}, ROWS, tasks, engine)
         bare = _run(options, "unchecked", {"domain": {"check": False}}, ["own_edits"], tasks, engine)
+        rule = _run(options, "by_rule", _by_rule(options, tasks, main), ["teacher_edits"], tasks, engine)
         costs = {preset: _cost_of_pages(options, preset, tasks[:PAGES], engine) for preset in ("chat", "gentle")}
-    return {**summary_of(main, bare), **costs_json(costs)}
+    return {**summary_of(main, bare, rule), **costs_json(costs)}
 
 
 def _run(
@@ -57,6 +65,25 @@ def _run(
     config = options.config({**tree, "outer": {"rounds": 0}, "exam": {"rows": list(rows)}}, preset="chat")
     with start("train", options.folder / name, config, {"train": [], "eval": list(tasks)}, "reproduce") as run:
         return run_experiment(run, config, [], tasks, engine, options.progress)
+
+
+def _by_rule(options: Options, tasks: Sequence[Task], main: Experiment) -> dict[str, Any]:
+    """Questions that nobody wrote, in place of notes, for as many tokens as the notes took on average."""
+    path, tokens = options.folder / "by_rule.json", main.table["own_edits"].tokens or 0
+    rows = [{"title": t.title, "context": t.context, "completions": ["\n".join(cloze(t))]} for t in tasks]
+    write_whole(path, json.dumps(rows, ensure_ascii=False))
+    return {"data": {"teacher": str(path)}, "inner": {"tokens": tokens // len(tasks)}}
+
+
+def cloze(task: Task) -> list[str]:
+    """Each sentence of the passage up to GAPS times, with a number, a name or else a long word left out of it."""
+    questions = list[str]()
+    for sentence in sentences(task.context):
+        words = [match for match in re.finditer(r"\w[\w.,’'-]*\w|\d", sentence) if match.start()]
+        telling = sorted(words, key=lambda m: (not (m[0][0].isupper() or m[0][0].isdigit()), -len(m[0])))
+        gaps = [f"{sentence[: m.start()]}____{sentence[m.end() :]}" for m in telling[:GAPS]]
+        questions += [gap.rstrip(".!?\n ").replace("\n", " ") + "?" for gap in gaps]
+    return questions
 
 
 def _cost_of_pages(options: Options, preset: str, pages: Sequence[Task], engine: Engine) -> Summary:
@@ -94,18 +121,23 @@ def choose(tasks: Sequence[Task], count: int, seed: int) -> list[Task]:
     ]
 
 
-def summary_of(main: Experiment, bare: Experiment) -> dict[str, Any]:
-    """All rows by their names, what own notes gain over the passage alone at equal tokens, and what the notes hold.
+def summary_of(main: Experiment, bare: Experiment, rule: Experiment) -> dict[str, Any]:
+    """All rows by their names, what own notes gain at equal tokens over the passage alone and over questions by rule,
+    and what the notes hold.
 
     `best` is the best of those rows that answer without the passage; that it was chosen by this table flatters it.
     """
     rows = [replace(row, key=NAMED.get(row.key, row.key)) for row in main.table]
     rows.append(replace(bare.table["own_edits"], key="own_notes_unchecked"))
+    rows.append(replace(rule.table["teacher_edits"], key="by_rule"))
     closed = [row for row in rows if row.key not in ("in_context", "rag")]
     best = replace(max(closed, key=lambda row: row.mean), key="best")
     own = main.trials["own_edits"]
-    gains = {"gain": paired_gain(own, main.trials["passage_only_equal"])}
-    seconds = sum(found.table.seconds or 0 for found in (main, bare))
+    gains = {
+        "gain": paired_gain(own, main.trials["passage_only_equal"]),
+        "gain_over_rule": paired_gain(own, rule.trials["teacher_edits"]),
+    }
+    seconds = sum(found.table.seconds or 0 for found in (main, bare, rule))
     return {**Table((*rows, best), gains, round(seconds, 1)).to_json(), **notes_of(main.evaluation, own)}
 
 
@@ -139,7 +171,8 @@ def tables(summary: Mapping[str, Any]) -> list[TextTable]:
     words = DOMAINS["knowledge"].words
     shown = {**words.conditions, **{new: words.conditions[old] for old, new in NAMED.items()}, **_MORE}
     made = score_table(table, replace(words, conditions=shown), "One adapter a passage, on a chat model")
-    gain = gain_sentence(table.gains["gain"], key="gain_at_equal_tokens")
+    keys = {"gain": "gain_at_equal_tokens", "gain_over_rule": "own notes over sentences with a gap"}
+    gain = ". ".join(gain_sentence(table.gains[name], key=shown) for name, shown in keys.items())
     held = f"The notes hold {percent(summary['coverage'])} of the gold answers; {summary['lines']} lines were learned"
     return [replace(made, caption=f"{gain}. {held}, {summary['dropped']} dropped."), _pages_table(summary["pages"])]
 
@@ -166,5 +199,6 @@ def _pages_table(pages: Mapping[str, Any]) -> TextTable:
 
 _MORE = {
     "own_notes_unchecked": "Its own notes, unchecked",
+    "by_rule": "Sentences with a gap, by rule",
     "best": "The best without the passage",
 }
