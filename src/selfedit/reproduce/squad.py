@@ -79,7 +79,7 @@ def cloze(task: Task) -> list[str]:
     """Each sentence of the passage up to GAPS times, with a number, a name or else a long word left out of it."""
     questions = list[str]()
     for sentence in sentences(task.context):
-        words = [match for match in re.finditer(r"\w[\w.,’'-]*\w|\d", sentence) if match.start()]
+        words = [match for match in re.finditer(r"\w[\w.,'\u2019-]*\w|\d", sentence) if match.start()]
         telling = sorted(words, key=lambda m: (not (m[0][0].isupper() or m[0][0].isdigit()), -len(m[0])))
         gaps = [f"{sentence[: m.start()]}____{sentence[m.end() :]}" for m in telling[:GAPS]]
         questions += [gap.rstrip(".!?\n ").replace("\n", " ") + "?" for gap in gaps]
