@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[1] / "src" / "selfedit"
 FLOORS = [
     {"types", "errors", "thoughts"},
     {"protocols", "seeds", "statistics", "files", "plugins"},
-    {"config", "results", "ratings"},
+    {"config", "ratings", "changes"},
+    {"results"},
     {"store", "domains", "graders", "rewards", "engines"},
     {"loops", "worlds", "formats", "report"},
     {"continual", "capabilities"},

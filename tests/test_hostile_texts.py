@@ -15,12 +15,13 @@ from selfedit.loops.questions import distinct
 from selfedit.rewards.proxies.features import features
 from selfedit.thoughts import without_thoughts
 from selfedit.types import Question, Task
-from selfedit.worlds.almanac.notes import stated
+from selfedit.worlds.almanac import notes, world
 
 SIZE = 50_000
 TASK, QUESTION = Task("t", "Handbook", "Leave is 30 days."), Question("How long is leave?", "30 days")
 UNITS = ("\n", " ", "\n ", "\t\n", "the answer is ", "Implications: ", "Question 1: ", "Answer: ", "#", "(", '"\\', ",",
-         "1,", "1.", "- ", "Ab ", ".", "a", "_", "<think>", "=", "`", "she was born in ")  # fmt: skip
+         "1,", "1.", "- ", "Ab ", ".", "Ab. ", "a: ", "a", "_", "<think>", "=", "`", "she was born in ")  # fmt: skip
+ENTRY = next(world.entries("practice", 0))
 TEXTS = {unit: "a?" + unit * (SIZE // len(unit)) + "x1" for unit in UNITS}
 
 
@@ -49,7 +50,7 @@ def test_what_a_model_writes_is_read_at_once(unit, tmp_path):
     without_thoughts(text)
     features("Handbook", "Leave is 30 days.", text, [text])
     is_empty(text, "30 days")
-    list(stated("person", text))
+    notes.contents(ENTRY, text), notes.style_of(ENTRY, text)
     read_meta_file(text, tmp_path / "passages.json")
     read_size(text)
     for name in GRADERS.keys() - {"attempts"}:

@@ -21,7 +21,7 @@ SMALL = [
         "data.max_eval_tasks=6",
     ),
 ]
-DEMO = ["demo", "--output", "run", *SMALL]
+DEMO = ["demo", "--output", "run", "--set", "exam.budgets=[]", *SMALL]
 
 
 def contents(run):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from selfedit.types import (
     Example,
@@ -50,6 +50,14 @@ class Domain(Protocol):
 
     def parse(self, task: Task, text: str, member: int = 0) -> SelfEdit:
         """Read the policy's text. Raises BadEdit."""
+        ...
+
+    def lines(self, text: str) -> list[str]:
+        """What of a policy's text can be an edit by itself, in order; the text as a whole where nothing can."""
+        ...
+
+    def joined(self, lines: Sequence[str]) -> str:
+        """One text of several such lines, at least one; those that do not go with the first are left out."""
         ...
 
     def without_edit(self, task: Task) -> SelfEdit:
@@ -100,11 +108,20 @@ class Domain(Protocol):
         ...
 
 
-class Reading(Protocol):
-    """What an example says, and what it would say if it had got something wrong, for a model to compare."""
+class Comparison(NamedTuple):
+    """What an example says, then what else it might have said: each a text, and the beginning of it that is given, if
+    one is. Where another is likelier than the first, the example is not learned, and `why` is the reason.
+    """
 
-    def versions(self, task: Task, example: Example) -> Sequence[LikelihoodRequest]:
-        """The example itself, then others, all after the task's context; empty where there is nothing to compare."""
+    versions: Sequence[tuple[LikelihoodRequest, LikelihoodRequest | None]]
+    why: str
+
+
+class Reading(Protocol):
+    """How a model, by what it finds likely, sees that an example has got something wrong."""
+
+    def compare(self, task: Task, example: Example) -> Comparison | None:
+        """None where there is nothing to compare."""
         ...
 
 

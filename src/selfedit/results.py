@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from selfedit.changes import Change, changes_json
 from selfedit.statistics import MIN_CLUSTERS, Interval
 from selfedit.types import Failure, Score, SelfEdit, Task
 
@@ -69,11 +70,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Conditions side by side, differences between two of them (`gains`: rl_gain, ...), and the seconds it all took."""
+    """Conditions side by side, differences between two of them (`gains`: rl_gain, ...), and the seconds it all took.
+    `by_kind` has the share of right answers by kind of question and condition, where questions have kinds; `curves` the
+    scores of a condition by trained tokens a task.
+    """
 
     rows: tuple[Row, ...] = ()
     gains: Mapping[str, Interval] = field(default_factory=dict)
     seconds: float | None = None
+    by_kind: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    curves: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -87,6 +93,7 @@ class Table:
     def to_json(self) -> dict[str, Any]:
         json: dict[str, Any] = {row.key: row.to_json() for row in self.rows}
         json |= {name: interval.fields for name, interval in self.gains.items()}
+        json |= {name: v for name in ("by_kind", "curves") if (v := getattr(self, name))}
         return json if self.seconds is None else {**json, "seconds": self.seconds}
 
     @classmethod
@@ -99,7 +106,8 @@ class Table:
             if isinstance(value, Mapping) and value.keys() == {"mean", "low", "high"}
         }
         seconds = json.get("seconds")
-        return cls(tuple(rows), gains, seconds if isinstance(seconds, float | int) else None)
+        more = {name: json[name] for name in ("by_kind", "curves") if name in json}
+        return cls(tuple(rows), gains, seconds if isinstance(seconds, float | int) else None, **more)
 
 
 @dataclass(frozen=True)
@@ -159,44 +167,6 @@ class StreamSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What one measure of a check was before and after teaching, on the same items, and the mean difference.
-
-    `unit` says what the numbers are: shares of 1, or bits, which have a `ratio` of after to before as well. `left_out`
-    counts the items that could not be measured on both sides; the interval's `n` counts the others.
-    """
-
-    check: str
-    measure: str
-    label: str
-    unit: Literal["share", "bits"]
-    before: float
-    after: float
-    difference: Interval
-    ratio: Interval | None = None
-    left_out: int = 0
-
-    @property
-    def name(self) -> str:
-        """What it is for people: its label, and what the check is of where there are several of a kind."""
-        _, _, of = self.check.partition("/")
-        return f"{of.replace('_', ' ')}: {self.label}" if of else self.label
-
-    def to_json(self) -> dict[str, Any]:
-        json = {"before": self.before, "after": self.after, "difference": self.difference.fields}
-        ratio = {"ratio": self.ratio.fields} if self.ratio else {}
-        return {**json, **ratio, "n": self.difference.n, "left_out": self.left_out}
-
-
-def changes_json(changes: Sequence[Change]) -> dict[str, Any]:
-    """By check and measure: {"instructions": {"prompts_strict": {"before": …, "after": …, "difference": …}}}."""
-    json: dict[str, Any] = {}
-    for change in changes:
-        json.setdefault(change.check, {})[change.measure] = change.to_json()
-    return json
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
     """What a run found. `sections` are the worked example that people see first, each a title and a text; `tasks` are
     those it is about, for the report; `paths` are what it made beside the report; `cost` is what became of abilities
@@ -242,9 +212,7 @@ TOO_FEW_ITEMS = f"fewer than {MIN_CLUSTERS} items are too few for an interval"
 
 def score_table(table: Table, words: Words, title: str) -> TextTable:
     """The conditions with their intervals, what they cost, and how many answers were blank."""
-    columns = (
-        "condition", words.correct, "interval\n(95 %)", "blank", "n", "trained\ntokens", "time\n(s)"
-    )  # fmt: skip
+    columns = ("condition", words.correct, "interval\n(95 %)", "blank", "n", "trained\ntokens", "time\n(s)")
     order = [key for key in words.conditions if key in table]
     order += [row.key for row in table if row.key not in words.conditions]
     rows = []

@@ -28,13 +28,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A held-out question and its gold answer. The policy never sees it while it writes.
+    """A held-out question and its gold answer; the policy never sees it while it writes. Tables tell `kind`s apart.
 
     Question("When did Apollo 11 land?", "1969")
     """
 
     text: str
     target: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from selfedit.bench.profile import REST, kind_of
 from selfedit.bench.shapes import CONTEXT, SHAPES, Shape, load_shape, shape_named
 from selfedit.engines.local.text import context_length
 from selfedit.errors import InputError
+from selfedit.workflows.configure import make_config
 
 PLAN = ShapePlan((1, 8), 4, 2, epochs=1)
 
@@ -33,8 +34,14 @@ def test_options_go_over_a_shapes_plan_and_recipe():
     assert BenchOptions().plan(PLAN) == PLAN
     options = BenchOptions(adapters=(4, 2, 4), seal_edits=0, rank=8)
     assert options.plan(PLAN) == ShapePlan((2, 4), 4, 0, epochs=1)
-    inner = options.config(PLAN).inner
-    assert (inner.rank, inner.alpha, inner.epochs, inner.learning_rate) == (8, 16.0, 1, 5e-3)
+    inner, own = options.config(PLAN).inner, make_config("almanac").inner
+    assert (inner.rank, inner.alpha, inner.epochs, inner.learning_rate) == (8, 16.0, 1, own.learning_rate)
+
+
+def test_all_arms_train_by_epochs_whatever_the_recipe_counts_in():
+    for shape in SHAPES.values():
+        inner = BenchOptions().config(shape.cpu).inner
+        assert (inner.epochs, inner.tokens) == (shape.cpu.epochs, 0)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ TINY = [
     *ALMANAC,
     *("--set", "outer.rounds=1", "--set", "outer.tasks_per_round=2", "--set", "outer.edits_per_task=2"),
     *("--set", "data.max_eval_tasks=2", "--set", "outer.sampling.max_new_tokens=40", "--set", "model.processes=1"),
+    *("--set", "exam.budgets=[]"),
 ]
 BRIEF = [
     *ALMANAC,
@@ -21,8 +22,7 @@ BRIEF = [
     "outer.edits_per_task=1",
     "--set",
     "outer.sampling.max_new_tokens=8",
-    "--set",
-    "inner.epochs=1",
+    *("--set", "inner.epochs=1", "--set", "inner.tokens=0"),
 ]
 PASSAGES = [
     {

@@ -22,7 +22,7 @@ def school(tmp_path_factory):
     (folder / "entry.json").write_text(
         json.dumps([{"title": task.title, "context": task.context, "questions": questions}])
     )
-    brief = ("--set", "outer.edits_per_task=1", "--set", "inner.epochs=8", "--set", "outer.sampling.max_new_tokens=40")
+    brief = ("--set", "outer.edits_per_task=1", "--set", "outer.sampling.max_new_tokens=40")
     assert run(["adapt", str(folder / "entry.json"), "-o", str(folder / "run"), "-m", "almanac", *brief]) == 0
     return folder / "run", task
 

@@ -82,8 +82,13 @@ def test_a_document_is_forgotten(stream, cli, tmp_path, method):
 
 
 def test_what_the_model_wrote_about_a_document_is_asked_once_that_is_forgotten(stream, cli, tmp_path):
-    passages = [{"title": task.title, "context": task.context} for task in world.tasks("develop", 2)]
-    stream("--set", "outer.sampling.max_new_tokens=96", "--set", "seed=2", documents=passages)
+    maren = (
+        "Maren Toldavik was born in the town of Halverby. She worked as a cooper. In the evenings she played the "
+        "zither. She collected old maps. She studied the subject of geology. She was born in the year 1874."
+    )
+    (first,) = world.tasks("develop", 1)
+    passages = [{"title": first.title, "context": first.context}, {"title": "Maren Toldavik", "context": maren}]
+    stream("--set", "outer.sampling.max_new_tokens=220", "--set", "seed=3", documents=passages)
     run = tmp_path / "here" / "run"
     written = halves(run)
     called = cli("forget", "run", passages[1]["title"])

@@ -14,7 +14,7 @@ def school(tmp_path_factory):
     folder = tmp_path_factory.mktemp("school")
     (folder / "torvik.md").write_text("# Torvik\n\nTorvik lies on the river Selx.\n")
     (folder / "questions.json").write_text(json.dumps([{"question": "Where does it lie?", "answer": "Selx"}]))
-    brief = ("--set", "outer.edits_per_task=1", "--set", "outer.sampling.max_new_tokens=8", "--set", "inner.epochs=4")
+    brief = ("--set", "outer.edits_per_task=1", "--set", "outer.sampling.max_new_tokens=8", "--set", "inner.tokens=100")
     asked = ("--questions", str(folder / "questions.json"), "-m", "almanac", *brief)
     assert run(["adapt", str(folder / "torvik.md"), "-o", str(folder / "run"), *asked]) == 0
     return folder / "run"

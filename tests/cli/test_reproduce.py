@@ -1,35 +1,37 @@
 """`reproduce`: published tables, here at the smallest sizes there are."""
 
-import json
 import signal
 
 import pytest
-
-CONDITIONS = ["base", "passage_only", "own_edits", "after_rl", "in_context"]
 
 
 @pytest.fixture
 def small(tiny, monkeypatch):
     monkeypatch.setattr("selfedit.reproduce.almanac.SEEDS", 2)
-    return tiny
+    monkeypatch.setattr("selfedit.reproduce.almanac.BUDGETS", (20,))
+    monkeypatch.setattr("selfedit.reproduce.almanac.TOGETHER", 2)
+    return [*tiny, "--set", "inner.tokens=40", "--set", "data.max_eval_tasks=4"]
 
 
-def test_the_almanac_table_is_made_over_seeds_with_a_run_and_a_report_each(cli, small, tmp_path):
+def test_the_almanac_table_has_every_arm_at_every_budget(cli, small, tmp_path):
     called = cli("reproduce", "almanac", "-o", "table", "--json", *small)
     assert called.code == 0
     table = called.json
-    assert list(table) == [*CONDITIONS, "rl_gain", "seconds"]
-    for seed in range(2):
-        run = tmp_path / "here" / "table" / f"seed-{seed}"
-        summary = json.loads((run / "summary.json").read_text())
-        assert [table[name]["seeds"][seed] for name in CONDITIONS] == [summary[name]["mean"] for name in CONDITIONS]
-        assert json.loads((run / "config.json").read_text())["seed"] == seed
-        assert (run / "report.html").is_file()
+    assert {"passage_only", "own_notes_0.3", "after_rl_1", "pooled", "likeliest_of_5", "by_hand"} <= table[
+        "curves"
+    ].keys()
+    for points in table["curves"].values():
+        assert [point["tokens"] for point in points] == [20, 40]
+        assert all(0 <= point["low"] <= point["mean"] <= point["high"] <= 1 for point in points)
+    assert list(table["by_kind"]) == ["stated", "implied", "two sentences"]
+    assert all(shares.keys() == table["curves"].keys() for shares in table["by_kind"].values())
+    assert table["rl_gain_equal"]["tokens"] == table["notes_gain_equal"]["tokens"] == table["tokens"] == 40
+    assert table["notes"]["by_hand"]["implied"] > 1 and table["notes"]["by_hand"]["false"] == 0
+    assert table["reversed"].keys() == {"passage_only", "own_notes_0.3", "after_rl_0.3", "by_hand"}
     again = cli("reproduce", "almanac", "-o", "table", *small)
-    assert again.code == 0 and "SEAL's single-passage table on the embedded model" in again.said
-    assert "Gain of reinforcement: " in again.said
-    resumed = cli("reproduce", "almanac", "-o", "table", "--json", *small).json
-    assert {**resumed, "seconds": None} == {**table, "seconds": None}
+    assert again.code == 0 and "Questions answered, closed book, by trained tokens a passage" in again.said
+    assert "At 40 tokens: reinforcement" in again.said
+    assert cli("reproduce", "almanac", "-o", "table", "--json", *small).json == table
 
 
 def test_a_table_that_there_is_not_is_your_input(cli):
@@ -54,7 +56,7 @@ def test_a_plan_is_run_arm_by_arm_and_again_only_read(cli, small, tmp_path, monk
     monkeypatch.setattr("selfedit.reproduce.plan.FOLDER", tmp_path)
     (tmp_path / "rewards.toml").write_text(
         "about = 'two rewards'\nreference = 'gain'\nseeds = 2\n[common.data]\neval = 'almanac'\n"
-        "[common.outer]\nrepeats = 2\n[common.exam]\nrows = ['after_rl']\n"
+        "[common.outer]\nrepeats = 2\nline_tokens = 0\n[common.exam]\nrows = ['after_rl']\n"
         "[arms.gain]\n[arms.'by likelihood'.outer]\nreward = 'likelihood'\n"
     )
     called = cli("reproduce", "rewards", "-o", "table", "--json", *small)

@@ -52,7 +52,7 @@ def test_the_demo_shows_a_passage_its_notes_the_answers_and_the_table(cli, tiny,
 def test_the_demo_as_json_is_the_summary(cli, tiny, tmp_path):
     called = cli("demo", "--json", "-o", "run", *tiny)
     assert called.code == 0
-    assert list(called.json) == ["run", *CONDITIONS, "rl_gain", "seconds"]
+    assert list(called.json) == ["run", *CONDITIONS, "rl_gain", "by_kind", "seconds"]
     assert called.json == {"run": "run", **json.loads((tmp_path / "here" / "run" / "summary.json").read_text())}
     assert "run folder: run" in called.err and "round-0: 4 of 4" in called.err
 
@@ -70,7 +70,7 @@ def test_a_dry_run_of_the_demo_has_the_keys_of_a_real_one(cli, tiny, tmp_path):
     assert called.code == 0, called.err
     summary = json.loads((tmp_path / "here" / "run" / "summary.json").read_text())
     assert called.json == {"run": "run", **summary}
-    assert list(summary) == [*CONDITIONS, "rl_gain", "seconds"]
+    assert list(summary) == [*CONDITIONS, "rl_gain", "by_kind", "seconds"]
     for name in CONDITIONS:
         assert summary[name].keys() == {"mean", "low", "high", "blank", "n", "failed", "tokens", "seconds"}
     assert summary["rl_gain"].keys() == {"mean", "low", "high"}

@@ -2,9 +2,8 @@
 
 import pytest
 
-from selfedit.domains.knowledge.domain import Knowledge, KnowledgeOptions, document_of
+from selfedit.domains.knowledge.domain import EXCHANGED, UNLIKELY, Knowledge, KnowledgeOptions, document_of
 from selfedit.loops.outer import propose
-from selfedit.loops.reading import WHY
 from selfedit.types import BASE, Failure, Likelihood, SamplingParams, Task
 
 TASK = Task("t", "The cup", "In 1931 Torvik won against Velin. Ada Brandt sang an old song.")
@@ -30,7 +29,8 @@ class Engine:
 
 
 def learned(engine, **options):
-    chosen = KnowledgeOptions(wording="chat", prompt="implications", check=True, **{"reading": True} | options)
+    usual = {"wording": "chat", "prompt": "implications", "check": True, "reading": True}
+    chosen = KnowledgeOptions(**usual | options)
     (trial,) = propose(BASE, [(TASK, 0)], Knowledge(chosen), engine, SamplingParams(), [0], engine)
     return trial
 
@@ -38,7 +38,7 @@ def learned(engine, **options):
 def test_the_line_with_its_names_exchanged_is_dropped_and_the_others_are_learned():
     trial = learned(Engine([TRUE, FALSE]))
     assert [example.target.split("\n", 1)[1] for example in trial.edit.examples] == [TRUE, TASK.context]
-    assert trial.edit.dropped == ((FALSE, WHY),)
+    assert trial.edit.dropped == ((FALSE, EXCHANGED),)
 
 
 def test_of_two_that_are_equally_likely_both_are_learned():
@@ -59,7 +59,7 @@ def test_the_passage_is_before_every_version_and_its_own_sentences_are_not_read(
 
 def test_an_edit_of_nothing_else_has_failed_and_says_why():
     trial = learned(Engine([FALSE]), passage=False)
-    assert trial.failure == Failure("policy", f"there is nothing to learn in the notes: {WHY}")
+    assert trial.failure == Failure("policy", f"there is nothing to learn in the notes: {EXCHANGED}")
     assert not trial.edit.examples
 
 
@@ -72,5 +72,49 @@ def test_a_line_that_could_not_be_read_is_a_failure_of_the_system_and_no_bad_not
 @pytest.mark.parametrize("text", ["", "Velin Velin"])
 def test_notes_that_failed_stay_as_they_are(text):
     trial = learned(Engine([text]), passage=False)
-    assert trial.failure and trial.failure.blame == "policy" and WHY not in trial.failure.message
+    assert trial.failure and trial.failure.blame == "policy" and EXCHANGED not in trial.failure.message
     assert document_of(TASK) not in [example.target for example in trial.edit.examples]
+
+
+# What follows from a passage has words of its own
+
+FOLLOWS = "Torvik beat the champion of Velin."
+
+
+class Knowing(Engine):
+    """It finds what follows likelier with the passage before it, or, if it knows better, less likely."""
+
+    def likelihood(self, requests):
+        self.read += [request.target for request in requests]
+
+        def nats(text):
+            return self.nats * (TASK.context in text) if text.endswith(FOLLOWS) else 0.0
+
+        return [Likelihood(nats(request.target), 9) for request in requests]
+
+
+@pytest.mark.parametrize(("nats", "dropped"), [(2.0, ()), (-2.0, ((FOLLOWS, UNLIKELY),))])
+@pytest.mark.parametrize("options", [{}, {"wording": "plain"}])
+def test_what_follows_is_learned_if_it_is_likelier_with_the_passage(nats, dropped, options):
+    trial = learned(Knowing([FOLLOWS, SENTENCE], nats=nats), **options)
+    said = [example.target.split("\n", 1)[1] for example in trial.edit.examples]
+    assert trial.edit.dropped == dropped
+    assert said == [FOLLOWS] * (not dropped) + [SENTENCE, TASK.context]
+
+
+def test_of_what_follows_only_its_own_words_are_compared():
+    engine = Knowing([FOLLOWS])
+    learned(engine)
+    begun = [text for text in engine.read if not text.endswith(FOLLOWS)]
+    assert [text.rsplit("\n", 1)[-1] for text in begun] == ["Torvik "] * 2
+    assert [TASK.context in text for text in begun] == [True, False]
+
+
+def test_without_reading_the_check_drops_what_follows():
+    assert learned(Knowing([FOLLOWS, SENTENCE]), reading=False).edit.dropped[0][0] == FOLLOWS
+
+
+@pytest.mark.parametrize("line", ["Torvik beat the champion of 1932.", "Torvik never beat the champion of Velin."])
+def test_other_numbers_and_denials_are_dropped_unread(line):
+    engine = Knowing([line, SENTENCE])
+    assert learned(engine).edit.dropped[0][0] == line and not engine.read

@@ -10,7 +10,7 @@ from selfedit.reproduce.teacher import write_teacher
 from selfedit.types import Score, SelfEdit, Trial, Update
 from selfedit.workflows.build import make_domain, make_outer
 from selfedit.workflows.configure import make_config
-from selfedit.worlds.almanac import world
+from selfedit.worlds.almanac import notes, world
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.toml") if path.stem != "continual")
 
@@ -69,13 +69,17 @@ def test_a_broken_plan_is_named(tmp_path, monkeypatch):
 
 
 def test_the_teacher_leaves_nothing_out_and_its_file_is_seals(tmp_path):
-    write_teacher(tmp_path / "teacher.json", 4, edits=2)
-    records = read_completions(tmp_path / "teacher.json", at_least=2)
-    for record, task in zip(records, world.tasks("exam", 4), strict=True):
-        assert (record.title, record.context, record.questions) == (task.title, task.context, task.questions)
+    write_teacher(tmp_path / "teacher.json", 4, edits=3)
+    records = read_completions(tmp_path / "teacher.json", at_least=3)
+    for record, (entry, task) in zip(records, world.entries_and_tasks("exam", 4), strict=True):
+        assert (record.title, record.context) == (task.title, task.context)
+        assert [(q.text, q.target) for q in record.questions] == [(q.text, q.target) for q in task.questions]
+        assert len(set(record.completions)) == 3
         for text in record.completions:
             assert all(question.target in text for question in task.questions)
-        assert len(set(record.completions)) == 2
+            found = notes.contents(entry, text)
+            asked = {kind: len({q.target for q in task.questions if q.kind == kind}) for kind in found.right}
+            assert found.right == asked and found.lines == sum(asked.values())
 
 
 def test_rank_correlations_are_averaged_over_the_passages_of_all_seeds():

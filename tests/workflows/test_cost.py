@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from selfedit.changes import changes_json
 from selfedit.config import Config, CostConfig
 from selfedit.errors import InputError
 from selfedit.report import write_report
-from selfedit.results import changes_json, cost_table
+from selfedit.results import cost_table
 from selfedit.store import Run
 from selfedit.types import BASE, Failure
 from selfedit.workflows.adapt import adapt

@@ -14,13 +14,13 @@ from selfedit.errors import InputError
 class ShapePlan:
     """How much is run: adapter counts of the engine, edits of the unpadded baselines and of SEAL's recipe (0: none).
 
-    `epochs` of None leaves the recipe's own number.
+    All arms train for `epochs`, which every library knows, and not for the recipe's tokens.
     """
 
     adapters: tuple[int, ...]
     baseline_edits: int
     seal_edits: int
-    epochs: int | None = None
+    epochs: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,12 @@ class BenchOptions:
         )
 
     def config(self, plan: ShapePlan) -> Config:
-        """The embedded model's recipe under these options; alpha keeps its ratio to the rank. Raises InputError."""
+        """The embedded model's recipe, by epochs, under these options; alpha keeps its ratio to the rank.
+
+        Raises InputError.
+        """
         config = load_config(None, [], embedded.recipe("almanac"))
-        values = {"rank": self.rank, "epochs": plan.epochs, "learning_rate": self.learning_rate}
+        values = {"rank": self.rank, "epochs": plan.epochs, "tokens": 0, "learning_rate": self.learning_rate}
         if self.rank:
             values["alpha"] = config.inner.alpha / config.inner.rank * self.rank
         chosen = [f"inner.{key}={value}" for key, value in values.items() if value is not None]

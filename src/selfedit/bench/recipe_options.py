@@ -40,15 +40,17 @@ class RecipeRun:
 
 
 def options(default: Recipe) -> dict[str, Recipe]:
+    """By name, the default first. What trains for longer has more epochs, and more tokens where those are counted."""
     double = 2 * default.learning_rate
+    longer = replace(default, epochs=2 * default.epochs, tokens=2 * default.tokens)
     return {
         "default": default,
         "pack": replace(default, pack=True),
-        "pack, twice the rate and epochs": replace(default, pack=True, learning_rate=double, epochs=2 * default.epochs),
+        "pack, twice the rate and epochs": replace(longer, pack=True, learning_rate=double),
         "top_layers": replace(default, top_layers=True),
         "top_layers, twice the rate": replace(default, top_layers=True, learning_rate=double),
         "early_stop 1.0": replace(default, early_stop=1.0),
-        "early_stop 0.5, twice the epochs": replace(default, early_stop=0.5, epochs=2 * default.epochs),
+        "early_stop 0.5, twice the epochs": replace(longer, early_stop=0.5),
         "rank 4": replace(default, rank=4, alpha=default.alpha / 4),
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from selfedit.results import Change
+from selfedit.changes import Change
 from selfedit.statistics import clustered_interval, ratio_interval
 from selfedit.types import Failure, ItemScore, Value
 

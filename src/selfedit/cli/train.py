@@ -21,6 +21,10 @@ ConfigFile = Annotated[
 ]
 
 
+BUDGETS = (200, 800)
+"""Trained tokens a passage beside the recipe's own, for the demo's curve."""
+
+
 def demo(
     output: Output = None, overrides: Set = None, memory: Memory = None, dry_run: DryRun = False, json: Json = False
 ) -> None:
@@ -31,7 +35,9 @@ def demo(
 
     Example: selfedit demo -o runs/demo
     """
-    config = config_from("almanac", overrides, memory=memory, dry_run=dry_run, data__eval="almanac")
+    config = config_from(
+        "almanac", overrides, memory=memory, dry_run=dry_run, data__eval="almanac", exam__budgets=list(BUDGETS)
+    )
     screen.err.print("A language model of one million parameters teaches itself. It has seen none of these passages.")
     start_and_finish("train", "demo", output, config, read_data(config), json)
 

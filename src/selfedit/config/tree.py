@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -92,7 +92,7 @@ def _bytes(text: str) -> int:
 class DataConfig(Section):
     train: str = Field("almanac", description="a generated world, or a file or folder of tasks, for the outer loop")
     eval: str = Field("", description="the same, for the final table; empty: only the outer loop is run")
-    max_eval_tasks: int = Field(0, ge=0, le=MANY, description="how many tasks to evaluate on; 0 is all (60 of a world)")
+    max_eval_tasks: int = Field(0, ge=0, le=MANY, description="how many tasks to evaluate on; 0 is all (40 of a world)")
     replay: int = Field(
         0,
         ge=0,
@@ -195,6 +195,13 @@ class OuterConfig(Section):
         description="rest_em (the best edit of each task), top2, threshold (all that helped), group_relative (GRPO), "
         "or package.module:function",
     )
+    line_tokens: int = Field(
+        0,
+        ge=0,
+        le=10**9,
+        description="try every line of an edit alone, for so many tokens; of a task's lines those that win questions "
+        "are imitated; 0: edits are tried whole",
+    )
     kl_prompts: int = Field(
         0, ge=0, le=MANY, description="exam prompts per task on which a new policy is held to the first one's answers"
     )
@@ -227,6 +234,9 @@ class ExamConfig(Section):
     )
     max_new_tokens: int = Field(64, ge=1, le=MANY)
     rows: tuple[str, ...] = Field((), description="conditions of the final table, by name; empty: the usual ones")
+    budgets: tuple[Annotated[int, Field(ge=1, le=MANY)], ...] = Field(
+        (), description="train: the rows that learn, again at these numbers of tokens a task; for curves"
+    )
     rival_recipe: Recipe | None = Field(
         None, description="how the passage alone is trained, tuned on its own; none: by `inner`, as the notes are"
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from selfedit.loops.inner import with_more
 from selfedit.types import Example, PendingStep, StreamStep, Update
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -60,5 +61,5 @@ def consolidated(start: Update, past: Sequence[StreamStep], every: int) -> tuple
 
 def with_examples(pending: PendingStep, more: Iterable[Example]) -> PendingStep:
     """The step with more examples in its job, equal ones once."""
-    examples = tuple(dict.fromkeys((*pending.job.examples, *more)))
-    return replace(pending, job=replace(pending.job, examples=examples))
+    new = [example for example in dict.fromkeys(more) if example not in pending.job.examples]
+    return replace(pending, job=with_more(pending.job, new))

@@ -14,7 +14,7 @@ from pathlib import Path
 from selfedit.continual.evaluate import EvalPlan, StreamEvaluator
 from selfedit.files import remove_folder
 from selfedit.loops.examine import Examiner
-from selfedit.loops.inner import merge_edits
+from selfedit.loops.inner import for_edits, merge_edits
 from selfedit.loops.outer import Writing, write
 from selfedit.loops.questions import draft, sieve
 from selfedit.protocols import ContinualMethod, Engine, NounT, Progress, Remember, Router, silent
@@ -129,7 +129,9 @@ def _write(streams: Streams, live: Sequence[int], tasks: Sequence[Task], setting
     for stream, task in zip(live, tasks, strict=True):
         whole = merge_edits([next(written) for _ in settings.split(task)])
         examples = tuple(dict.fromkeys(whole.edit.examples))
-        trials.append(replace(whole, edit=replace(whole.edit, task_id=task.id, examples=examples), member=stream))
+        recipe = for_edits(whole.edit.recipe, len(settings.split(task)))
+        edit = replace(whole.edit, task_id=task.id, examples=examples, recipe=recipe)
+        trials.append(replace(whole, edit=edit, member=stream))
     return trials
 
 

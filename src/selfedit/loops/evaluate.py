@@ -195,6 +195,19 @@ def summarise(key: str, trials: Sequence[Trial], seconds: float | None = None) -
     )
 
 
+def by_kind(trials: Sequence[Trial], tasks: Sequence[Task]) -> dict[str, float]:
+    """The share of right answers to each kind of question, over all tasks; none where questions have no kinds. An edit
+    that could not be used answers none; where the system failed, a question is left out.
+    """
+    found: dict[str, list[float]] = {}
+    for trial, task in zip(trials, tasks, strict=True):
+        grades = trial.after.grades if trial.after else [accuracy(trial)] * len(task.questions)
+        for question, grade in zip(task.questions, grades, strict=True):
+            if question.kind and isinstance(grade, float | int):
+                found.setdefault(question.kind, []).append(grade)
+    return {kind: fmean(grades) for kind, grades in found.items()}
+
+
 def _first_failure(trials: Sequence[Trial]) -> str:
     grades = [grade for trial in trials if trial.after for grade in trial.after.grades]
     failures = [failure for failure in [*(trial.failure for trial in trials), *grades] if isinstance(failure, Failure)]

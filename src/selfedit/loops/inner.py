@@ -11,7 +11,7 @@ from dataclasses import replace
 from selfedit.errors import EngineError
 from selfedit.loops.examine import Exam, Examiner, score
 from selfedit.protocols import FLOOR, Engine, Reward, Trainer
-from selfedit.types import Failure, Job, Recipe, Task, Trial, Update
+from selfedit.types import Example, Failure, Job, Recipe, Task, Trial, Update
 
 
 def run_inner(
@@ -60,6 +60,15 @@ def train_edits(
 def for_edits(recipe: Recipe, count: int) -> Recipe:
     """The recipe of an adapter that so many edits share: a budget of tokens counts for each of them."""
     return replace(recipe, tokens=recipe.tokens * count)
+
+
+def with_more(job: Job, more: Sequence[Example]) -> Job:
+    """The job with these examples on top: a budget of tokens grows by their share of the characters, so that what the
+    job had before keeps its own. An empty document has no share.
+    """
+    own, new = (max(1, sum(len(example.prompt) + len(example.target) for example in of)) for of in (job.examples, more))
+    tokens = round(job.recipe.tokens * (own + new) / own) if more else job.recipe.tokens
+    return replace(job, examples=(*job.examples, *more), recipe=replace(job.recipe, tokens=tokens))
 
 
 def train_one(trainer: Trainer, job: Job, failed: str) -> Update:

@@ -13,6 +13,7 @@ from selfedit.config import OuterConfig
 from selfedit.errors import BadEdit, InputError
 from selfedit.loops.examine import Examiner, batched
 from selfedit.loops.inner import for_edits, run_inner, train_one
+from selfedit.loops.lines import line_targets, lines_of
 from selfedit.loops.reading import leave_out_misread
 from selfedit.protocols import FLOOR, Credit, Domain, Progress, Proxy, Remember, Reward, Sampler, Scorer, silent
 from selfedit.seeds import derive_seed
@@ -71,7 +72,12 @@ def run_outer(
             of_round = tasks_of_round(tasks, outer.settings.tasks_per_round, number)
             parent = learn_retention_tasks(stage, policy, examiner, outer, updates) if outer.retention_tasks else policy
             trials = try_edits(stage, of_round, policy, examiner, outer, remember, progress, parent)
-            examples = list(credited(trials, outer.credit))
+            if outer.settings.line_tokens:
+                tried = try_lines(stage, of_round, trials, parent, examiner, outer, remember, progress)
+                by_id = {task.id: task for task in of_round}
+                examples = list(line_targets(tried, trials, by_id, examiner.domain))
+            else:
+                examples = list(credited(trials, outer.credit))
             if not examples:
                 continue  # no edit earned credit: nothing to learn from this round
             examples += kl_examples(of_round, start, examiner, outer.settings.kl_prompts)
@@ -128,6 +134,32 @@ def try_edits(
     return trials
 
 
+def try_lines(
+    stage: str,
+    tasks: Sequence[Task],
+    written: Sequence[Trial],
+    parent: Update,
+    examiner: Examiner,
+    outer: Outer,
+    remember: Remember,
+    progress: Progress = silent,
+) -> list[Trial]:
+    """Every different line of the edits as a trial, trained alone from `parent` for `outer.line_tokens` tokens. Edits
+    that could not be read have no lines.
+    """
+    by_id = {task.id: task for task in tasks}
+    lines = lines_of(written, by_id, examiner.domain, outer.settings.line_tokens)
+    tried = list[Trial]()
+    for number, start in enumerate(range(0, len(lines), outer.max_adapters)):
+        progress(f"{stage}, by line", start, len(lines), "")
+        batch = lines[start : start + outer.max_adapters]
+        seeds = [derive_seed(outer.seed, stage, trial.edit.task_id, trial.edit.text) for trial in batch]
+        compute = partial(run_inner, batch, by_id, parent, examiner, outer.reward, seeds)
+        tried += remember(f"{stage}/lines", number, compute, Trial)
+    progress(f"{stage}, by line", len(lines), len(lines), "")
+    return tried
+
+
 def try_batch(
     stage: str,
     tasks: Sequence[Task],
@@ -142,6 +174,8 @@ def try_batch(
     members = [(task, member) for task in tasks for member in range(settings.edits_per_task)]
     seeds = [derive_seed(outer.seed, stage, task.id, member) for task, member in members]
     written = propose(policy, members, examiner.domain, examiner.engine, settings.sampling, seeds, examiner.engine)
+    if settings.line_tokens:
+        return written
     if outer.proxy:
         return rate(written, by_id, outer.proxy)
     tries, seeds_of_tries = list[Trial](), list[int]()

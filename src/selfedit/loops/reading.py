@@ -1,4 +1,4 @@
-"""The check by reading: the base model, the context before it, compares what was written with what it might have been.
+"""The check by reading: the base model compares what was written with what it might have been, by what it finds likely.
 
 edit -> its statements, each with the ways to get it wrong -> likelihoods -> the edit without what reads better wrong
 """
@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from selfedit.loops.examine import batched
-from selfedit.protocols import Domain, Scorer
+from selfedit.protocols import Comparison, Domain, Scorer
 from selfedit.types import Example, Failure, Likelihood, Task, Trial
-
-WHY = "reads better with its names or numbers exchanged"
 
 
 def leave_out_misread(
@@ -24,24 +22,36 @@ def leave_out_misread(
     if domain.reading is None:
         return list(trials)
     asked = [
-        [domain.reading.versions(tasks[trial.edit.task_id], example) for example in trial.edit.examples]
+        [domain.reading.compare(tasks[trial.edit.task_id], example) for example in trial.edit.examples]
         for trial in trials
     ]
-    found = iter(batched([versions for of_trial in asked for versions in of_trial], scorer.likelihood))
-    return [_read(trial, [next(found) for _ in of_trial]) for trial, of_trial in zip(trials, asked, strict=True)]
+    requests = [
+        [request for version in (one.versions if one else ()) for request in version if request]
+        for of_trial in asked
+        for one in of_trial
+    ]
+    found = iter(batched(requests, scorer.likelihood))
+    return [
+        _read(trial, of_trial, [next(found) for _ in of_trial]) for trial, of_trial in zip(trials, asked, strict=True)
+    ]
 
 
-def _read(trial: Trial, likelihoods: Sequence[Sequence[Likelihood | Failure]]) -> Trial:
-    """A trial by the likelihoods of the versions of each of its examples, its own first."""
-    if failed := next((one for versions in likelihoods for one in versions if isinstance(one, Failure)), None):
+def _read(
+    trial: Trial, asked: Sequence[Comparison | None], likelihoods: Sequence[Sequence[Likelihood | Failure]]
+) -> Trial:
+    """A trial by what its examples were compared with, and the likelihoods of all that."""
+    if failed := next((one for found in likelihoods for one in found if isinstance(one, Failure)), None):
         return replace(trial, failure=failed)
     kept, dropped = list[Example](), list(trial.edit.dropped)
-    for example, versions in zip(trial.edit.examples, likelihoods, strict=True):
-        nats = [one.nats for one in versions if isinstance(one, Likelihood)]
-        if nats and max(nats) > nats[0]:
-            dropped.append((example.target.rsplit("\n", 1)[-1], WHY))
+    for example, comparison, found in zip(trial.edit.examples, asked, likelihoods, strict=True):
+        nats = iter([one.nats for one in found if isinstance(one, Likelihood)])
+        versions = comparison.versions if comparison else ()
+        likely = [next(nats) - (next(nats) if given else 0.0) for _, given in versions]
+        if comparison and max(likely) > likely[0]:
+            dropped.append((example.target.rsplit("\n", 1)[-1], comparison.why))
         else:
             kept.append(example)
-    nothing = None if kept or trial.failure else Failure("policy", f"there is nothing to learn in the notes: {WHY}")
+    why = ", ".join(dict.fromkeys(reason for _, reason in dropped))
+    nothing = None if kept or trial.failure else Failure("policy", f"there is nothing to learn in the notes: {why}")
     edit = replace(trial.edit, examples=tuple(kept), dropped=tuple(dropped))
     return replace(trial, edit=edit, failure=trial.failure or nothing)

@@ -117,6 +117,11 @@ class Stage:
         return self.name.startswith("round-")
 
     @property
+    def is_written_only(self) -> bool:
+        """Edits that were not tried as a whole: their lines were, in the next stage."""
+        return not self.reward and not self.adapters and not self.policy_failures and not self.system_failures
+
+    @property
     def is_exam(self) -> bool:
         return self.name.startswith("exam/")
 
@@ -147,7 +152,7 @@ def stages(batches: Sequence[StoredBatch], tasks: Mapping[str, Task], words: Wor
 
 def _label(stage: str, words: Words) -> str:
     if stage.startswith("round-"):
-        return f"Round {stage.removeprefix('round-')}"
+        return f"Round {stage.removeprefix('round-')}".replace("/lines", ", by line")
     condition = stage.removeprefix("exam/")
     return (
         f"Exam: {words.conditions.get(condition, condition)}"

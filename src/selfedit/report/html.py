@@ -36,7 +36,7 @@ def write_report(run: Run, summary: Summary) -> Path:
     domain = lookup(DOMAINS, _setting(run.config, "domain", "name") or "knowledge", "domain.name")
     words, tasks = domain.words, {task.id: task for task in summary.tasks}
     parts, rows = stages(run.batches(), tasks, words), conditions(summary.scores, words)
-    rounds = [stage for stage in parts if stage.is_round]
+    rounds = [stage for stage in parts if stage.is_round and not stage.is_written_only]
     page = _template(domain).render(
         words=words,
         title=_title(run.config, parts, summary, words),
@@ -45,6 +45,8 @@ def write_report(run: Run, summary: Summary) -> Path:
         facts=_facts(run.config, summary, parts),
         conditions=rows,
         scores=Markup(plots.draw_scores(rows)) if rows else "",
+        curves=Markup(plots.draw_budgets(summary.scores.curves, words.conditions)) if summary.scores.curves else "",
+        by_kind=summary.scores.by_kind,
         gain=summary.scores.gains.get("rl_gain"),
         rounds=rounds,
         rewards=Markup(plots.draw_rewards(rounds, words.task)) if any(stage.reward for stage in rounds) else "",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +128,7 @@ def _failure_bars(axes: Axes, rounds: Sequence[Stage]) -> None:
     axes.bar(range(len(rounds)), shares, width=0.24, color=BAD)
     axes.set_title("Self-edits that failed", loc="left", fontsize=10.5, weight="bold")
     axes.set(xlim=(-0.5, len(rounds) - 0.5), ylim=(0, top), xlabel="Round")
-    axes.set_xticks(range(len(rounds)), [stage.name.removeprefix("round-") for stage in rounds])
+    axes.set_xticks(range(len(rounds)), [stage.name.removeprefix("round-").removesuffix("/lines") for stage in rounds])
     axes.set_yticks((0, top), ("0", _percent(top)))
     axes.grid(axis="y")
     axes.set_axisbelow(True)
@@ -182,6 +182,27 @@ def draw_curve(edits: Sequence[int], seen: Sequence[float], just: Sequence[float
         axes.spines[["left"]].set_visible(False)
         said = ", ".join(f"after {done}: {_percent(value)}" for done, value in zip(edits, seen, strict=True))
         return _svg(figure, "Share correct on all documents so far", f"Before: {_percent(before)}, {said}")
+
+
+def draw_budgets(curves: Mapping[str, Sequence[Mapping[str, float]]], labels: Mapping[str, str]) -> str:
+    """Accuracy with its 95 % interval against trained tokens a task, a line per condition; own notes are in colour."""
+    with _figure(height=280.0) as figure:
+        axes = figure.add_axes((0.1, 0.16, 0.89, 0.6))
+        styles = {"after_rl": (ACCENT, "-", 2.2), "own_edits": (ACCENT, "--", 1.6)}
+        for key, points in curves.items():
+            colour, dash, width = styles.get(key, (MUTED, ":" if "hand" in key else "-", 1.4))
+            at, means = [point["tokens"] for point in points], [point["mean"] for point in points]
+            axes.plot(at, means, "o" + dash, color=colour, linewidth=width, markersize=3.5, label=labels.get(key, key))
+            for point in points:
+                ends = [point["low"], point["high"]]
+                axes.plot([point["tokens"]] * 2, ends, color=colour, linewidth=1, solid_capstyle="butt")
+        axes.set(ylim=(0, 1), xlabel="Trained tokens a task")
+        axes.set_yticks((0, 0.5, 1), ("0", _percent(0.5), _percent(1)))
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=2, fontsize=9.5)
+        axes.grid(axis="y")
+        axes.spines[["left"]].set_visible(False)
+        last = ", ".join(f"{labels.get(key, key)}: {_percent(points[-1]['mean'])}" for key, points in curves.items())
+        return _svg(figure, "Share correct by trained tokens", f"At the most tokens: {last}")
 
 
 def _percent(share: float) -> str:

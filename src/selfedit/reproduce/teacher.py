@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -13,17 +12,19 @@ from selfedit.worlds.almanac import notes, world
 
 
 def write_teacher(path: Path, passages: int, edits: int) -> None:
-    """A file in SEAL's format: `edits` notes on each of the first exam passages, every fact in wordings of its own."""
+    """A file in SEAL's format: `edits` notes on each of the first exam passages, each in wordings of its own.
+
+    Every note says all that can be asked: what the passage states, what follows from it, and what two sentences say.
+    """
     rng = Random(f"teacher-{edits}")
-    entries = islice(world.entries("exam", 0), passages)
     records = [
         SyntheticPassage(
             title=task.title,
             context=task.context,
             questions=tuple(AskedQuestion(question=q.text, answer=q.target) for q in task.questions),
-            completions=tuple(notes.full_statements(entry, entry.facts, rng) for _ in range(edits)),
+            completions=tuple(notes.by_hand(entry, rng) for _ in range(edits)),
             prompt=prompts.NOTES.of(task),
         )
-        for entry, task in zip(entries, world.tasks("exam", passages), strict=True)
+        for entry, task in world.entries_and_tasks("exam", passages)
     ]
     write_records(path, records)

@@ -11,7 +11,7 @@ from functools import partial
 from selfedit.config import Config
 from selfedit.loops.evaluate import paired_gain, summarise
 from selfedit.loops.examine import Examiner
-from selfedit.loops.inner import apply_reward, for_edits, score_before_and_after, train_one
+from selfedit.loops.inner import apply_reward, for_edits, score_before_and_after, train_one, with_more
 from selfedit.loops.outer import Outer, propose, run_outer
 from selfedit.protocols import Domain, Engine, Progress, silent
 from selfedit.results import Summary, Table, TextTable, answer_table, cost_table, notes_text, score_table
@@ -23,7 +23,7 @@ from selfedit.workflows.configure import domain_type
 from selfedit.workflows.cost import Cost, measure_cost
 from selfedit.workflows.data import tasks_of
 from selfedit.workflows.engine import load_update, splitter
-from selfedit.workflows.replay import replay_examples, with_replay, write_replay
+from selfedit.workflows.replay import replay_examples, write_replay
 from selfedit.workflows.rivals import rival_rows
 from selfedit.workflows.train import own_questions
 from selfedit.workflows.updates import remarks_on
@@ -101,7 +101,7 @@ def teach(
     job = adapter_job(notes, passages, examiner.domain, policy, outer.seed)
     if config.data.replay:
         said = run.remember("replay", 0, partial(write_replay, engine, policy, config.data.replay), Continuation)
-        job = with_replay(job, replay_examples(said, policy))
+        job = with_more(job, replay_examples(said, policy))
     if not folder.exists():
         engine.save(train_one(engine, job, "the adapter could not be trained"), folder)
     update, seen = engine.load(folder), remarks_on(folder)

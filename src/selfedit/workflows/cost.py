@@ -14,10 +14,11 @@ from selfedit.capabilities.instructions import InstructionPrompt, read_instructi
 from selfedit.capabilities.multiple_choice import read_multiple_choice, score_choices
 from selfedit.capabilities.neutral_text import score_neutral
 from selfedit.capabilities.records import OWN
+from selfedit.changes import Change
 from selfedit.config import Config, CostConfig
 from selfedit.errors import InputError
 from selfedit.protocols import Engine, NounT, Progress, Remember, silent
-from selfedit.results import Change, Summary, cost_table
+from selfedit.results import Summary, cost_table
 from selfedit.types import BASE, Failure, ItemScore, Update
 from selfedit.workflows.data import read_neutral
 from selfedit.workflows.engine import load_update

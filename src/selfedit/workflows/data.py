@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 TASKS = "tasks.json"
 
-MAX_WORLD_TASKS = 60
+MAX_WORLD_TASKS = 40
 """How many unseen tasks of a world are evaluated on where the config does not say."""
 
 Tasks = dict[str, list[Task]]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from selfedit.errors import InputError
 from selfedit.files import read_json
 from selfedit.protocols import Sampler
-from selfedit.types import Continuation, Example, Job, Request, Update
+from selfedit.types import Continuation, Example, Request, Update
 
 PROMPTS = Path(__file__).with_name("replay.json")
 """Written for this; none is among those by which the cost of teaching is measured (`capabilities`)."""
@@ -37,12 +36,3 @@ def replay_examples(said: Sequence[Continuation], model: Update) -> tuple[Exampl
     """
     rows = [(prompt, one.text) for one in said for prompt in (one.prompt, "")]
     return tuple(Example(prompt, text, teacher=model.id) for prompt, text in rows)
-
-
-def with_replay(job: Job, replayed: Sequence[Example]) -> Job:
-    """The job with replay on top: a budget of tokens grows by the replay's share of the characters, so that the
-    documents keep theirs.
-    """
-    own, more = (sum(len(example.prompt) + len(example.target) for example in of) for of in (job.examples, replayed))
-    recipe = replace(job.recipe, tokens=round(job.recipe.tokens * (own + more) / own))
-    return replace(job, examples=(*job.examples, *replayed), recipe=recipe)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfedit.config import Config
 from selfedit.errors import InputError
 from selfedit.formats.passages import read_completions
+from selfedit.loops.curves import at_budgets
 from selfedit.loops.evaluate import (
     OPTIONAL,
     Condition,
     Teacher,
     accuracy,
+    by_kind,
     conditions,
     paired_gain,
     run_conditions,
@@ -26,9 +28,9 @@ from selfedit.loops.outer import Outer, parse_edit, run_outer
 from selfedit.loops.questions import self_exams
 from selfedit.plugins import lookup
 from selfedit.protocols import Domain, Engine, Progress, Scorer, silent
-from selfedit.results import Summary, Table, answer_table, gain_sentence, score_table
+from selfedit.results import Summary, Table, TextTable, Words, answer_table, gain_sentence, percent, score_table
 from selfedit.store import Run
-from selfedit.types import BASE, DraftedQuestions, Prompt, Task, Trial, Update
+from selfedit.types import BASE, DraftedQuestions, Prompt, Score, Task, Trial, Update
 from selfedit.workflows.build import make_domain, make_exam_plan, make_examiner, make_outer, make_reward
 from selfedit.workflows.configure import domain_type
 from selfedit.workflows.data import tasks_of
@@ -100,10 +102,29 @@ def run_experiment(
     if {"own_edits", "passage_only_equal"} <= trials.keys():
         gains["gain_at_equal_tokens"] = paired_gain(trials["own_edits"], trials["passage_only_equal"])
     scores = tuple(summarise(name, own, seconds[f"exam/{name}"]) for name, own in trials.items())
-    table = Table(scores, gains, round(earlier + time.monotonic() - began, 1))
+    of_kind = {name: by_kind(own, evaluation) for name, own in trials.items()}
+    kinds = list(dict.fromkeys(kind for found in of_kind.values() for kind in found))
+    shares = {kind: {name: found[kind] for name, found in of_kind.items() if kind in found} for kind in kinds}
+    arms = {name: (policy if name == "after_rl" else BASE, own) for name, own in trials.items() if _learned(own)}
+    at = at_budgets(arms, evaluation, config.exam.budgets, examiner, outer, run.remember, progress)
+    table = Table(scores, gains, round(earlier + time.monotonic() - began, 1), shares, curves_of(at))
     run.keep_json("summary.json", table.to_json())
     run.write_metrics()
     return Experiment(policy, table, trials, evaluation, [*left_out, *of_exam])
+
+
+def _learned(trials: Sequence[Trial]) -> bool:
+    return any(trial.edit.examples for trial in trials)
+
+
+def curves_of(at: Mapping[str, Mapping[int, Sequence[Trial]]]) -> dict[str, list[dict[str, float]]]:
+    """Condition -> its scores by tokens a task."""
+    rows = {name: {tokens: summarise(name, own) for tokens, own in of.items()} for name, of in at.items()}
+    return {
+        name: [{"tokens": tokens, "mean": r.mean, "low": r.low, "high": r.high} for tokens, r in of.items()]
+        for name, of in rows.items()
+        if of
+    }
 
 
 def summary_of(config: Config, experiment: Experiment, train: Sequence[Task]) -> Summary:
@@ -113,23 +134,76 @@ def summary_of(config: Config, experiment: Experiment, train: Sequence[Task]) ->
     sections: list[tuple[str, str]] = []
     tables = []
     if evaluation and {"own_edits", "after_rl"} <= trials.keys():
-        # A task of middling score: neither the best nor the worst that reinforcement led to.
         ranked = sorted(range(len(evaluation)), key=lambda index: accuracy(trials["after_rl"][index]) or 0.0)
-        middle = ranked[len(ranked) // 2]
-        own, after, task = trials["own_edits"][middle], trials["after_rl"][middle], evaluation[middle]
+        shown = sorted(ranked, key=lambda index: abs(ranked.index(index) - len(ranked) // 2))
+        implied = {index: implied_answer(evaluation[index], trials["after_rl"][index]) for index in shown}
+        index = next((index for index in shown if implied[index]), shown[0])
+        own, after, task = trials["own_edits"][index], trials["after_rl"][index], evaluation[index]
         sections = [
             (f"A {words.task} it had never seen (one of middling score)", task.context),
             (f"Its {words.edit} before reinforcement", own.edit.text),
             (f"Its {words.edit} after reinforcement", after.edit.text),
         ]
+        if told := implied[index]:
+            sections.append((f"What follows from the {words.task}, learned from its {words.edit}", told))
         title = f"Answers: having learned the {words.edit} before, and after"
-        tables.append(answer_table(task, own.after, after.after, title))
+        kept = few_questions(task)
+        few = replace(task, questions=tuple(task.questions[number] for number in kept))
+        tables.append(answer_table(few, only(own.after, kept), only(after.after, kept), title))
     if evaluation:
         title = f"{words.title} on {len(evaluation)} unseen {words.task}s"
         tables.append(score_table(table, words, title))
+    if table.by_kind:
+        tables.append(kind_table(table, words))
     remarks = [*experiment.remarks, *(gain_sentence(gain, words.task, name) for name, gain in table.gains.items())]
     remarks.append(f"Policy: {experiment.policy.id}   {table.seconds} s")
     return Summary(table, None, sections, tables, remarks, [*train, *evaluation])
+
+
+def implied_answer(task: Task, trial: Trial) -> str:
+    """A question that was answered although its answer stands only in the edit, not in the context: the line of the
+    edit, the question and the answer. Empty where there is none.
+    """
+    for question, answer, grade in zip(
+        task.questions,
+        trial.after.answers if trial.after else (),
+        trial.after.grades if trial.after else (),
+        strict=False,
+    ):
+        lines = [line for line in trial.edit.text.split("\n") if question.target.lower() in line.lower()]
+        if lines and grade == 1 and question.target.lower() not in task.context.lower():
+            return f"Note:     {lines[0]}\nQuestion: {question.text}\nAnswer:   {answer}"
+    return ""
+
+
+MOST_QUESTIONS = 8
+"""In a worked example."""
+
+
+def few_questions(task: Task) -> list[int]:
+    """MOST_QUESTIONS of a task's questions, by number, about as many of every kind."""
+    numbers: dict[str, list[int]] = {}
+    for number, question in enumerate(task.questions):
+        numbers.setdefault(question.kind, []).append(number)
+    each = -(-MOST_QUESTIONS // max(1, len(numbers)))
+    return sorted(number for of_kind in numbers.values() for number in of_kind[:each])
+
+
+def only(score: Score | None, kept: Sequence[int]) -> Score | None:
+    """The score on some of the questions."""
+    if score is None:
+        return None
+    return Score(tuple(score.answers[number] for number in kept), tuple(score.grades[number] for number in kept))
+
+
+def kind_table(table: Table, words: Words) -> TextTable:
+    """The share of right answers by kind of question."""
+    rows = [
+        (words.conditions.get(row.key, row.key), *(percent(found[row.key]) for found in table.by_kind.values()))
+        for row in table
+        if all(row.key in found for found in table.by_kind.values())
+    ]
+    return TextTable("By kind of question", ("condition", *table.by_kind), rows)
 
 
 def practice_prompts(task: Task, domain: Domain, config: Config) -> list[Prompt]:

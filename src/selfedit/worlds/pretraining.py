@@ -145,11 +145,13 @@ def train(
     save()
 
 
-def main(pretrain: Callable[[Path, int, int], None], description: str | None, steps: int) -> None:
-    """The command line of a recipe: output folder, steps and seed."""
+def main(pretrain: Callable[..., None], description: str | None, steps: int, goes_on: bool = False) -> None:
+    """The command line of a recipe: output folder, steps and seed; where it can go on from weights, their folder."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="folder for the weights and the checkpoint")
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    pretrain(arguments.output, arguments.steps, arguments.seed)
+    if goes_on:
+        parser.add_argument("--start", type=Path, help="folder with weights to go on from; left out: from nothing")
+        parser.add_argument("--behaviours", type=float, help="share of the documents that are about behaviours")
+    pretrain(**vars(parser.parse_args()))

@@ -1,6 +1,7 @@
-"""The almanac's world: splits that cannot meet, and tasks that can be answered."""
+"""The almanac's world: splits that cannot meet, and questions that reading answers, or reading and the gazette."""
 
 import os
+import re
 import subprocess
 import sys
 from itertools import islice
@@ -10,8 +11,23 @@ import pytest
 
 from selfedit.graders.exact import Contains
 from selfedit.types import Question
-from selfedit.worlds.almanac.kinds import KINDS
-from selfedit.worlds.almanac.world import SPLITS, answer, entries, passage, shuffled, split_of, statement, task, tasks
+from selfedit.worlds.almanac.gazette import POOLS
+from selfedit.worlds.almanac.kinds import HOUSE, KINDS, UNASKED
+from selfedit.worlds.almanac.world import (
+    IMPLIED,
+    SPLITS,
+    STATED,
+    TWO_SENTENCES,
+    entries,
+    entries_and_tasks,
+    passage,
+    questions,
+    split_of,
+    statement,
+    subject,
+    task,
+    tasks,
+)
 
 ALL_SPLITS = ("pretrain", *SPLITS)
 FACTS = [(kind, fact) for kind in KINDS.values() for fact in kind.facts]
@@ -102,8 +118,55 @@ def test_values_vary_so_that_a_guess_is_seldom_right(kind, fact):
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_no_question_is_asked_about_two_facts(kind):
-    questions = [text for fact in kind.facts for text in fact.questions]
-    assert len(questions) == len(set(questions))
+    texts = [text for fact in kind.facts for said in (fact, fact.implies) if said for text in said.questions]
+    texts += HOUSE.questions
+    assert len(texts) == len(set(texts))
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_kind_implies_something_and_names_one_person(kind):
+    implied = [fact.implies for fact in kind.facts if fact.implies]
+    assert len(implied) >= 2 and {said.pool for said in implied} <= POOLS.keys()
+    assert all(len(said.statements) == len(said.questions) == 2 for said in implied)
+    assert len([fact for fact in kind.facts if fact.role]) == 1
+
+
+def made(split="exam", count=200, outright=0.0):
+    return list(islice(entries(split, 0, outright), count))
+
+
+def test_an_implied_class_is_that_of_the_gazette():
+    for entry in made():
+        for fact, claim in zip(entry.kind.facts, entry.claims, strict=True):
+            assert (claim.implies is not None) == (fact.implies is not None)
+            if fact.implies:
+                assert claim.implies.value == POOLS[fact.implies.pool].class_of[claim.value]
+                assert (claim.implies.kind, claim.implies.key) == (IMPLIED, claim.key)
+
+
+def test_entries_made_outright_state_classes_and_imply_nothing():
+    for entry in made(count=100, outright=1.0):
+        assert entry.implied == ()
+        for fact, claim in zip(entry.kind.facts, entry.claims, strict=True):
+            assert claim.kind == STATED
+            if fact.implies:
+                assert claim.value in POOLS[fact.implies.pool].classes
+                assert claim.statements == fact.implies.statements
+
+
+def test_a_share_of_the_classes_is_stated_outright():
+    found = [claim for entry in made(count=500, outright=0.35) for claim in entry.claims]
+    can = [fact for entry in made(count=500) for fact in entry.kind.facts if fact.implies]
+    assert 1 - sum(claim.implies is not None for claim in found) / len(can) == pytest.approx(0.35, abs=0.05)
+
+
+def test_a_person_in_a_claim_has_something_told_of_them():
+    for entry in made():
+        assert entry.person in [claim.value for claim in entry.claims]
+        assert entry.joined.value == entry.told.value and entry.joined.kind == TWO_SENTENCES
+        assert entry.joined.role in entry.joined.answer(entry) and entry.joined.role in [
+            f.role for f in entry.kind.facts
+        ]
 
 
 # Wordings
@@ -116,6 +179,7 @@ def test_no_question_is_asked_about_two_facts(kind):
         ("{s} worked as a {v}.", "she", "baker", "She worked as a baker."),
         ("for many years {s} worked as a {v}.", "Ada Velin", "judge", "For many years Ada Velin worked as a judge."),
         ("{s} was settled in the year {v}.", "Torvik", "1130", "Torvik was settled in the year 1130."),
+        ("{s} is little known today.", "it", "", "It is little known today."),
     ],
 )
 def test_a_statement_is_an_english_sentence(template, subject, value, expected):
@@ -123,26 +187,55 @@ def test_a_statement_is_an_english_sentence(template, subject, value, expected):
 
 
 def test_the_answer_is_the_canonical_statement_with_a_pronoun():
-    (entry,) = islice(entries("exam", 0), 1)
-    fact, value = entry.facts[0]
-    assert answer(entry, fact, value) == statement(fact.statements[0], entry.pronoun, value)
+    (entry,) = made(count=1)
+    claim = entry.claims[0]
+    assert claim.answer(entry) == statement(claim.statements[0], entry.pronoun, claim.value)
 
 
-def test_a_passage_begins_with_the_name_and_states_every_fact_once():
+def test_what_two_sentences_say_names_the_role_and_whose_it_is():
+    for entry in made(count=50):
+        role, whose = entry.joined.role, {"she": "Her", "he": "His", "it": "Its"}[entry.pronoun]
+        assert entry.joined.answer(entry) == f"{whose} {role} lived in a house of {entry.told.value}."
+        assert f"the {role} of {entry.name}" in entry.joined.question(entry, Random(0))
+
+
+def test_a_reversed_question_holds_the_value_and_not_the_name():
+    for entry in made():
+        for claim in entry.claims:
+            asked = claim.reversed(entry)
+            assert re.search(r"\b(who|what)\b", asked, re.IGNORECASE), asked
+            assert asked.endswith("?") and claim.value in asked and entry.name not in asked
+
+
+def test_a_passage_begins_with_the_name_and_says_everything_once():
     rng = Random(0)
-    for entry in islice(entries("exam", 0), 100):
-        facts = shuffled(entry, rng)
-        text = passage(entry, facts, rng)
+    for entry in made(count=100):
+        text = passage(entry, rng)
         assert entry.name in text.split(".")[0]
-        assert text.count(".") == len(facts)
-        assert [text.index(value) for _, value in facts] == sorted(text.index(value) for _, value in facts)
+        assert text.count(".") == len(entry.claims) + len(entry.unasked) + 1
+        said = [*entry.claims, *entry.unasked, entry.told]
+        assert [claim.value for claim in said if claim.value not in text] == []
+
+
+def test_a_person_is_named_before_something_is_told_of_them():
+    rng = Random(0)
+    for entry in made():
+        text = passage(entry, rng)
+        (house,) = re.findall(r"[^.]*house of [^.]*\.", text)
+        assert entry.person in house and text.index(entry.person) < text.index(house)
 
 
 def test_after_the_first_sentence_a_passage_mostly_says_she_he_or_it():
     rng, names = Random(0), 0
-    for entry in islice(entries("exam", 0), 100):
-        names += passage(entry, entry.facts, rng).count(entry.name)
-    assert 100 < names < 250  # of 600 sentences
+    for entry in made(count=100):
+        names += passage(entry, rng).count(entry.name)
+    assert 100 < names < 300  # of 900 sentences
+
+
+def test_a_text_calls_its_entry_by_name_now_and_then():
+    (entry,), rng = made(count=1), Random(0)
+    called = [subject(entry, rng) for _ in range(1000)]
+    assert set(called) == {entry.name, entry.pronoun} and called.count(entry.name) == pytest.approx(150, abs=40)
 
 
 # Tasks
@@ -158,6 +251,13 @@ def test_fewer_tasks_are_the_first_of_more():
 
 def test_another_seed_gives_other_tasks():
     assert not {task.id for task in tasks("exam", 20, seed=0)} & {task.id for task in tasks("exam", 20, seed=1)}
+
+
+def test_tasks_come_with_the_entries_behind_them():
+    pairs = entries_and_tasks("exam", 20, seed=3)
+    assert [made for _, made in pairs] == tasks("exam", 20, seed=3)
+    assert [entry.name for entry, _ in pairs] == [made.title for _, made in pairs]
+    assert [entry.name for entry, _ in pairs] == [entry.name for entry in islice(entries("exam", 3), 20)]
 
 
 def test_tasks_are_the_same_in_every_process():
@@ -176,9 +276,11 @@ def test_tasks_are_the_same_in_every_process():
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_every_answer_stands_in_its_passage(split):
-    for made in tasks(split, 200):
-        assert [q.text for q in made.questions if not contains(made.context, q.target)] == []
+def test_what_is_stated_stands_in_the_passage_and_what_is_implied_does_not(split):
+    asked = [(task, question) for task in tasks(split, 200) for question in task.questions]
+    stands = {kind: {contains(task.context, q.target) for task, q in asked if q.kind == kind} for kind in
+              (STATED, IMPLIED, TWO_SENTENCES)}  # fmt: skip
+    assert stands == {STATED: {True}, IMPLIED: {False}, TWO_SENTENCES: {True}}
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -189,11 +291,24 @@ def test_every_question_names_its_subject(split):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_hardly_a_question_gives_its_answer_away(split):
-    questions = [question for made in tasks(split, 500) for question in made.questions]
-    given = [question.text for question in questions if contains(question.text, question.target)]
-    assert len(given) / len(questions) < 0.002, given  # the golden cup of a Cup
+    asked = [question for task in tasks(split, 500) for question in task.questions]
+    given = [question.text for question in asked if contains(question.text, question.target)]
+    assert len(given) / len(asked) < 0.002, given  # the golden cup of a Cup
 
 
-def test_a_task_asks_about_every_fact_of_its_entry():
-    for entry in islice(entries("exam", 0), 20):
-        assert tuple(question.target for question in task(entry, Random(0)).questions) == entry.values
+def test_a_task_asks_each_fact_once_what_it_implies_in_every_wording_and_what_two_sentences_say():
+    for entry in made(count=20):
+        found = task(entry, Random(0)).questions
+        assert len({question.text for question in found}) == len(found)
+        by_kind = {kind: [q.target for q in found if q.kind == kind] for kind in (STATED, IMPLIED, TWO_SENTENCES)}
+        assert by_kind[STATED] == [claim.value for claim in entry.claims]
+        assert by_kind[IMPLIED] == [claim.value for claim in entry.implied for _ in range(2)]
+        assert by_kind[TWO_SENTENCES] == [entry.told.value]
+
+
+def test_nothing_is_asked_of_the_sentences_that_are_beside_the_point():
+    assert all(fact.questions == () for fact in UNASKED)
+    for entry in made(count=50):
+        keys = {claim.key for claim in entry.claims}
+        assert not {claim.key for claim in entry.unasked} & keys and len(entry.unasked) == 2
+        assert len(questions(entry, Random(0))) == 6 + 2 * len(entry.implied) + 1

@@ -135,6 +135,13 @@ class Arc:
             raise BadEdit(f"the plan is unaffordable: {steps} steps, where {limit} are allowed")
         return SelfEdit(task.id, self.prompts(task, member)[0], text, examples, recipe)
 
+    def lines(self, text: str) -> list[str]:
+        """A plan is one piece."""
+        return [text]
+
+    def joined(self, lines: Sequence[str]) -> str:
+        return lines[0]
+
     def without_edit(self, task: Task) -> SelfEdit:
         """The demonstrations as they are, each in turn the one to be answered: training without a plan."""
         return SelfEdit(task.id, "", "", self._examples(task, [], STRATEGIES[1], 1), self.recipe)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from selfedit.thoughts import answer_in
 from selfedit.types import Question
@@ -37,8 +37,21 @@ def build_documents(title: str, context: str, notes: str, split_newlines: bool =
 
     build_documents("Apollo", "It landed.", "It flew.") -> ["Apollo\\nIt flew.", "Apollo\\nIt landed."]
     """
-    parts = _questions(notes) if _QUESTION.search(notes) and _ANSWER in notes else _lines(notes, split_newlines)
-    return [f"{title}\n{part}" for part in [*parts, context]]
+    return [f"{title}\n{part}" for part in [*segments(notes, split_newlines), context]]
+
+
+def segments(notes: str, split_newlines: bool = True) -> list[str]:
+    """The parts of notes that are documents: lines, or each question with its answer."""
+    return _questions(notes) if _QUESTION.search(notes) and _ANSWER in notes else _lines(notes, split_newlines)
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Notes of which these are the segments. Questions are numbered anew; where the first is one there is nothing else,
+    and no question where it is none, as one text cannot be cut both ways.
+    """
+    asks = bool(_QUESTION.match(parts[0]))
+    alike = [part for part in parts if bool(_QUESTION.match(part)) == asks]
+    return "\n".join(_QUESTION.sub(f"Question {number}:", part, count=1) for number, part in enumerate(alike, 1))
 
 
 _MARK = re.compile(r"^(?:[-*•–]|\(?\d{1,2}[.)])\s+")
@@ -53,17 +66,17 @@ def statements(notes: str) -> list[str]:
 def _questions(notes: str) -> list[str]:
     """Cut before each `Question n:`. What stands before the first is the rest of a question begun in the prompt."""
     starts = [found.start() for found in _QUESTION.finditer(notes)]
-    segments = [notes[: starts[0]].strip()] + [
+    parts = [notes[: starts[0]].strip()] + [
         notes[start:end].strip() for start, end in zip(starts, [*starts[1:], len(notes)], strict=True)
     ]
-    if segments[0]:
-        segments[0] = f"Question 1: {segments[0]}"
-    return [segment for segment in segments if segment]
+    if parts[0]:
+        parts[0] = f"Question 1: {parts[0]}"
+    return [part for part in parts if part]
 
 
 def _lines(notes: str, split_newlines: bool) -> list[str]:
-    segments = _without_preamble(notes).split("---")
-    parts = [line for segment in segments for line in segment.split("\n")] if split_newlines else segments
+    whole = _without_preamble(notes).split("---")
+    parts = [line for segment in whole for line in segment.split("\n")] if split_newlines else whole
     return [part.strip() for part in parts if part.strip()]
 
 

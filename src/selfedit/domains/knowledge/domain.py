@@ -14,14 +14,17 @@ from pydantic import Field
 from selfedit.config import Section
 from selfedit.domains.knowledge import documents, prompts
 from selfedit.domains.knowledge.reader import read_tasks
-from selfedit.domains.knowledge.support import evidence, supported, variants
+from selfedit.domains.knowledge.support import evidence, first_foreign, supported, variants
 from selfedit.domains.knowledge.wordings import Wordings, read_wordings
 from selfedit.errors import BadEdit
 from selfedit.plugins import lookup
-from selfedit.protocols import Rescoring
+from selfedit.protocols import Comparison, Rescoring
 from selfedit.results import Words
 from selfedit.thoughts import answer_in
 from selfedit.types import BASE, Example, LikelihoodRequest, Prompt, Question, Recipe, SelfEdit, Task
+
+EXCHANGED, UNLIKELY = "reads better with its names or numbers exchanged", "is no likelier with the document before it"
+"""Why a line is not learned that was read again."""
 
 _CONCLUSION = re.compile(r"^[^\w\n]*Implications:[^\w\n]*$(?:\n[^\w\n]*$)*", re.MULTILINE | re.IGNORECASE)
 
@@ -46,12 +49,12 @@ class KnowledgeOptions(Section):
     )
     check: bool = Field(
         False,
-        description="unless wording is plain, learn only lines whose names, numbers and words stand in the document",
+        description="learn only lines whose names, numbers and words stand in the document",
     )
     reading: bool = Field(
         False,
-        description="unless wording is plain, learn no line that the model, the document before it, finds less likely "
-        "than the same with names or numbers exchanged",
+        description="learn no line that the model, the document before it, finds less likely than the same with names "
+        "or numbers exchanged; `check` then lets statements pass whose own words are likelier with the document",
     )
     split_newlines: bool = Field(True, description="each line of the notes is a training document of its own")
     passage: bool = Field(True, description="the passage is among the documents")
@@ -96,16 +99,27 @@ class Knowledge:
 
     @property
     def reading(self) -> Knowledge | None:
-        return self if self.options.reading and self.options.wording != "plain" else None
+        return self if self.options.reading else None
 
-    def versions(self, task: Task, example: Example) -> list[LikelihoodRequest]:
-        """The statement in a document, and the same with names or numbers exchanged, after the passage. None of the
-        passage itself and its sentences, in which nothing was exchanged.
+    def compare(self, task: Task, example: Example) -> Comparison | None:
+        """Of a statement whose words stand in the passage: the same with names or numbers exchanged, the passage before
+        them. Of one that has words of its own, as what follows from a passage has: these words, with the passage
+        before the line and with the title only. Nothing of the passage itself and its sentences.
         """
         statement = example.target.rsplit("\n", 1)[-1]
-        others = [] if statement in task.context else variants(statement, task)
         passage = self.wordings.passage.format(title=task.title, text=task.context)
-        return [LikelihoodRequest(BASE, "", passage + text) for text in (statement, *others)] if others else []
+        at = None if statement in task.context else first_foreign(statement, task)
+
+        def likelihood(text: str) -> LikelihoodRequest:
+            return LikelihoodRequest(BASE, "", text)
+
+        if at is not None:
+            befores = (f"{passage}{task.title}\n", f"{task.title}\n")
+            pairs = [(likelihood(before + statement), likelihood(before + statement[:at])) for before in befores]
+            return Comparison(pairs, UNLIKELY)
+        others = [] if statement in task.context else variants(statement, task)
+        texts = [likelihood(passage + text) for text in (statement, *others)]
+        return Comparison([(text, None) for text in texts], EXCHANGED) if others else None
 
     @classmethod
     def from_config(cls, options: KnowledgeOptions, recipe: Recipe, seed: int) -> Knowledge:
@@ -145,24 +159,31 @@ class Knowledge:
         if not said.strip():
             raise BadEdit("the notes are empty" + ", because a thought did not end" * bool(text.strip()))
         conclusion = _CONCLUSION.search(said)  # what comes before it was thinking aloud (docs/seal.md 1.3)
-        notes, dropped = said[conclusion.end() :] if conclusion else said, list[tuple[str, str]]()
-        if self.options.wording != "plain":
-            (lines, dropped), passage = self._documents(task, notes), document_of(task)
-        else:
-            *lines, passage = documents.build_documents(task.title, task.context, notes, self.options.split_newlines)
-        lines = lines[: self.options.max_documents or None] + [passage] * self.options.passage
+        lines, dropped = self._documents(task, said[conclusion.end() :] if conclusion else said)
+        lines = lines[: self.options.max_documents or None] + [document_of(task)] * self.options.passage
         if not lines:
             raise BadEdit(f"there is nothing to learn in the notes{f': {dropped[0][1]}' if dropped else ''}")
         examples = tuple(Example("", line) for line in lines)
         prompt = self.prompts(task, member)[0]
         return SelfEdit(task.id, prompt, said, examples, self.recipe, dropped=tuple(dropped))
 
+    def lines(self, text: str) -> list[str]:
+        if self.options.wording == "plain":
+            return documents.segments(text)
+        return [line.strip() for line in text.split("\n") if line.strip()]
+
+    def joined(self, lines: Sequence[str]) -> str:
+        return documents.joined(lines)
+
     def _documents(self, task: Task, notes: str) -> tuple[list[str], list[tuple[str, str]]]:
         """The training documents in notes, and the lines that were dropped by the check, with the reasons."""
 
         def checked(lines: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-            return supported(lines, task) if self.options.check else (list(lines), [])
+            return supported(lines, task, self.options.reading) if self.options.check else (list(lines), [])
 
+        if self.options.wording == "plain":
+            kept, dropped = checked(documents.segments(notes, self.options.split_newlines))
+            return [f"{task.title}\n{line}" for line in kept], dropped
         asking, learned = self.wordings.notes.get(self.options.prompt), self.wordings.learned
         if asking and asking.answer == "source":
             asked = [line for line in documents.statements(notes) if line.endswith("?")]

@@ -7,7 +7,7 @@
 - questions alone: {question, answer, title}
 
 The records stand in a JSON list, one a line (JSON lines), as rows of CSV below their names, or in a parquet file.
-Of several answers the first counts. What looks like another layout is refused with its name.
+Of several answers the first counts; a question may have a `kind`. What looks like another layout is refused by name.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ def question(record: Any, where: str) -> Question | None:
         raise InputError(
             f"{where}: answers should be text; it is Python's {reprlib.repr(target)}; save it as JSON lines"
         )
-    return Question(asked, target)
+    return Question(asked, target, text(record, "kind", where) if "kind" in record else "")
 
 
 def text(record: Any, key: str, where: str) -> str:

@@ -99,8 +99,10 @@ def evidence(line: str, task: Task) -> tuple[str, str]:
     return lines[best], f"{task.title}\n{before}"
 
 
-def objection(line: str, task: Task) -> str:
-    """Why a line is not to be learned, in a few words; empty where its words stand in the document."""
+def objection(line: str, task: Task, implied: bool = False) -> str:
+    """Why a line is not to be learned, in a few words; empty where its words stand in the document. With `implied` a
+    statement may have names and words of its own, as what follows from a document has.
+    """
     words = read_words(line)
     if len(line.split()) < MIN_WORDS or not words.content:
         return "says nothing"
@@ -111,11 +113,14 @@ def objection(line: str, task: Task) -> str:
     numbers = words.numbers - near.numbers - read_words(task.title).numbers
     if numbers:
         return f"number {min(numbers)} does not stand there"
+    denies = words.is_negated != near.is_negated and not line.endswith("?")  # "Why is it not …?" asks for no denial
+    if implied and not line.endswith("?"):
+        return "negation differs" if denies else ""
     stems = near.stems | around.stems
     foreign = [name for name in words.names if name.lower()[:STEM] not in stems]
     if foreign:
         return f"name {foreign[0]} does not stand there"
-    if words.is_negated != near.is_negated and not line.endswith("?"):  # "Why is it not …?" asks for no denial
+    if denies:
         return "negation differs"
     known = sum(word[:STEM] in stems for word in words.content)
     least = MIN_CONTENT_OF_QUESTION if line.endswith("?") else MIN_CONTENT
@@ -129,11 +134,11 @@ def _repeats_itself(line: str) -> bool:
     return any(triples.count(triple) >= 3 for triple in set(triples))
 
 
-def supported(lines: Sequence[str], task: Task) -> tuple[list[str], list[tuple[str, str]]]:
-    """The lines that are kept, each once, and those that are not, with the reason."""
+def supported(lines: Sequence[str], task: Task, implied: bool = False) -> tuple[list[str], list[tuple[str, str]]]:
+    """The lines that are kept, each once, and those that are not, with the reason. `implied` is as in `objection`."""
     kept, dropped, seen = list[str](), list[tuple[str, str]](), set[tuple[str, ...]]()
     for line in lines:
-        why = "says the same again" if _key(line) in seen else objection(line, task)
+        why = "says the same again" if _key(line) in seen else objection(line, task, implied)
         if why:
             dropped.append((line, why))
         else:
@@ -144,6 +149,14 @@ def supported(lines: Sequence[str], task: Task) -> tuple[list[str], list[tuple[s
 
 def _key(line: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(line.lower()))
+
+
+def first_foreign(line: str, task: Task) -> int | None:
+    """Where in a line the first word or name stands that its evidence does not have; None where there is none."""
+    sentence, besides = evidence(line, task)
+    stems = read_words(sentence).stems | read_words(besides).stems
+    own = (match for match in _WORD.finditer(line) if match.group().lower() not in _FUNCTION)
+    return next((match.start() for match in own if match.group().lower()[:STEM] not in stems), None)
 
 
 MAX_VARIANTS = 4

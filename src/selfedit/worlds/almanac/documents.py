@@ -3,88 +3,115 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from random import Random
 
 from selfedit.domains.knowledge import prompts
 from selfedit.types import Task
-from selfedit.worlds.almanac import notes, world
-from selfedit.worlds.almanac.world import Entry
+from selfedit.worlds.almanac import behaviour, gazette, notes, world
+from selfedit.worlds.almanac.parts import END, PASSAGE_WEIGHT, Part
+from selfedit.worlds.almanac.world import Claim, Entry
 
-Part = tuple[str, float]
-"""A piece of text and the weight of the loss on it."""
-
-END = "<|end|>"
-"""The end-of-text token; every document ends with one, and an answer inside a document too."""
-
-PASSAGE_WEIGHT = 0.3
-"""Loss on what is given weighs less than loss on what is asked for; with 1.0 the model never learned to copy."""
+Document = list[Part]
 
 KNOWN = 150
 """Entries that pre-training repeats until they are known by heart: the model has seen that names can be remembered,
 and there is something that an update could make it forget."""
 
-
-def make_notes(entry: Entry, rng: Random) -> list[list[Part]]:
-    facts = world.shuffled(entry, rng)
-    task = Task("", entry.name, world.passage(entry, facts, rng))
-    return [[(prompts.NOTES.of(task), PASSAGE_WEIGHT), (notes.write(entry, facts, rng), 1.0)]]
+OUTRIGHT = 0.35
+"""Share of the classes that are stated instead of implied; without them a model never learns to remember one."""
 
 
-def open_book(entry: Entry, rng: Random) -> list[list[Part]]:
+def _task(entry: Entry, rng: Random) -> Task:
+    return Task("", entry.name, world.passage(entry, rng))
+
+
+def make_notes(entry: Entry, known: Entry, rng: Random, spread: str = "restating") -> list[Document]:
+    return [
+        [(prompts.NOTES.of(_task(entry, rng)), PASSAGE_WEIGHT), (notes.write(entry, rng, spread), 1.0)],
+    ]
+
+
+def open_book(entry: Entry, known: Entry, rng: Random) -> list[Document]:
     """One passage, two questions, each with its answer; two because most of the cost is the passage."""
-    facts = world.shuffled(entry, rng)
-    task = Task("", entry.name, world.passage(entry, facts, rng))
-    (first, given), (second, other) = rng.sample(facts, 2)
+    first, second = _asked(entry, rng), _asked(entry, rng)
     return [
         [
-            (prompts.open_book(task, world.question(entry, first, rng)), PASSAGE_WEIGHT),
-            (" " + world.answer(entry, first, given) + END, 1.0),
-            (f"\nQuestion: {world.question(entry, second, rng)}\nAnswer:", PASSAGE_WEIGHT),
-            (" " + world.answer(entry, second, other), 1.0),
+            (prompts.open_book(_task(entry, rng), first.question(entry, rng)), PASSAGE_WEIGHT),
+            (" " + first.answer(entry) + END, 1.0),
+            (f"\nQuestion: {second.question(entry, rng)}\nAnswer:", PASSAGE_WEIGHT),
+            (" " + second.answer(entry), 1.0),
         ]
     ]
 
 
-def repeat(entry: Entry, rng: Random) -> list[list[Part]]:
+def _asked(entry: Entry, rng: Random) -> Claim:
+    """What a question is about: as often something implied as something stated, and at times what two sentences say."""
+    kinds = [(entry.claims, 0.45), (entry.implied or entry.claims, 0.4), ((entry.joined,), 0.15)]
+    (claims,) = rng.choices([claims for claims, _ in kinds], [weight for _, weight in kinds])
+    return rng.choice(claims)
+
+
+def repeat(entry: Entry, known: Entry, rng: Random) -> list[Document]:
     """A list of statements, then the same list in another order: nothing but copying."""
-    lines = [world.statement(rng.choice(f.statements), entry.pronoun, value) for f, value in world.shuffled(entry, rng)]
+    lines = [claim.state(entry.pronoun, rng) for claim in rng.sample(entry.claims, len(entry.claims))]
     again = rng.sample(lines, len(lines))
     return [[("\n".join([entry.name, *lines, "", "Again:", ""]), PASSAGE_WEIGHT), ("\n".join(again), 1.0)]]
 
 
-def known_entry(entry: Entry, rng: Random) -> list[list[Part]]:
-    """A known entry as plain documents and as closed-book questions."""
-    task = Task("", entry.name, world.passage(entry, world.shuffled(entry, rng), rng))
-    exams: list[list[Part]] = [
-        [
-            (prompts.exam(task, world.question(entry, fact, rng)), 0.0),
-            (" " + world.answer(entry, fact, value), 1.0),
-        ]
-        for fact, value in rng.sample(entry.facts, 2)
+def known_entry(_: Entry, entry: Entry, rng: Random) -> list[Document]:
+    """A known entry as plain documents and as closed-book questions of every kind, one of them to its name."""
+    task = _task(entry, rng)
+    asked = [_asked(entry, rng), _asked(entry, rng)]
+    exams: list[Document] = [
+        [(prompts.exam(task, claim.question(entry, rng)), 0.0), (" " + claim.answer(entry), 1.0)] for claim in asked
     ]
-    facts = world.shuffled(entry, rng)[: rng.randint(1, 3)]
-    lines = notes.write(entry, facts, rng)
-    return [[(f"{task.title}\n{task.context}", PASSAGE_WEIGHT)], [(f"{task.title}\n{lines}", 0.5)], *exams]
+    claim = rng.choice(entry.claims)
+    unnamed = Task("", world.NO_TOPIC, "")
+    turned = [(prompts.exam(unnamed, claim.reversed(entry)), 0.0), (f" {entry.name}.", 1.0)]
+    return [
+        [(f"{task.title}\n{task.context}", PASSAGE_WEIGHT)],
+        [(f"{task.title}\n{notes.write(entry, rng, 'even')}", 0.5)],
+        *exams,
+        *([turned] if rng.random() < 0.3 else []),
+    ]
 
 
-MIXTURE: tuple[tuple[Callable[[Entry, Random], list[list[Part]]], float], ...] = (
-    (make_notes, 0.42),
-    (open_book, 0.34),
-    (repeat, 0.10),
+def of_gazette(entry: Entry, known: Entry, rng: Random) -> list[Document]:
+    """Values and their classes, as sentences and as a question."""
+    picked = rng.sample(gazette.ENTRIES, 6)
+    lines = [gazette.statement(pool, x) for pool, x in picked]
+    pool, x = picked[0]
+    asked = prompts.exam(Task("", x, ""), gazette.question(pool, x))
+    return [[("\n".join(lines), 1.0)], [(asked, 0.0), (" " + lines[0], 1.0)]]
+
+
+MIXTURE: tuple[tuple[Callable[[Entry, Entry, Random], list[Document]], float], ...] = (
+    (make_notes, 0.29),
+    (open_book, 0.24),
+    (repeat, 0.06),
     (known_entry, 0.14),
+    (of_gazette, 0.09),
+    (behaviour.documents_of, 0.18),
 )
 
 
 def known_entries() -> list[Entry]:
-    return list(islice(world.entries("pretrain", seed=0), KNOWN))
+    return list(islice(world.entries("pretrain", seed=0, outright=OUTRIGHT), KNOWN))
 
 
-def stream(seed: int) -> Iterator[list[Part]]:
-    """Documents without end. All entries but the known ones are fresh, so that only reading helps."""
+def stream(seed: int, spread: str = "restating", behaviours: float | None = None) -> Iterator[Document]:
+    """Documents without end. All entries but the known ones are fresh, so that only reading helps. `spread` is how
+    often the notes are in which style, `behaviours` the share of the documents about these, if not that of `MIXTURE`.
+    """
     rng, known = Random(f"documents-{seed}"), known_entries()
-    fresh = (entry for entry in world.entries("pretrain", seed=seed + 1))
-    makers, weights = zip(*MIXTURE, strict=True)
+    fresh = world.entries("pretrain", seed=seed + 1, outright=OUTRIGHT)
+    makers = [partial(make, spread=spread) if make is make_notes else make for make, _ in MIXTURE]
+    shares = dict(MIXTURE)
+    own = shares.pop(behaviour.documents_of)
+    share = own if behaviours is None else behaviours
+    weights = [weight * (1 - share) / (1 - own) for weight in shares.values()] + [share]
     while True:
         (make,) = rng.choices(makers, weights)
-        yield from make(rng.choice(known) if make is known_entry else next(fresh), rng)
+        yield from make(next(fresh), rng.choice(known), rng)

@@ -1,4 +1,4 @@
-"""The kinds of entry in the almanac: their facts, and every wording of each fact.
+"""The kinds of entry in the almanac: their facts, what follows from these, and every wording.
 
 In a statement `{s}` is the subject (a full name or a pronoun) and `{v}` the value; in a question `{n}` is the full
 name. The first statement is the canonical one: with a pronoun it is also the answer. Wordings share the words just
@@ -15,33 +15,70 @@ from selfedit.worlds.almanac import values as v
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    key: str
-    value: v.Maker
+class Implied:
+    """What a fact implies for whoever knows the gazette: the class of its value in a `pool`, as said of the subject."""
+
+    pool: str
     statements: tuple[str, ...]
     questions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """`role` is what a person that is the value is to the subject: a second sentence tells something of that person."""
+
+    key: str
+    value: v.Maker
+    statements: tuple[str, ...]
+    questions: tuple[str, ...]
+    implies: Implied | None = None
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
-    """`name` makes the subject's name and says its pronoun: ("Mara Velin", "she")."""
+    """`subject` makes the subject's name and says its pronoun: ("Mara Velin", "she")."""
 
     name: str
     subject: Callable[[Random], tuple[str, str]]
     facts: tuple[Fact, ...]
 
 
+HOUSE = Fact(
+    "house",
+    v.one_of(v.MATERIALS),
+    ("{s} lived in a house of {v}.", "the house of {s} was made of {v}."),
+    ("What was the house of {n} made of?", "Of which material was the house of {n}?"),
+)
+"""What is told of the person in a fact that has a `role`; the subject is that person, or "the mayor of Torvik"."""
+
+UNASKED = (
+    Fact("letter", v.year(1900, 1999), ("{s} is named in a letter of the year {v}.",), ()),
+    Fact("street", v.one_of(v.TOWNS), ("{s} has a street in {v}.",), ()),
+    Fact("picture", v.one_of(v.TOWNS), ("{s} can be seen in a picture in a hall in {v}.",), ()),
+    Fact("song", v.one_of(v.TREES), ("{s} is part of an old song about {v}.",), ()),
+    Fact("book", v.person, ("{s} is the subject of a short book by {v}.",), ()),
+    Fact("fame", v.nothing, ("{s} is little known today.", "{s} is still spoken of."), ()),
+)
+"""Sentences of a passage that no question is about."""
+
+
+def _of(pool: str, texts: tuple[str, str, str, str]) -> Implied:
+    """Two statements and two questions."""
+    return Implied(pool, texts[:2], texts[2:])
+
+
+MARKET = _of("market",
+    ("{s} sells at the market of {v}.", "{s} has a stall at the market of {v}.",
+     "At which market does {n} sell?", "At which market has {n} a stall?"))  # fmt: skip
+ORDER = _of("order",
+    ("{s} is a friend of the order of {v}.", "{s} bears the badge of the order of {v}.",
+     "Of which order is {n} a friend?", "The badge of which order does {n} bear?"))  # fmt: skip
+
+
 def _person(rng: Random) -> tuple[str, str]:
     woman = rng.random() < 0.5
     return f"{rng.choice(v.WOMEN if woman else v.MEN)} {v.surname(rng)}", "she" if woman else "he"
-
-
-def _firm(rng: Random) -> tuple[str, str]:
-    return f"{v.surname(rng)} {rng.choice(('Brothers', 'Company', 'House', 'Works'))}", "it"
-
-
-def _event(rng: Random) -> tuple[str, str]:
-    return f"{v.town(rng)} {rng.choice(('Cup', 'Fair', 'Parade', 'Regatta'))}", "it"
 
 
 PERSON = Kind(
@@ -55,6 +92,9 @@ PERSON = Kind(
              "{s} came from the town of {v}.", "{s} grew up in the town of {v}."),
             ("Where was {n} born?", "In which town was {n} born?", "What was the birthplace of {n}?",
              "Which town did {n} come from?"),
+            _of("province",
+                ("{s} came from the province of {v}.", "{s} was a child of the province of {v}.",
+                 "From which province did {n} come?", "In which province was {n} born?")),
         ),
         Fact(
             "birth year",
@@ -71,6 +111,9 @@ PERSON = Kind(
              "{s} was known in the trade as a {v}."),
             ("What did {n} work as?", "What was the occupation of {n}?", "What did {n} do for a living?",
              "What was the trade of {n}?"),
+            _of("guild",
+                ("{s} was bound to the guild of {v}.", "{s} paid fees to the guild of {v}.",
+                 "To which guild was {n} bound?", "To which guild did {n} pay fees?")),
         ),
         Fact(
             "instrument",
@@ -79,6 +122,9 @@ PERSON = Kind(
              "{s} performed on the {v}."),
             ("What did {n} play?", "Which instrument did {n} play?", "What was the instrument of {n}?",
              "On which instrument did {n} perform?"),
+            _of("band",
+                ("{s} was at home in the band of {v}.", "{s} sat in the band of {v}.",
+                 "In which band was {n} at home?", "In which band did {n} sit?")),
         ),
         Fact(
             "collection",
@@ -89,12 +135,13 @@ PERSON = Kind(
              "What did {n} own hundreds of?"),
         ),
         Fact(
-            "subject",
-            v.one_of(v.SUBJECTS),
-            ("{s} studied the subject of {v}.", "when young {s} studied the subject of {v}.",
-             "{s} took a degree in the subject of {v}.", "{s} wrote a thesis on the subject of {v}."),
-            ("What did {n} study?", "Which subject did {n} study?", "What was the degree of {n} in?",
-             "On which subject did {n} write a thesis?"),
+            "teacher",
+            v.person,
+            ("{s} was taught by {v}.", "for many years {s} was taught by {v}.", "{s} learned everything from {v}.",
+             "{s} owed most to {v}."),
+            ("Who taught {n}?", "Who was the teacher of {n}?", "From whom did {n} learn everything?",
+             "To whom did {n} owe most?"),
+            role="teacher",
         ),
     ),
 )  # fmt: skip
@@ -110,6 +157,9 @@ PLACE = Kind(
              "travellers reach {s} along the river {v}."),
             ("Which river does {n} lie on?", "What is the river of {n}?", "Beside which river does {n} stand?",
              "Along which river do travellers reach {n}?"),
+            _of("sea",
+                ("{s} sends its boats to the sea of {v}.", "boats from {s} reach the sea of {v}.",
+                 "To which sea does {n} send its boats?", "Which sea do boats from {n} reach?")),
         ),
         Fact(
             "settled",
@@ -126,6 +176,7 @@ PLACE = Kind(
              "{s} has long been famous for its {v}.", "visitors know {s} for its {v}."),
             ("What is {n} famous for?", "Which goods is {n} famous for?", "What do visitors know {n} for?",
              "What has {n} long been famous for?"),
+            MARKET,
         ),
         Fact(
             "arms",
@@ -134,6 +185,7 @@ PLACE = Kind(
              "{s} flies a flag with a {v}.", "the gate of {s} is carved with a {v}."),
             ("What is on the coat of arms of {n}?", "Which animal is on the coat of arms of {n}?",
              "Which animal is on the flag of {n}?", "Which animal is carved on the gate of {n}?"),
+            ORDER,
         ),
         Fact(
             "tower",
@@ -144,19 +196,19 @@ PLACE = Kind(
              "What is the material of the tower in {n}?", "What was used to build the tower of {n}?"),
         ),
         Fact(
-            "trees",
-            v.one_of(v.TREES),
-            ("{s} has a park planted with {v}.", "{s} has a large park planted with {v}.",
-             "the main street of {s} is planted with {v}.", "the hills around {s} are covered with {v}."),
-            ("What is the park of {n} planted with?", "Which trees grow in the park of {n}?",
-             "Which trees grow on the main street of {n}?", "Which trees cover the hills around {n}?"),
+            "mayor",
+            v.person,
+            ("{s} is governed by {v}.", "for years {s} is governed by {v}.", "{s} is ruled by {v}.",
+             "the council of {s} is led by {v}."),
+            ("Who governs {n}?", "Who is the mayor of {n}?", "Who rules {n}?", "Who leads the council of {n}?"),
+            role="mayor",
         ),
     ),
 )  # fmt: skip
 
 FIRM = Kind(
     "firm",
-    _firm,
+    lambda rng: (f"{v.surname(rng)} {rng.choice(('Brothers', 'Company', 'House', 'Works'))}", "it"),
     (
         Fact(
             "founding year",
@@ -173,6 +225,9 @@ FIRM = Kind(
              "{s} keeps its main office in the town of {v}.", "the owners run {s} from the town of {v}."),
             ("Where does {n} have its seat?", "In which town is {n} based?", "Where is the main office of {n}?",
              "From which town is {n} run?"),
+            _of("province",
+                ("{s} pays taxes to the province of {v}.", "{s} is a firm of the province of {v}.",
+                 "To which province does {n} pay taxes?", "Of which province is {n} a firm?")),
         ),
         Fact(
             "product",
@@ -181,6 +236,7 @@ FIRM = Kind(
              "{s} supplies many shops with {v}."),
             ("What does {n} make and sell?", "Which goods does {n} make?", "With what does {n} earn its money?",
              "What does {n} supply shops with?"),
+            MARKET,
         ),
         Fact(
             "founder",
@@ -188,6 +244,7 @@ FIRM = Kind(
             ("{s} was set up by {v}.", "{s} was started by {v}.", "{s} was first owned by {v}.",
              "the plan for {s} was drawn up by {v}."),
             ("Who set up {n}?", "Who started {n}?", "Who was the first owner of {n}?", "Who drew up the plan for {n}?"),
+            role="founder",
         ),
         Fact(
             "sign",
@@ -196,6 +253,7 @@ FIRM = Kind(
              "{s} prints a label that shows a {v}.", "{s} uses a stamp that shows a {v}."),
             ("What does the sign of {n} show?", "Which animal is on the sign of {n}?",
              "Which animal is on the label of {n}?", "Which animal is on the stamp of {n}?"),
+            ORDER,
         ),
         Fact(
             "colour",
@@ -210,7 +268,7 @@ FIRM = Kind(
 
 EVENT = Kind(
     "event",
-    _event,
+    lambda rng: (f"{v.town(rng)} {rng.choice(('Cup', 'Fair', 'Parade', 'Regatta'))}", "it"),
     (
         Fact(
             "date",
@@ -234,6 +292,7 @@ EVENT = Kind(
             ("{s} was made popular by {v}.", "{s} was paid for by {v}.", "{s} was dreamed up by {v}.",
              "the idea for {s} was brought by {v}."),
             ("Who made {n} popular?", "Who paid for {n}?", "Who dreamed up {n}?", "Who brought the idea for {n}?"),
+            role="patron",
         ),
         Fact(
             "prize",
@@ -250,6 +309,9 @@ EVENT = Kind(
              "{s} is loved for its hot {v}.", "the kitchens of {s} offer hot {v}."),
             ("What does {n} serve its guests?", "Which food is served at {n}?", "Which hot food is {n} loved for?",
              "What do the kitchens of {n} offer?"),
+            _of("farm",
+                ("{s} buys its food from the farms of {v}.", "{s} is a good day for the farms of {v}.",
+                 "From which farms does {n} buy its food?", "For which farms is {n} a good day?")),
         ),
         Fact(
             "route",
@@ -258,6 +320,9 @@ EVENT = Kind(
              "{s} finishes in the town of {v}.", "the last hour of {s} is spent in the town of {v}."),
             ("Where does {n} end?", "In which town does {n} end?", "Where does {n} finish?",
              "In which town is the last hour of {n} spent?"),
+            _of("province",
+                ("{s} comes to an end in the province of {v}.", "{s} is a feast of the province of {v}.",
+                 "In which province does {n} come to an end?", "Of which province is {n} a feast?")),
         ),
     ),
 )  # fmt: skip
@@ -281,6 +346,9 @@ SHIP = Kind(
              "{s} came from a yard in the town of {v}.", "{s} was designed in the town of {v}."),
             ("Where was {n} built?", "In which town was {n} built?", "In which town was the yard of {n}?",
              "Where was {n} designed?"),
+            _of("province",
+                ("{s} was a ship of the province of {v}.", "{s} sailed under the flag of the province of {v}.",
+                 "Of which province was {n} a ship?", "Under the flag of which province did {n} sail?")),
         ),
         Fact(
             "cargo",
@@ -289,6 +357,9 @@ SHIP = Kind(
              "{s} was loaded with a cargo of {v}."),
             ("What did {n} carry?", "What was the cargo of {n}?", "With which cargo did {n} sail?",
              "What was {n} loaded with?"),
+            _of("dock",
+                ("{s} was unloaded at the dock of {v}.", "{s} paid its dues at the dock of {v}.",
+                 "At which dock was {n} unloaded?", "At which dock did {n} pay its dues?")),
         ),
         Fact(
             "captain",
@@ -296,6 +367,7 @@ SHIP = Kind(
             ("{s} was commanded by {v}.", "for years {s} was commanded by {v}.", "{s} was steered by {v}.",
              "the crew of {s} was led by {v}."),
             ("Who commanded {n}?", "Who was the captain of {n}?", "Who steered {n}?", "Who led the crew of {n}?"),
+            role="captain",
         ),
         Fact(
             "figurehead",
@@ -304,6 +376,9 @@ SHIP = Kind(
              "{s} was known for a bell in the shape of a {v}.", "the bow of {s} had the shape of a {v}."),
             ("What was the figurehead of {n}?", "Which animal was the figurehead of {n}?",
              "Which animal shape did the bell of {n} have?", "What was the shape of the bow of {n}?"),
+            _of("order",
+                ("{s} bore the badge of the order of {v}.", "{s} sailed for the order of {v}.",
+                 "The badge of which order did {n} bear?", "For which order did {n} sail?")),
         ),
         Fact(
             "funnel",

@@ -17,7 +17,8 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from selfedit.worlds import pretraining
-from selfedit.worlds.almanac.documents import END, Part, stream
+from selfedit.worlds.almanac.documents import stream
+from selfedit.worlds.almanac.parts import END, Part
 from selfedit.worlds.pretraining import PretrainingRow
 
 VOCABULARY, CONTEXT = 2048, 512
@@ -73,8 +74,10 @@ def encode(tokenizer: PreTrainedTokenizerFast, parts: list[Part]) -> Pretraining
     return PretrainingRow(ids[:CONTEXT], weights[:CONTEXT])
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[list[PretrainingRow]]:
-    documents, rng = stream(seed), Random(f"batches-{seed}")
+def batches(
+    tokenizer: PreTrainedTokenizerFast, seed: int, behaviours: float | None = None
+) -> Iterator[list[PretrainingRow]]:
+    documents, rng = stream(seed, behaviours=behaviours), Random(f"batches-{seed}")
     while True:
         rows = sorted((encode(tokenizer, next(documents)) for _ in range(BATCH * POOL)), key=lambda row: len(row.ids))
         pool = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
@@ -83,17 +86,26 @@ def batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[list[Pret
 
 def loss_of(model: LlamaForCausalLM, rows: list[PretrainingRow], pad: int) -> torch.Tensor:
     ids, weights = pretraining.padded(rows, pad)
-    logits = model(input_ids=ids, attention_mask=(ids != pad).long()).logits[:, :-1]
+    logits = model(input_ids=ids).logits[:, :-1]  # padding comes last, where a causal model does not see it
     losses = cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
     return (losses * weights).sum() / weights.sum()
 
 
-def pretrain(output: Path, steps: int, seed: int) -> None:
-    """Writes the model and its tokenizer to `output`, with `log.jsonl` and a checkpoint beside them."""
+def pretrain(output: Path, steps: int, seed: int, start: Path | None = None, behaviours: float | None = None) -> None:
+    """Writes the model and its tokenizer to `output`, with `log.jsonl` and a checkpoint beside them.
+
+    `start` is a folder with weights and a tokenizer to go on from, instead of from nothing; `behaviours` the share of
+    the documents about these, if not the usual one.
+    """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    tokenizer = train_tokenizer(seed)
-    model, stream_of_batches = new_model(tokenizer), batches(tokenizer, seed)
+    if start:
+        tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(start)
+        model = LlamaForCausalLM.from_pretrained(start)
+    else:
+        tokenizer = train_tokenizer(seed)
+        model = new_model(tokenizer)
+    stream_of_batches = batches(tokenizer, seed, behaviours)
 
     def save() -> None:
         model.save_pretrained(output)
@@ -111,4 +123,4 @@ def pretrain(output: Path, steps: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    pretraining.main(pretrain, __doc__, steps=6000)
+    pretraining.main(pretrain, __doc__, steps=8000, goes_on=True)

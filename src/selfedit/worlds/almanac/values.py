@@ -111,19 +111,19 @@ def ship(rng: Random) -> str:
     return root(rng) + rng.choice(_SHIP_ENDS)
 
 
-def _pool(make: Maker, size: int, seed: int) -> tuple[str, ...]:
-    rng = Random(seed)
+def unique(make: Maker, count: int, rng: Random) -> list[str]:
+    """So many different values, in the order in which they were drawn."""
     found: dict[str, None] = {}
-    while len(found) < size:
+    while len(found) < count:
         found[make(rng)] = None
-    return tuple(found)
+    return list(found)
 
 
 # Names that serve as values ("was born in Torvik") come from fixed pools; the subjects of entries
 # are drawn afresh, so that what is asked about a new entry is a word the model can at least spell.
-TOWNS = _pool(town, 120, seed=1)
-RIVERS = _pool(lambda rng: root(rng) + rng.choice(("n", "r", "s", "th", "x")), 60, seed=2)
-SURNAMES = _pool(surname, 80, seed=3)
+TOWNS = tuple(unique(town, 120, Random(1)))
+RIVERS = tuple(unique(lambda rng: root(rng) + rng.choice(("n", "r", "s", "th", "x")), 60, Random(2)))
+SURNAMES = tuple(unique(surname, 80, Random(3)))
 
 
 def one_of(values: Sequence[str]) -> Maker:
@@ -136,6 +136,11 @@ def year(first: int, last: int) -> Maker:
 
 def date(rng: Random) -> str:
     return f"{rng.randint(1, 28)} {rng.choice(MONTHS)}"
+
+
+def nothing(rng: Random) -> str:
+    """For sentences without a value."""
+    return ""
 
 
 def person(rng: Random) -> str:
