@@ -54,6 +54,10 @@ class Row:
     seconds: float | None = None
     seeds: tuple[float, ...] = ()
 
+    def point(self, tokens: int) -> dict[str, float]:
+        """What a curve has of it, at so many trained tokens a task."""
+        return {"tokens": tokens, "mean": self.mean, "low": self.low, "high": self.high}
+
     def to_json(self) -> dict[str, Any]:
         """What is known of it, without its key."""
         known = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "key"}

@@ -7,7 +7,7 @@ import pytest
 from selfedit.config import OuterConfig
 from selfedit.domains.knowledge.domain import Knowledge
 from selfedit.graders.exact import Contains
-from selfedit.loops.curves import at_budgets, learn
+from selfedit.loops.curves import at_budgets
 from selfedit.loops.evaluate import by_kind
 from selfedit.loops.examine import Examiner
 from selfedit.loops.inner import with_more
@@ -18,6 +18,10 @@ from selfedit.types import BASE, Example, Failure, Job, Question, Recipe, Score,
 
 DOMAIN = Knowledge(recipe=Recipe(rank=2, epochs=3))
 OUTER = Outer(OuterConfig(), reward=gain, credit=rest_em, max_adapters=3)
+
+
+def forget(stage, step, compute, noun):
+    return compute()
 
 
 def edits(tasks):
@@ -44,8 +48,16 @@ def test_every_arm_is_learned_at_every_budget_a_batch_at_a_time(engine, tasks):
 
 def test_an_edit_that_failed_stays_failed(engine, tasks):
     failed = Trial(SelfEdit(tasks[0].id, "", ""), failure=Failure("policy", "the notes are empty"))
-    (trial,) = learn([failed], 50, BASE, tasks[:1], Examiner(engine, DOMAIN, Contains()), OUTER)
+    found = at_budgets({"own": (BASE, [failed])}, tasks[:1], (50,), Examiner(engine, DOMAIN, Contains()), OUTER, forget)
+    (trial,) = found["own"][50]
     assert trial.failure == failed.failure and not engine.jobs
+
+
+def test_an_adapter_of_several_tasks_has_the_budget_for_each(engine, tasks):
+    outer = Outer(OuterConfig(), reward=gain, credit=rest_em, max_adapters=4)
+    arms = {"passage_only": (BASE, edits(tasks))}
+    at_budgets(arms, tasks, (50,), Examiner(engine, DOMAIN, Contains()), outer, forget, tasks_per_adapter=2)
+    assert [job.recipe.tokens for job in engine.jobs] == [100] * (len(tasks) // 2)
 
 
 @pytest.mark.parametrize("more", [1, 3])

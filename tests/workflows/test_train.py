@@ -297,3 +297,17 @@ def test_charges_and_a_proxy_do_not_go_together():
     with pytest.raises(InputError, match="tries no edit"):
         make_outer(config)
     assert make_outer(load_config(None, ["outer.reward=learned"])).proxy is not None
+
+
+def test_lines_are_not_tried_where_the_reward_tries_no_edit():
+    config = load_config(None, ["outer.reward=learned", "outer.line_tokens=80"])
+    with pytest.raises(InputError, match=r"set outer\.line_tokens to 0"):
+        make_outer(config)
+
+
+def test_a_curve_has_the_tables_own_row_in_its_place(engine, tasks, tmp_path):
+    keys = ["inner.tokens=60", "exam.budgets=[20, 90]", "outer.rounds=0", 'exam.rows=["base", "own_edits"]']
+    table = run_in(tmp_path / "run", engine, tasks, config=load_config(None, keys), last=False)[0].table
+    assert list(table.curves) == ["own_edits"]
+    assert [point["tokens"] for point in table.curves["own_edits"]] == [20, 60, 90]
+    assert table.curves["own_edits"][1]["mean"] == table["own_edits"].mean

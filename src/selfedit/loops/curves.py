@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
+from selfedit.loops.evaluate import learn, run_conditions, with_tokens
 from selfedit.loops.examine import Examiner
-from selfedit.loops.inner import run_inner
 from selfedit.loops.outer import Outer
 from selfedit.protocols import Progress, Remember, silent
-from selfedit.seeds import derive_seed
 from selfedit.types import Task, Trial, Update
-
-
-def learn(
-    trials: Sequence[Trial], tokens: int, parent: Update, tasks: Sequence[Task], examiner: Examiner, outer: Outer
-) -> list[Trial]:
-    """These edits, each trained from `parent` for so many tokens and examined. All who write share the tasks' seeds."""
-    edits = [Trial(replace(t.edit, recipe=replace(t.edit.recipe, tokens=tokens)), failure=t.failure) for t in trials]
-    seeds = [derive_seed(outer.seed, "exam", trial.edit.task_id) for trial in edits]
-    return run_inner(edits, {task.id: task for task in tasks}, parent, examiner, outer.reward, seeds)
 
 
 def at_budgets(
@@ -31,19 +20,19 @@ def at_budgets(
     outer: Outer,
     remember: Remember,
     progress: Progress = silent,
+    tasks_per_adapter: int = 1,
 ) -> dict[str, dict[int, list[Trial]]]:
-    """Arm -> budget -> one trial per task. An arm is what its edits are trained from, and an edit a task. Batches that
-    `remember` knows are not run again.
+    """Arm -> budget -> one trial per task. An arm is what its edits are trained from, and an edit a task; an adapter of
+    several tasks has so many tokens for each. Batches that `remember` knows are not run again.
     """
-    found: dict[str, dict[int, list[Trial]]] = {}
-    total = len(arms) * len(budgets)
-    for number, (arm, budget) in enumerate((arm, budget) for arm in arms for budget in budgets):
-        progress("curves", number, total, f"{arm}, {budget} tokens")
+
+    def relearned(arm: str, tokens: int, part: Sequence[Task]) -> list[Trial]:
         parent, edits = arms[arm]
-        trials = found.setdefault(arm, {}).setdefault(budget, [])
-        for step, first in enumerate(range(0, len(tasks), outer.max_adapters)):
-            part = slice(first, first + outer.max_adapters)
-            compute = partial(learn, edits[part], budget, parent, tasks[part], examiner, outer)
-            trials += remember(f"curve/{arm}/{budget}", step, compute, Trial)
-    progress("curves", total, total, "")
-    return found
+        named = {task.id for task in part}
+        own = [Trial(with_tokens(t.edit, tokens), failure=t.failure) for t in edits if t.edit.task_id in named]
+        return learn(own, part, parent, examiner, outer, tasks_per_adapter)
+
+    conditions = {f"{arm}/{tokens}": partial(relearned, arm, tokens) for arm in arms for tokens in budgets}
+    size = outer.max_adapters
+    found = run_conditions(tasks, conditions, size, remember, progress, tasks_per_adapter, stage="curve")
+    return {arm: {tokens: found[f"{arm}/{tokens}"] for tokens in budgets} for arm in arms}

@@ -61,11 +61,9 @@ def conditions(
         return [Trial(SelfEdit(task.id, ""), BASE, after=s) for task, s in zip(tasks, scores, strict=True)]
 
     def trained(writes: Teacher, parent: Update, tasks: Sequence[Task]) -> list[Trial]:
-        """One update per `tasks_per_adapter` tasks from `parent`. All conditions share the tasks' seeds."""
+        """One update per `tasks_per_adapter` tasks from `parent`."""
         trials = [merge_edits(of_task, plan.repeat_context) for of_task in writes(tasks)]
-        seeds = [derive_seed(outer.seed, "exam", trial.edit.task_id) for trial in trials]
-        by_id = {task.id: task for task in tasks}
-        return run_inner(trials, by_id, parent, examiner, outer.reward, seeds, plan.tasks_per_adapter)
+        return learn(trials, tasks, parent, examiner, outer, plan.tasks_per_adapter)
 
     def passage(tasks: Sequence[Task]) -> list[list[Trial]]:
         edits = [examiner.domain.without_edit(task) for task in tasks]
@@ -102,9 +100,28 @@ OPTIONAL = ("passage_only_equal", "retrieved")
 """Conditions that are made only where they are named: the rivals at equal cost, and what people do instead."""
 
 
+def learn(
+    trials: Sequence[Trial],
+    tasks: Sequence[Task],
+    parent: Update,
+    examiner: Examiner,
+    outer: Outer,
+    tasks_per_adapter: int = 1,
+) -> list[Trial]:
+    """The edits of these tasks, learned from `parent` and examined. Whoever wrote them, a task has the same seed."""
+    seeds = [derive_seed(outer.seed, "exam", trial.edit.task_id) for trial in trials]
+    by_id = {task.id: task for task in tasks}
+    return run_inner(trials, by_id, parent, examiner, outer.reward, seeds, tasks_per_adapter)
+
+
+def with_tokens(edit: SelfEdit, tokens: int) -> SelfEdit:
+    """The edit, trained for so many tokens."""
+    return replace(edit, recipe=replace(edit.recipe, tokens=tokens))
+
+
 def for_as_many_tokens(edit: SelfEdit, other: Trial) -> SelfEdit:
     """The edit, trained for exactly as many tokens as another trial took; unchanged where that was not trained."""
-    return replace(edit, recipe=replace(edit.recipe, tokens=other.update.tokens)) if other.update else edit
+    return with_tokens(edit, other.update.tokens) if other.update else edit
 
 
 def with_retrieved(tasks: Sequence[Task], library: Sequence[Task]) -> list[Task]:
@@ -152,10 +169,12 @@ def run_conditions(
     progress: Progress = silent,
     tasks_per_adapter: int = 1,
     done: dict[str, list[Trial]] | None = None,
+    stage: str = "exam",
 ) -> dict[str, list[Trial]]:
     """Every condition on every task, a batch at a time; batches that `remember` knows are not run again.
 
-    A batch holds whole groups of `tasks_per_adapter` tasks. `done` is filled with each row once it is whole.
+    A batch holds whole groups of `tasks_per_adapter` tasks. `done` is filled with each row once it is whole. The
+    batches of a condition are remembered as `stage`/name.
     """
     size = max(tasks_per_adapter, max_adapters // tasks_per_adapter * tasks_per_adapter)
     results: dict[str, list[Trial]] = {} if done is None else done
@@ -163,7 +182,7 @@ def run_conditions(
         trials: list[Trial] = []
         for number, start in enumerate(range(0, len(tasks), size)):
             progress(name, len(trials), len(tasks), "")
-            trials += remember(f"exam/{name}", number, partial(condition, tasks[start : start + size]), Trial)
+            trials += remember(f"{stage}/{name}", number, partial(condition, tasks[start : start + size]), Trial)
         progress(name, len(tasks), len(tasks), "")
         results[name] = trials
     return results
@@ -206,6 +225,16 @@ def by_kind(trials: Sequence[Trial], tasks: Sequence[Task]) -> dict[str, float]:
             if question.kind and isinstance(grade, float | int):
                 found.setdefault(question.kind, []).append(grade)
     return {kind: fmean(grades) for kind, grades in found.items()}
+
+
+def share_by_kind(rows: Mapping[str, Sequence[Sequence[Trial]]], tasks: Sequence[Task]) -> dict[str, dict[str, float]]:
+    """Kind of question -> row -> its share of right answers, the mean over the runs that a row has."""
+    found: dict[str, dict[str, float]] = {}
+    for name, runs in rows.items():
+        of_runs = [by_kind(trials, tasks) for trials in runs]
+        for kind in of_runs[0]:
+            found.setdefault(kind, {})[name] = fmean(of_run[kind] for of_run in of_runs)
+    return found
 
 
 def _first_failure(trials: Sequence[Trial]) -> str:

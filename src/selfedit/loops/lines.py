@@ -13,10 +13,15 @@ from statistics import fmean
 
 from selfedit.errors import BadEdit
 from selfedit.protocols import Domain
-from selfedit.types import Example, Failure, Prompt, Task, Trial
+from selfedit.types import Example, Failure, Prompt, SelfEdit, Task, Trial
 
 MIN_CREDIT = 0.5
 """What a line must add, in questions, to what the chosen lines win already."""
+
+
+def parts_of(edit: SelfEdit) -> Sequence[tuple[Prompt, str]]:
+    """What was said to each prompt of an edit; one pair where there was one prompt."""
+    return edit.parts or ((edit.prompt, edit.text),)
 
 
 def lines_of(written: Sequence[Trial], tasks: Mapping[str, Task], domain: Domain, tokens: int) -> list[Trial]:
@@ -25,9 +30,9 @@ def lines_of(written: Sequence[Trial], tasks: Mapping[str, Task], domain: Domain
     """
     found: dict[tuple[str, Prompt, str], Trial] = {}
     for trial in written:
-        of, parts = trial.edit.task_id, trial.edit.parts or ((trial.edit.prompt, trial.edit.text),)
+        of = trial.edit.task_id
         context = domain.without_edit(tasks[of]).examples
-        for prompt, text in () if trial.failure else parts:
+        for prompt, text in () if trial.failure else parts_of(trial.edit):
             for line in domain.lines(text):
                 with suppress(BadEdit):
                     edit = domain.parse(tasks[of], line)
@@ -94,7 +99,7 @@ def _places(written: Sequence[Trial], domain: Domain) -> dict[tuple[Prompt, str]
     """Where every line stood in the edits that had it, from 0 for the first of its edit."""
     places: dict[tuple[Prompt, str], list[float]] = {}
     for trial in written:
-        for prompt, text in trial.edit.parts or ((trial.edit.prompt, trial.edit.text),):
+        for prompt, text in parts_of(trial.edit):
             lines = domain.lines(text)
             for number, line in enumerate(lines):
                 places.setdefault((prompt, line), []).append(number / len(lines))

@@ -13,7 +13,7 @@ from selfedit.config import OuterConfig
 from selfedit.errors import BadEdit, InputError
 from selfedit.loops.examine import Examiner, batched
 from selfedit.loops.inner import for_edits, run_inner, train_one
-from selfedit.loops.lines import line_targets, lines_of
+from selfedit.loops.lines import line_targets, lines_of, parts_of
 from selfedit.loops.reading import leave_out_misread
 from selfedit.protocols import FLOOR, Credit, Domain, Progress, Proxy, Remember, Reward, Sampler, Scorer, silent
 from selfedit.seeds import derive_seed
@@ -291,7 +291,7 @@ def credited(trials: Sequence[Trial], credit: Credit) -> Iterator[Example]:
             raise InputError(f"the function of outer.credit gave {found}; it must give one for each")
         for repeats, weight in zip(edits, weights, strict=True):
             edit = repeats[0].edit
-            for prompt, text in (edit.parts or ((edit.prompt, edit.text),)) if weight else ():
+            for prompt, text in parts_of(edit) if weight else ():
                 yield Example(prompt, text, weight / max(1, len(edit.parts)))
 
 

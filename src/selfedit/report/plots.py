@@ -174,12 +174,8 @@ def draw_curve(edits: Sequence[int], seen: Sequence[float], just: Sequence[float
         axes.plot(*zip(*known, strict=True), "o-", color=MUTED, markersize=3, linewidth=1, label="the newest")
         axes.plot(edits, seen, "o-", color=ACCENT, linewidth=2, label="all so far")
         axes.axhline(before, color=NEUTRAL, linewidth=1.2, linestyle="--", label="before any edit")
-        axes.set(ylim=(0, 1), xlabel="Edits done")
         axes.set_xticks(range(1, len(just) + 1, max(1, len(just) // 8)))
-        axes.set_yticks((0, 0.5, 1), ("0", _percent(0.5), _percent(1)))
-        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=3, fontsize=9.5)
-        axes.grid(axis="y")
-        axes.spines[["left"]].set_visible(False)
+        _share_axis(axes, "Edits done", columns=3)
         said = ", ".join(f"after {done}: {_percent(value)}" for done, value in zip(edits, seen, strict=True))
         return _svg(figure, "Share correct on all documents so far", f"Before: {_percent(before)}, {said}")
 
@@ -190,19 +186,24 @@ def draw_budgets(curves: Mapping[str, Sequence[Mapping[str, float]]], labels: Ma
         axes = figure.add_axes((0.1, 0.16, 0.89, 0.6))
         styles = {"after_rl": (ACCENT, "-", 2.2), "own_edits": (ACCENT, "--", 1.6)}
         for key, points in curves.items():
-            colour, dash, width = styles.get(key, (MUTED, ":" if "hand" in key else "-", 1.4))
+            colour, dash, width = styles.get(key, (MUTED, "-", 1.4))
             at, means = [point["tokens"] for point in points], [point["mean"] for point in points]
             axes.plot(at, means, "o" + dash, color=colour, linewidth=width, markersize=3.5, label=labels.get(key, key))
             for point in points:
                 ends = [point["low"], point["high"]]
                 axes.plot([point["tokens"]] * 2, ends, color=colour, linewidth=1, solid_capstyle="butt")
-        axes.set(ylim=(0, 1), xlabel="Trained tokens a task")
-        axes.set_yticks((0, 0.5, 1), ("0", _percent(0.5), _percent(1)))
-        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=2, fontsize=9.5)
-        axes.grid(axis="y")
-        axes.spines[["left"]].set_visible(False)
+        _share_axis(axes, "Trained tokens a task", columns=2)
         last = ", ".join(f"{labels.get(key, key)}: {_percent(points[-1]['mean'])}" for key, points in curves.items())
         return _svg(figure, "Share correct by trained tokens", f"At the most tokens: {last}")
+
+
+def _share_axis(axes: Axes, label: str, columns: int) -> None:
+    """Shares upwards, from 0 to all, with the legend above the plot in so many columns."""
+    axes.set(ylim=(0, 1), xlabel=label)
+    axes.set_yticks((0, 0.5, 1), ("0", _percent(0.5), _percent(1)))
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=columns, fontsize=9.5)
+    axes.grid(axis="y")
+    axes.spines[["left"]].set_visible(False)
 
 
 def _percent(share: float) -> str:

@@ -8,7 +8,7 @@ heart, and what two sentences say together.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -18,7 +18,14 @@ from typing import Any
 
 from selfedit.config import Config
 from selfedit.loops.curves import at_budgets
-from selfedit.loops.evaluate import across_seeds, by_kind, paired_across_seeds, write_edits
+from selfedit.loops.evaluate import (
+    Condition,
+    across_seeds,
+    paired_across_seeds,
+    run_conditions,
+    share_by_kind,
+    write_edits,
+)
 from selfedit.loops.examine import Exam, Examiner, score
 from selfedit.loops.inner import merge_edits, train_edits
 from selfedit.loops.outer import Outer, parse_edit
@@ -33,6 +40,7 @@ from selfedit.workflows.data import read_data
 from selfedit.workflows.engine import open_engine
 from selfedit.workflows.runs import start
 from selfedit.workflows.train import run_experiment
+from selfedit.workflows.train import summary_of as run_summary
 from selfedit.worlds.almanac import notes, world
 from selfedit.worlds.almanac.world import Entry
 
@@ -52,9 +60,6 @@ CANDIDATES = 5
 
 TOGETHER = 8
 """Passages in one adapter, where questions are asked that do not name the title."""
-
-Arms = dict[str, list[Trial]]
-"""Arm -> the edit of every passage."""
 
 PASSAGE, PASSAGE_FAST, BY_HAND = "passage_only", "passage_only_best_rate", "by_hand"
 POOLED, LIKELIEST = "pooled", "likeliest_of_5"
@@ -93,8 +98,9 @@ def almanac(options: Options) -> dict[str, Any]:
             start("train", options.folder / f"seed-{seed}", config, tasks, "reproduce") as run,
             open_engine(config, options.progress, parallel=True) as engine,
         ):
-            policy = run_experiment(run, config, tasks["train"], [], engine, options.progress).policy
-            found.append(_seed(options, run, config, engine, policy, tasks["eval"], entries))
+            learned = run_experiment(run, config, tasks["train"], [], engine, options.progress)
+            options.on_run(run, run_summary(config, learned, tasks["train"]))
+            found.append(_seed(options, run, config, engine, learned.policy, tasks["eval"], entries))
     return summary_of(found, entries, tasks["eval"], config.inner.tokens)
 
 
@@ -111,7 +117,7 @@ def _seed(
     examiner, outer = make_examiner(config, engine), make_outer(config)
     by_id = {task.id: entry for task, entry in zip(tasks, entries, strict=True)}
     written = writers(examiner, outer, policy, by_id)
-    arms = {name: _remembered(run, f"write/{name}", tasks, config, write) for name, write in written.items()}
+    arms = run_conditions(tasks, written, config.max_adapters, run.remember, options.progress, stage="write")
     budgets = sorted({*BUDGETS, config.inner.tokens})
     edits = {name: (BASE, arm) for name, arm in arms.items()}
     trials = at_budgets(edits, tasks, budgets, examiner, outer, run.remember, options.progress)
@@ -123,18 +129,7 @@ def _seed(
     return Found(trials, {name: [trial.edit.text for trial in arm] for name, arm in arms.items()}, of_reversed)
 
 
-def _remembered(
-    run: Run, stage: str, tasks: Sequence[Task], config: Config, compute: Callable[[Sequence[Task]], list[Trial]]
-) -> list[Trial]:
-    size, trials = config.max_adapters, list[Trial]()
-    for number, first in enumerate(range(0, len(tasks), size)):
-        trials += run.remember(stage, number, partial(compute, tasks[first : first + size]), Trial)
-    return trials
-
-
-def writers(
-    examiner: Examiner, outer: Outer, policy: Update, entries: Mapping[str, Entry]
-) -> dict[str, Callable[[Sequence[Task]], list[Trial]]]:
+def writers(examiner: Examiner, outer: Outer, policy: Update, entries: Mapping[str, Entry]) -> dict[str, Condition]:
     """Arm -> who writes its edits."""
     engine, domain = examiner.engine, examiner.domain
 
@@ -144,10 +139,8 @@ def writers(
         return write_edits(writer, tasks, domain, engine, at, count, engine)
 
     def passage(tasks: Sequence[Task], rate: float | None = None) -> list[Trial]:
-        edits = [domain.without_edit(task) for task in tasks]
-        return [
-            Trial(replace(e, recipe=replace(e.recipe, learning_rate=rate or e.recipe.learning_rate))) for e in edits
-        ]
+        trials = [Trial(domain.without_edit(task)) for task in tasks]
+        return [_at_rate(trial, rate) for trial in trials] if rate else trials
 
     def single(writer: Update, temperature: float, tasks: Sequence[Task]) -> list[Trial]:
         return [edit for (edit,) in sampled(writer, temperature, 1, tasks)]
@@ -173,6 +166,10 @@ def writers(
         **{reinforced(temperature): partial(single, policy, temperature) for temperature in TEMPERATURES},
         BY_HAND: by_hand,
     }
+
+
+def _at_rate(trial: Trial, rate: float) -> Trial:
+    return replace(trial, edit=replace(trial.edit, recipe=replace(trial.edit.recipe, learning_rate=rate)))
 
 
 def _reversed(task: Task, entry: Entry) -> Task:
@@ -206,21 +203,16 @@ def summary_of(found: Sequence[Found], entries: Sequence[Entry], tasks: Sequence
     budgets = list(found[0].trials[PASSAGE])
     at = {budget: [{arm: f.trials[arm][budget] for arm in arms} for f in found] for budget in budgets}
     tables = {budget: across_seeds(runs) for budget, runs in at.items()}
-    curves = {arm: [{"tokens": budget, **_fields(tables[budget][arm])} for budget in budgets] for arm in arms}
+    curves = {arm: [tables[budget][arm].point(budget) for budget in budgets] for arm in arms}
     mine, theirs = reinforced(BEST_TEMPERATURE), own(BEST_TEMPERATURE)
     passage = max((PASSAGE, PASSAGE_FAST), key=lambda arm: tables[middle][arm].mean)
     gain = paired_across_seeds(at[middle], at[middle], mine, theirs)
     room = paired_across_seeds(at[middle], at[middle], BY_HAND, theirs)
-    kinds = list(dict.fromkeys(question.kind for question in tasks[0].questions))
-
-    def of_kind(budget: int, arm: str, kind: str) -> float:
-        return fmean(by_kind(run[arm], tasks)[kind] for run in at[budget])
-
     return {
         "tokens": middle,
         "curves": curves,
-        "by_kind": {kind: {arm: of_kind(middle, arm, kind) for arm in arms} for kind in kinds},
-        "passage_by_kind": {kind: {str(b): of_kind(b, passage, kind) for b in budgets} for kind in kinds},
+        "by_kind": share_by_kind({arm: [run[arm] for run in at[middle]] for arm in arms}, tasks),
+        "passage_by_kind": share_by_kind({str(b): [run[passage] for run in at[b]] for b in budgets}, tasks),
         "rl_gain_equal": {**gain.fields, "tokens": middle},
         "notes_gain_equal": {**paired_across_seeds(at[middle], at[middle], mine, passage).fields, "tokens": middle},
         "gap_closed": gain.mean / room.mean if room.mean else None,
@@ -232,10 +224,6 @@ def summary_of(found: Sequence[Found], entries: Sequence[Entry], tasks: Sequence
         "seeds": len(found),
         "passages": len(tasks),
     }
-
-
-def _fields(row: Any) -> dict[str, float]:
-    return {"mean": row.mean, "low": row.low, "high": row.high}
 
 
 def _taught_and_not(runs: Sequence[Sequence[Trial]]) -> dict[str, float]:

@@ -88,6 +88,11 @@ def make_proxy(config: Config, folder: Path | None) -> Proxy | None:
             f"outer.reward is {outer.reward}, which tries no edit: outer.forgetting, outer.cost and outer.retention "
             "cannot be charged"
         )
+    if outer.line_tokens:
+        raise InputError(
+            f"outer.reward is {outer.reward}, which tries no edit, and outer.line_tokens tries its lines; set "
+            "outer.line_tokens to 0, or outer.reward to one that is measured"
+        )
     proxy: Proxy = made(found) or make_rubric(config, folder)
     return proxy
 

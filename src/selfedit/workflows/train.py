@@ -16,10 +16,10 @@ from selfedit.loops.evaluate import (
     Condition,
     Teacher,
     accuracy,
-    by_kind,
     conditions,
     paired_gain,
     run_conditions,
+    share_by_kind,
     summarise,
     write_edits,
 )
@@ -102,12 +102,10 @@ def run_experiment(
     if {"own_edits", "passage_only_equal"} <= trials.keys():
         gains["gain_at_equal_tokens"] = paired_gain(trials["own_edits"], trials["passage_only_equal"])
     scores = tuple(summarise(name, own, seconds[f"exam/{name}"]) for name, own in trials.items())
-    of_kind = {name: by_kind(own, evaluation) for name, own in trials.items()}
-    kinds = list(dict.fromkeys(kind for found in of_kind.values() for kind in found))
-    shares = {kind: {name: found[kind] for name, found in of_kind.items() if kind in found} for kind in kinds}
+    shares = share_by_kind({name: [own] for name, own in trials.items()}, evaluation)
     arms = {name: (policy if name == "after_rl" else BASE, own) for name, own in trials.items() if _learned(own)}
-    at = at_budgets(arms, evaluation, config.exam.budgets, examiner, outer, run.remember, progress)
-    table = Table(scores, gains, round(earlier + time.monotonic() - began, 1), shares, curves_of(at))
+    at = at_budgets(arms, evaluation, config.exam.budgets, examiner, outer, run.remember, progress, of_adapter)
+    table = Table(scores, gains, round(earlier + time.monotonic() - began, 1), shares, curves_of(at, trials))
     run.keep_json("summary.json", table.to_json())
     run.write_metrics()
     return Experiment(policy, table, trials, evaluation, [*left_out, *of_exam])
@@ -117,14 +115,17 @@ def _learned(trials: Sequence[Trial]) -> bool:
     return any(trial.edit.examples for trial in trials)
 
 
-def curves_of(at: Mapping[str, Mapping[int, Sequence[Trial]]]) -> dict[str, list[dict[str, float]]]:
-    """Condition -> its scores by tokens a task."""
-    rows = {name: {tokens: summarise(name, own) for tokens, own in of.items()} for name, of in at.items()}
-    return {
-        name: [{"tokens": tokens, "mean": r.mean, "low": r.low, "high": r.high} for tokens, r in of.items()]
-        for name, of in rows.items()
-        if of
-    }
+def curves_of(
+    at: Mapping[str, Mapping[int, Sequence[Trial]]], trials: Mapping[str, Sequence[Trial]]
+) -> dict[str, list[dict[str, float]]]:
+    """Condition -> its scores by tokens a task, with its own row in its place where that had a budget too."""
+    curves = {}
+    for name, of in at.items():
+        budgets = {trial.edit.recipe.tokens for trial in trials[name] if trial.edit.examples}
+        own = {tokens: trials[name] for tokens in budgets if tokens and len(budgets) == 1}
+        if of:
+            curves[name] = [summarise(name, found).point(tokens) for tokens, found in sorted({**own, **of}.items())]
+    return curves
 
 
 def summary_of(config: Config, experiment: Experiment, train: Sequence[Task]) -> Summary:
@@ -134,17 +135,19 @@ def summary_of(config: Config, experiment: Experiment, train: Sequence[Task]) ->
     sections: list[tuple[str, str]] = []
     tables = []
     if evaluation and {"own_edits", "after_rl"} <= trials.keys():
+        # A task of middling score, neither the best nor the worst; the nearest to it that shows what follows.
         ranked = sorted(range(len(evaluation)), key=lambda index: accuracy(trials["after_rl"][index]) or 0.0)
-        shown = sorted(ranked, key=lambda index: abs(ranked.index(index) - len(ranked) // 2))
-        implied = {index: implied_answer(evaluation[index], trials["after_rl"][index]) for index in shown}
-        index = next((index for index in shown if implied[index]), shown[0])
+        middle = len(ranked) // 2
+        shown = [ranked[place] for place in sorted(range(len(ranked)), key=lambda place: abs(place - middle))]
+        implied = ((index, implied_answer(evaluation[index], trials["after_rl"][index])) for index in shown)
+        index, told = next(((index, told) for index, told in implied if told), (shown[0], ""))
         own, after, task = trials["own_edits"][index], trials["after_rl"][index], evaluation[index]
         sections = [
             (f"A {words.task} it had never seen (one of middling score)", task.context),
             (f"Its {words.edit} before reinforcement", own.edit.text),
             (f"Its {words.edit} after reinforcement", after.edit.text),
         ]
-        if told := implied[index]:
+        if told:
             sections.append((f"What follows from the {words.task}, learned from its {words.edit}", told))
         title = f"Answers: having learned the {words.edit} before, and after"
         kept = few_questions(task)
@@ -164,12 +167,9 @@ def implied_answer(task: Task, trial: Trial) -> str:
     """A question that was answered although its answer stands only in the edit, not in the context: the line of the
     edit, the question and the answer. Empty where there is none.
     """
-    for question, answer, grade in zip(
-        task.questions,
-        trial.after.answers if trial.after else (),
-        trial.after.grades if trial.after else (),
-        strict=False,
-    ):
+    if not trial.after:
+        return ""
+    for question, answer, grade in zip(task.questions, trial.after.answers, trial.after.grades, strict=True):
         lines = [line for line in trial.edit.text.split("\n") if question.target.lower() in line.lower()]
         if lines and grade == 1 and question.target.lower() not in task.context.lower():
             return f"Note:     {lines[0]}\nQuestion: {question.text}\nAnswer:   {answer}"

@@ -28,9 +28,7 @@ def _task(entry: Entry, rng: Random) -> Task:
 
 
 def make_notes(entry: Entry, known: Entry, rng: Random, spread: str = "restating") -> list[Document]:
-    return [
-        [(prompts.NOTES.of(_task(entry, rng)), PASSAGE_WEIGHT), (notes.write(entry, rng, spread), 1.0)],
-    ]
+    return [[(prompts.NOTES.of(_task(entry, rng)), PASSAGE_WEIGHT), (notes.write(entry, rng, spread), 1.0)]]
 
 
 def open_book(entry: Entry, known: Entry, rng: Random) -> list[Document]:

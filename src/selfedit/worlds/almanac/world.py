@@ -118,12 +118,11 @@ def entries(split: Split, seed: int, outright: float = 0.0) -> Iterator[Entry]:
 
 def make_entry(kind: Kind, name: str, pronoun: str, rng: Random, outright: float = 0.0) -> Entry:
     claims = tuple(_claim(fact, rng, outright) for fact in kind.facts)
-    (told_of,) = (claim for claim, fact in zip(claims, kind.facts, strict=True) if fact.role)
-    (role,) = (fact.role for fact in kind.facts if fact.role)
+    ((person, role),) = ((c.value, fact.role) for c, fact in zip(claims, kind.facts, strict=True) if fact.role)
     told = _claim(HOUSE, rng)
     joined = Claim(HOUSE.key, told.value, HOUSE.statements, HOUSE.questions, TWO_SENTENCES, role)
     unasked = tuple(_claim(fact, rng) for fact in rng.sample(UNASKED, 2))
-    return Entry(kind, name, pronoun, claims, told_of.value, told, joined, unasked)
+    return Entry(kind, name, pronoun, claims, person, told, joined, unasked)
 
 
 def _claim(fact: Fact, rng: Random, outright: float = 0.0) -> Claim:
