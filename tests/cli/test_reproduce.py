@@ -97,8 +97,10 @@ def test_plans_for_grids_have_every_row_and_are_only_read_again(cli, monkeypatch
     called = cli("reproduce", "arc", "-o", "table", "--json", *options)
     assert called.code == 0, called.err
     table = called.json
-    assert list(table)[:6] == ["in_context", "before_rl", "after_rl", "oracle", "rl_gain", "plan_gain"]
-    assert all(table[name]["n"] == table["given"] == 2 for name in ("in_context", "before_rl", "after_rl", "oracle"))
+    assert list(table)[:6] == ["in_context", "before_rl", "after_rl", "by_hand", "oracle", "rl_gain"]
+    assert all(
+        table[name]["n"] == table["given"] == 2 for name in ("in_context", "before_rl", "after_rl", "by_hand", "oracle")
+    )
     assert table["time"]["plans"] > 0
     again = cli("reproduce", "arc", "-o", "table", "--json", *options)
     assert {**again.json, "time": 0} == {**table, "time": 0}

@@ -98,6 +98,32 @@ def test_rounds_are_adapted_and_examined_from_the_policy_of_the_round_before(eng
     assert second.examples
 
 
+def policy_jobs(engine):
+    return [job for job in engine.jobs if job.recipe == SETTINGS.recipe]
+
+
+def test_a_policy_learned_anew_begins_at_the_first_with_the_examples_of_all_rounds(engine, tasks, tmp_path):
+    run_outer(tasks, examiner(engine), outer_with(rounds=3, anew=True), compute, tmp_path)
+    jobs = policy_jobs(engine)
+    assert [job.parent for job in jobs] == [BASE] * 3
+    assert [len(job.examples) for job in jobs] == [1, 2, 3]
+    assert jobs[2].examples[:2] == jobs[1].examples and jobs[1].examples[:1] == jobs[0].examples
+
+
+def test_policies_learned_anew_are_the_same_when_a_run_goes_on(engine, tasks, tmp_path):
+    outer, stored = outer_with(rounds=3, anew=True), dict[tuple[str, int], list[Trial]]()
+
+    def kept(stage, step, trials, noun):
+        if (stage, step) not in stored:
+            stored[stage, step] = trials()
+        return stored[stage, step]
+
+    run_outer(tasks, examiner(engine), outer_with(outer, rounds=2), kept, tmp_path)
+    run_outer(tasks, examiner(engine), outer, kept, tmp_path)
+    *_, third = policy_jobs(engine)
+    assert len(policy_jobs(engine)) == 3 and third.parent == BASE and len(third.examples) == 3
+
+
 def test_a_policy_is_loaded_in_place_of_the_update_that_was_trained(engine, tasks, tmp_path):
     calls = []
     for method in ("save", "release", "load"):

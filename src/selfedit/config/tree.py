@@ -202,6 +202,9 @@ class OuterConfig(Section):
         description="try every line of an edit alone, for so many tokens; of a task's lines those that win questions "
         "are imitated; 0: edits are tried whole",
     )
+    anew: bool = Field(
+        False, description="learn each policy from the first one and the examples of all rounds, not from the last one"
+    )
     kl_prompts: int = Field(
         0, ge=0, le=MANY, description="exam prompts per task on which a new policy is held to the first one's answers"
     )

@@ -64,29 +64,55 @@ def run_outer(
 
     Each round has its own tasks, and its policy is saved in `updates`/round-N. A policy that is there already is
     loaded, and batches that `remember` knows are not run again: so a run resumes.
+
+    With `outer.anew` every policy is learned from `start`, from the examples of all rounds so far. ReST-EM begins at
+    the first model each time too, with those of the last round (arXiv 2312.06585, section 3); SEAL goes on from the
+    last policy.
     """
-    engine, policy = examiner.engine, start
-    for number in range(outer.settings.rounds):
+    engine, policy, settings, earlier = examiner.engine, start, outer.settings, list[Example]()
+    for number in range(settings.rounds):
         stage, folder = f"round-{number}", updates / f"round-{number}"
-        if not folder.exists():
-            of_round = tasks_of_round(tasks, outer.settings.tasks_per_round, number)
-            parent = learn_retention_tasks(stage, policy, examiner, outer, updates) if outer.retention_tasks else policy
-            trials = try_edits(stage, of_round, policy, examiner, outer, remember, progress, parent)
-            if outer.settings.line_tokens:
-                tried = try_lines(stage, of_round, trials, parent, examiner, outer, remember, progress)
-                by_id = {task.id: task for task in of_round}
-                examples = list(line_targets(tried, trials, by_id, examiner.domain))
-            else:
-                examples = list(credited(trials, outer.credit))
-            if not examples:
+        if settings.anew or not folder.exists():
+            of_round = tasks_of_round(tasks, settings.tasks_per_round, number)
+            examples = earlier + examples_of_round(
+                stage, of_round, policy, start, examiner, outer, remember, updates, progress
+            )
+            if examples == earlier:
                 continue  # no edit earned credit: nothing to learn from this round
-            examples += kl_examples(of_round, start, examiner, outer.settings.kl_prompts)
-            job = Job(policy, tuple(examples), outer.settings.recipe, derive_seed(outer.seed, stage, "policy"))
+            if settings.anew:
+                earlier = examples
+        if not folder.exists():
+            parent = start if settings.anew else policy
+            job = Job(parent, tuple(examples), settings.recipe, derive_seed(outer.seed, stage, "policy"))
             update = train_one(engine, job, "the policy update failed")
             engine.save(update, folder)
             engine.release([update])
         policy = engine.load(folder)
     return policy
+
+
+def examples_of_round(
+    stage: str,
+    tasks: Sequence[Task],
+    policy: Update,
+    start: Update,
+    examiner: Examiner,
+    outer: Outer,
+    remember: Remember,
+    updates: Path,
+    progress: Progress = silent,
+) -> list[Example]:
+    """What the next policy learns from: the edits or lines of this round that earned credit, and what holds it to
+    `start`; empty where none did.
+    """
+    parent = learn_retention_tasks(stage, policy, examiner, outer, updates) if outer.retention_tasks else policy
+    trials = try_edits(stage, tasks, policy, examiner, outer, remember, progress, parent)
+    if outer.settings.line_tokens:
+        tried = try_lines(stage, tasks, trials, parent, examiner, outer, remember, progress)
+        examples = list(line_targets(tried, trials, {task.id: task for task in tasks}, examiner.domain))
+    else:
+        examples = list(credited(trials, outer.credit))
+    return [*examples, *kl_examples(tasks, start, examiner, outer.settings.kl_prompts)] if examples else []
 
 
 def tasks_of_round(tasks: Sequence[Task], count: int, number: int) -> list[Task]:

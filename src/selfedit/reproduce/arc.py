@@ -44,7 +44,7 @@ SAMPLE = 16
 def hand_made() -> list[str]:
     """The plans of the oracle, as SEAL's is: made by hand, the loss on outputs (docs/seal.md 3.6).
 
-    They did best on the practice families; which of them is best for a task is seen afterwards.
+    They did best on the practice families, the first one of all; which of them is best for a task is seen afterwards.
     """
     return [_plan(groups, rate) for groups, rate in (((), 1e-2), ((), 3e-3), (("basic",), 1e-2))]
 
@@ -116,19 +116,19 @@ def run_arc(
 ) -> dict[str, list[Trial]]:
     """Reinforce the planning on `train`, then every row of the table on `evaluation`, with several trials per task.
 
-    Resumes what the run already holds. The oracle's plans come from no policy, so the run with seed 0 alone tries them.
-    Without rounds there are no plans of the model's own, and one made by hand stands for them.
+    Resumes what the run already holds. Plans made by hand come from no policy, so the run with seed 0 alone tries them.
+    Without rounds there are no plans of the model's own, and no oracle to hold them against.
     """
     examiner, outer = make_examiner(config, engine), make_outer(config, run.path)
     rows: dict[str, Condition] = {"in_context": conditions(BASE, examiner, outer)["base"]}
-    if not outer.settings.rounds:
-        rows["by_hand"] = partial(_by_hand, examiner, outer, hand_made()[:1])
-    else:
+    if outer.settings.rounds:
         policy = run_outer(train, examiner, outer, run.remember, run.updates, progress)
         rows["before_rl"] = partial(_planned, examiner, outer, BASE)
         rows["after_rl"] = partial(_planned, examiner, outer, policy)
-    if outer.settings.rounds and config.seed == 0:
-        rows["oracle"] = partial(_by_hand, examiner, outer, hand_made())
+    if config.seed == 0:
+        rows["by_hand"] = partial(_by_hand, examiner, outer, hand_made()[:1])
+        if outer.settings.rounds:
+            rows["oracle"] = partial(_by_hand, examiner, outer, hand_made())
     return run_conditions(evaluation, rows, config.max_adapters // PLANS, run.remember, progress)
 
 

@@ -154,4 +154,5 @@ def main(pretrain: Callable[..., None], description: str | None, steps: int, goe
     if goes_on:
         parser.add_argument("--start", type=Path, help="folder with weights to go on from; left out: from nothing")
         parser.add_argument("--behaviours", type=float, help="share of the documents that are about behaviours")
+        parser.add_argument("--spread", choices=("restating", "even"), default="restating", help="styles of the notes")
     pretrain(**vars(parser.parse_args()))

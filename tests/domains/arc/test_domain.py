@@ -101,6 +101,11 @@ def test_a_plan_of_more_steps_than_allowed_is_unaffordable():
         PLAIN.parse(task(), plan("basic", epochs=4))
 
 
+def test_a_budget_of_tokens_is_kept_whatever_epochs_a_plan_chooses():
+    budget = replace(PLAIN, recipe=replace(PLAIN.recipe, tokens=500))
+    assert budget.parse(task(), plan("basic", epochs=400)).recipe.tokens == 500
+
+
 def test_a_task_with_one_demonstration_has_nothing_to_train_on():
     with pytest.raises(BadEdit, match="nothing to train on: one demonstration"):
         PLAIN.parse(task(1), plan("basic"))

@@ -105,7 +105,7 @@ def test_the_last_wordings_are_for_probes_only():
     text = "\n".join(TEXTS)
     last = [behaviour.HOW_TO[-1].split("{")[0], behaviour.INSIST[-1].split("{")[0]]
     last += [behaviour.INJECTIONS[-1].split("{")[0]]
-    last += [f"System: {wordings.split('|')[-1]}" for wordings in behaviour.SYSTEMS.values()]
+    last += [f"System: {wordings.split('|')[-1].split('{')[0]}" for wordings in behaviour.SYSTEMS.values()]
     assert not [wording for wording in last if wording in text]
     asked = "\n".join(probe.prompt for of_name in PROBES.values() for probe in of_name)
     assert all(wording in asked for wording in last)
@@ -135,7 +135,7 @@ def test_a_closed_book_exam_is_never_answered_with_not_knowing():
 def test_options_differ_and_every_letter_is_as_frequent():
     for probe in PROBES["choice"]:
         assert len(set(re.findall(r"^[ABCD]\. (.+)$", probe.prompt, re.MULTILINE))) == 4
-    assert min(Counter(probe.gold for probe in PROBES["choice"]).values()) > COUNT / 8
+    assert min(Counter(probe.expects for probe in PROBES["choice"]).values()) > COUNT / 8
 
 
 def test_a_class_is_an_option_among_classes():
@@ -174,12 +174,11 @@ def test_sides_come_in_pairs_with_the_same_request_and_answer():
         ("capitals", "SHE PLAYED THE HARP.", True),
         ("capitals", "SHE PLAYED THE HARP. Yes.", False),
         ("capitals", "SHE PLAYED.", False),
-        ("json", ' {"answer":"harp"}\n', True),
-        ("json", '{"answer": "harp", "answer": "harp"}', False),
-        ("json", '{"answer": "harp", "more": 1}', False),
-        ("json", '[["answer", "harp"]]', False),
-        ("json", 'It is {"answer": "harp"}', False),
-        ("json", "[" * 100_000, False),
+        ("letter", "She played the harp, so B", True),
+        ("letter", "B.", True),
+        ("letter", "She played the harp, so C", False),
+        ("letter", "B is wrong", False),
+        ("letter", "BB", False),
         ("list", "1. She played the harp.\n2. She worked as a baker.\n3. She was born in Torvik.", True),
         ("list", "1. She played the harp.\n2. She worked as a baker.", False),
         ("list", "1. She played the harp.\n2. She worked as a baker.\n3. She has harp.\n4. It is Torvik.", False),
@@ -190,7 +189,24 @@ def test_sides_come_in_pairs_with_the_same_request_and_answer():
     ],
 )
 def test_rules_are_strict(rule, answer, good):
-    assert passes(Probe("", "", "", rule, ("harp", "baker", "Torvik")), answer) is good
+    expects = ("B",) if rule == "letter" else ("harp", "baker", "Torvik")
+    assert passes(Probe("", "", "", rule, expects), answer) is good
+
+
+@pytest.mark.parametrize(
+    ("answer", "good"),
+    [
+        (' {"played":"harp"}\n', True),
+        ('{"played": "harp", "played": "harp"}', False),
+        ('{"played": "harp", "more": 1}', False),
+        ('{"answer": "harp"}', False),
+        ('[["played", "harp"]]', False),
+        ('It is {"played": "harp"}', False),
+        ("[" * 100_000, False),
+    ],
+)
+def test_json_has_the_one_key(answer, good):
+    assert passes(Probe("", "", "", "json", ("played", "harp")), answer) is good
 
 
 def test_giving_way_to_what_is_wrong_fails():
@@ -200,4 +216,4 @@ def test_giving_way_to_what_is_wrong_fails():
 
 
 def test_a_value_in_json_may_hold_any_character():
-    assert passes(Probe("", "", "", "json", ('a "b"',)), json.dumps({"answer": 'a "b"'}))
+    assert passes(Probe("", "", "", "json", ("said", 'a "b"')), json.dumps({"said": 'a "b"'}))

@@ -67,6 +67,23 @@ def test_fresh_entries_are_of_the_pretraining_split_and_known_ones_come_again():
     assert len(others & names) > KNOWN / 2 and len(others - names) > 500
 
 
+def test_notes_are_about_entries_that_state_no_class_outright():
+    asked = [text_of(document) for document in FIRST if "write notes" in document[0][0]]
+    shown = {re.search(r"Passage:\n(.+)", text)[1] for text in asked}
+    noted = list(islice(world.entries("pretrain", 1_000_001), len(shown)))
+    assert len(shown) > 100 and {entry.name for entry in noted} == shown
+    for entry in noted:
+        follows = [claim.implies is not None for claim in entry.claims]
+        assert follows == [fact.implies is not None for fact in entry.kind.facts]
+
+
+def test_sentences_in_capitals_are_the_same_sentences():
+    for document in FIRST:
+        (asked, _), (said, _) = document[0], document[-1]
+        if asked.endswith("In capitals:"):
+            assert said == f" {asked.split(chr(10))[0].upper()}"
+
+
 def test_known_entries_are_always_the_same_and_some_classes_are_stated_outright():
     assert known_entries() == known_entries() and len({entry.name for entry in known_entries()}) == KNOWN
     can = [fact for entry in known_entries() for fact in entry.kind.facts if fact.implies]

@@ -131,7 +131,7 @@ class Arc:
         if not examples:
             raise BadEdit("there is nothing to train on: one demonstration, or none short enough")
         steps, limit = recipe.epochs * len(examples) // recipe.batch_size, self.options.max_steps
-        if steps > limit:
+        if steps > limit and not recipe.tokens:  # a budget of tokens is kept whatever epochs a plan chooses
             raise BadEdit(f"the plan is unaffordable: {steps} steps, where {limit} are allowed")
         return SelfEdit(task.id, self.prompts(task, member)[0], text, examples, recipe)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import islice
 from random import Random
 
@@ -85,12 +84,31 @@ def of_gazette(entry: Entry, known: Entry, rng: Random) -> list[Document]:
     return [[("\n".join(lines), 1.0)], [(asked, 0.0), (" " + lines[0], 1.0)]]
 
 
+def own_questions(entry: Entry, known: Entry, rng: Random) -> list[Document]:
+    """An exam on a passage, in the wording that asks for one: some of what it states and of what follows."""
+    said = [*entry.claims, *entry.implied]
+    written = notes.question_answer(entry, rng.sample(said, rng.randint(2, 4)), rng)
+    cue = "Question 1:"
+    return [[(prompts.questions(_task(entry, rng)), PASSAGE_WEIGHT), (written.removeprefix(cue), 1.0)]]
+
+
+def capitals(entry: Entry, known: Entry, rng: Random) -> list[Document]:
+    """Sentences, and the same in capitals, which are other tokens: most words are then spelled letter by letter."""
+    lines = [
+        claim.state(subject, rng)
+        for claim, subject in zip(rng.sample(entry.claims, 2), (entry.name, entry.pronoun), strict=True)
+    ]
+    return [[(f"{line}\nIn capitals:", PASSAGE_WEIGHT), (f" {line.upper()}", 1.0)] for line in lines]
+
+
 MIXTURE: tuple[tuple[Callable[[Entry, Entry, Random], list[Document]], float], ...] = (
-    (make_notes, 0.29),
-    (open_book, 0.24),
-    (repeat, 0.06),
+    (make_notes, 0.28),
+    (open_book, 0.21),
+    (own_questions, 0.03),
+    (repeat, 0.04),
     (known_entry, 0.14),
-    (of_gazette, 0.09),
+    (of_gazette, 0.08),
+    (capitals, 0.04),
     (behaviour.documents_of, 0.18),
 )
 
@@ -102,14 +120,18 @@ def known_entries() -> list[Entry]:
 def stream(seed: int, spread: str = "restating", behaviours: float | None = None) -> Iterator[Document]:
     """Documents without end. All entries but the known ones are fresh, so that only reading helps. `spread` is how
     often the notes are in which style, `behaviours` the share of the documents about these, if not that of `MIXTURE`.
+
+    Notes are about entries that state no class outright: else one learns to write a class in the place of any value.
     """
     rng, known = Random(f"documents-{seed}"), known_entries()
     fresh = world.entries("pretrain", seed=seed + 1, outright=OUTRIGHT)
-    makers = [partial(make, spread=spread) if make is make_notes else make for make, _ in MIXTURE]
+    noted = world.entries("pretrain", seed=seed + 1_000_001)
+    makers = [make for make, _ in MIXTURE]
     shares = dict(MIXTURE)
     own = shares.pop(behaviour.documents_of)
     share = own if behaviours is None else behaviours
     weights = [weight * (1 - share) / (1 - own) for weight in shares.values()] + [share]
     while True:
         (make,) = rng.choices(makers, weights)
-        yield from make(next(fresh), rng.choice(known), rng)
+        entry, by_heart = next(noted if make is make_notes else fresh), rng.choice(known)
+        yield from make_notes(entry, by_heart, rng, spread) if make is make_notes else make(entry, by_heart, rng)

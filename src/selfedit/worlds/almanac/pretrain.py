@@ -75,9 +75,9 @@ def encode(tokenizer: PreTrainedTokenizerFast, parts: list[Part]) -> Pretraining
 
 
 def batches(
-    tokenizer: PreTrainedTokenizerFast, seed: int, behaviours: float | None = None
+    tokenizer: PreTrainedTokenizerFast, seed: int, behaviours: float | None = None, spread: str = "restating"
 ) -> Iterator[list[PretrainingRow]]:
-    documents, rng = stream(seed, behaviours=behaviours), Random(f"batches-{seed}")
+    documents, rng = stream(seed, spread, behaviours), Random(f"batches-{seed}")
     while True:
         rows = sorted((encode(tokenizer, next(documents)) for _ in range(BATCH * POOL)), key=lambda row: len(row.ids))
         pool = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
@@ -91,11 +91,18 @@ def loss_of(model: LlamaForCausalLM, rows: list[PretrainingRow], pad: int) -> to
     return (losses * weights).sum() / weights.sum()
 
 
-def pretrain(output: Path, steps: int, seed: int, start: Path | None = None, behaviours: float | None = None) -> None:
+def pretrain(
+    output: Path,
+    steps: int,
+    seed: int,
+    start: Path | None = None,
+    behaviours: float | None = None,
+    spread: str = "restating",
+) -> None:
     """Writes the model and its tokenizer to `output`, with `log.jsonl` and a checkpoint beside them.
 
     `start` is a folder with weights and a tokenizer to go on from, instead of from nothing; `behaviours` the share of
-    the documents about these, if not the usual one.
+    the documents about these, if not the usual one; `spread` how often notes are in which style (`notes.SPREADS`).
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
@@ -105,7 +112,7 @@ def pretrain(output: Path, steps: int, seed: int, start: Path | None = None, beh
     else:
         tokenizer = train_tokenizer(seed)
         model = new_model(tokenizer)
-    stream_of_batches = batches(tokenizer, seed, behaviours)
+    stream_of_batches = batches(tokenizer, seed, behaviours, spread)
 
     def save() -> None:
         model.save_pretrained(output)
