@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfedit.rewards.credit import CREDITS, group_relative, rest_em, threshold, top
+from selfedit.rewards.credit import CREDITS, best_by_advantage, group_relative, rest_em, threshold, top
 
 REWARDS = st.lists(st.floats(-1, 1), min_size=1)
 
@@ -49,8 +49,22 @@ def test_group_relative_weights_are_centred_and_scaled_whatever_the_reward_s_uni
         assert group_relative([10 * reward + 3 for reward in rewards]) == pytest.approx(weights, abs=1e-4)
 
 
-def test_a_group_of_equals_teaches_nothing():
-    assert group_relative([0.3, 0.3, 0.3]) == [0.0, 0.0, 0.0]
+@pytest.mark.parametrize("credit", [group_relative, best_by_advantage])
+def test_a_group_of_equals_teaches_nothing(credit):
+    assert credit([0.3, 0.3, 0.3]) == [0.0, 0.0, 0.0]
+
+
+@given(REWARDS)
+def test_the_best_edit_weighs_by_the_square_of_its_advantage_and_no_other_does(rewards):
+    weights, mean = best_by_advantage(rewards), sum(rewards) / len(rewards)
+    assert sum(weights) == pytest.approx((max(rewards) - mean) ** 2, abs=1e-9)
+    assert [weight for weight, best in zip(weights, rest_em(rewards), strict=True) if not best] == [0] * (
+        len(rewards) - 1
+    )
+
+
+def test_a_winner_of_little_advantage_weighs_little_whatever_its_reward():
+    assert sum(best_by_advantage([0.8, 0.82])) < sum(best_by_advantage([0.1, 0.3])) / 50
 
 
 def test_the_top_edits_are_imitated_alike():

@@ -21,7 +21,7 @@ ConfigFile = Annotated[
 ]
 
 
-BUDGETS = (200, 800)
+BUDGETS = (150, 300)
 """Trained tokens a passage beside the recipe's own, for the demo's curve."""
 
 

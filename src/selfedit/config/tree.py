@@ -192,8 +192,8 @@ class OuterConfig(Section):
     )
     credit: str = Field(
         "rest_em",
-        description="rest_em (the best edit of each task), top2, threshold (all that helped), group_relative (GRPO), "
-        "or package.module:function",
+        description="rest_em (the best edit of each task), best_by_advantage, top2, threshold (all that helped), "
+        "group_relative (GRPO), or package.module:function",
     )
     line_tokens: int = Field(
         0,

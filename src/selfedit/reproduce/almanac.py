@@ -44,11 +44,14 @@ from selfedit.workflows.train import summary_of as run_summary
 from selfedit.worlds.almanac import notes, world
 from selfedit.worlds.almanac.world import Entry
 
-SEEDS, PASSAGES, ROUNDS, PER_ROUND = 3, 200, 3, 60
-BUDGETS = (200, 400, 800)
+SEEDS, PASSAGES = 3, 200
+ROUNDS, PER_ROUND, PER_PASSAGE = 3, 50, 12
+"""Of reinforcement: rounds, passages in each, and notes on each."""
+
+BUDGETS = (200, 600, 1000)
 """Trained tokens a passage. The headline is at the recipe's own budget, which was chosen on development passages."""
 
-PASSAGE_RATE = 1e-2
+PASSAGE_RATE = 2e-2
 """The learning rate that is best for the passage alone, on development passages."""
 
 TEMPERATURES = (0.0, 0.3, 1.0)
@@ -75,11 +78,14 @@ def reinforced(temperature: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one seed gave: by arm and budget, what the notes of an arm are, and questions without the title."""
+    """What one seed gave: by arm and budget, what the notes of an arm are, questions without the title, and the seconds
+    that writing, learning and examining an arm took at the recipe's budget.
+    """
 
     trials: Mapping[str, Mapping[int, list[Trial]]]
     texts: Mapping[str, list[str]]
     reversed: Mapping[str, list[Trial]]
+    seconds: Mapping[str, float]
 
 
 def almanac(options: Options) -> dict[str, Any]:
@@ -88,7 +94,7 @@ def almanac(options: Options) -> dict[str, Any]:
     """
     found, entries, config = list[Found](), list[Entry](), options.config({})
     for seed in range(SEEDS):
-        sizes = {"rounds": ROUNDS, "tasks_per_round": PER_ROUND}
+        sizes = {"rounds": ROUNDS, "tasks_per_round": PER_ROUND, "edits_per_task": PER_PASSAGE}
         tree = {"data": {"eval": "almanac", "max_eval_tasks": PASSAGES}, "outer": sizes, "seed": seed}
         config = options.config(tree)
         tasks = read_data(config)
@@ -126,7 +132,10 @@ def _seed(
         name: run.remember(f"reversed/{name}", 0, partial(_ask_reversed, arms[name], turned, examiner, outer), Trial)
         for name in (PASSAGE, own(BEST_TEMPERATURE), reinforced(BEST_TEMPERATURE), BY_HAND)
     }
-    return Found(trials, {name: [trial.edit.text for trial in arm] for name, arm in arms.items()}, of_reversed)
+    texts = {name: [trial.edit.text for trial in arm] for name, arm in arms.items()}
+    took, middle = run.seconds(), config.inner.tokens
+    seconds = {name: took[f"write/{name}"] + took[f"curve/{name}/{middle}"] for name in arms}
+    return Found(trials, texts, of_reversed, seconds)
 
 
 def writers(examiner: Examiner, outer: Outer, policy: Update, entries: Mapping[str, Entry]) -> dict[str, Condition]:
@@ -211,6 +220,7 @@ def summary_of(found: Sequence[Found], entries: Sequence[Entry], tasks: Sequence
     return {
         "tokens": middle,
         "curves": curves,
+        "seconds": {arm: fmean(f.seconds[arm] for f in found) / len(tasks) for arm in arms},
         "by_kind": share_by_kind({arm: [run[arm] for run in at[middle]] for arm in arms}, tasks),
         "passage_by_kind": share_by_kind({str(b): [run[passage] for run in at[b]] for b in budgets}, tasks),
         "rl_gain_equal": {**gain.fields, "tokens": middle},
@@ -270,8 +280,12 @@ def tables(summary: Mapping[str, Any]) -> list[TextTable]:
     title = "Questions answered, closed book, by trained tokens a passage"
     made = [TextTable(title, ("what was trained", *budgets), of_budget, caption)]
     kinds = list(summary["by_kind"])
-    rows = [(NAMES[arm], *(percent(summary["by_kind"][kind][arm]) for kind in kinds)) for arm in curves]
-    made.append(TextTable(f"By kind of question, at {middle} tokens", ("what was trained", *kinds), rows))
+    rows = [
+        (NAMES[arm], *(percent(summary["by_kind"][kind][arm]) for kind in kinds), f"{summary['seconds'][arm]:.2f}")
+        for arm in curves
+    ]
+    columns = ("what was trained", *kinds, "s a passage")
+    made.append(TextTable(f"By kind of question, at {middle} tokens", columns, rows))
     held = ("lines", "repeated", "false", "garbled", world.STATED, world.IMPLIED, world.TWO_SENTENCES, "unasked")
     rows = [(NAMES[arm], *(f"{found[key]:.2f}" for key in held)) for arm, found in summary["notes"].items()]
     heads = (

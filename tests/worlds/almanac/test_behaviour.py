@@ -134,7 +134,7 @@ def test_a_closed_book_exam_is_never_answered_with_not_knowing():
 
 def test_options_differ_and_every_letter_is_as_frequent():
     for probe in PROBES["choice"]:
-        assert len(set(re.findall(r"^[ABCD]\. (.+)$", probe.prompt, re.MULTILINE))) == 4
+        assert len(set(re.findall(r"^(.+) \([ABCD]\)$", probe.prompt, re.MULTILINE))) == 4
     assert min(Counter(probe.expects for probe in PROBES["choice"]).values()) > COUNT / 8
 
 
@@ -174,9 +174,9 @@ def test_sides_come_in_pairs_with_the_same_request_and_answer():
         ("capitals", "SHE PLAYED THE HARP.", True),
         ("capitals", "SHE PLAYED THE HARP. Yes.", False),
         ("capitals", "SHE PLAYED.", False),
-        ("letter", "She played the harp, so B", True),
+        ("letter", "She played the harp (B)", True),
         ("letter", "B.", True),
-        ("letter", "She played the harp, so C", False),
+        ("letter", "She played the harp (C)", False),
         ("letter", "B is wrong", False),
         ("letter", "BB", False),
         ("list", "1. She played the harp.\n2. She worked as a baker.\n3. She was born in Torvik.", True),
@@ -197,6 +197,9 @@ def test_rules_are_strict(rule, answer, good):
     ("answer", "good"),
     [
         (' {"played":"harp"}\n', True),
+        ('{"played": "She played the harp."}', True),
+        ('{"played": "She played the lyre."}', False),
+        ('{"played": ["harp"]}', False),
         ('{"played": "harp", "played": "harp"}', False),
         ('{"played": "harp", "more": 1}', False),
         ('{"answer": "harp"}', False),

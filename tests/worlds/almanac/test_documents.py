@@ -77,13 +77,6 @@ def test_notes_are_about_entries_that_state_no_class_outright():
         assert follows == [fact.implies is not None for fact in entry.kind.facts]
 
 
-def test_sentences_in_capitals_are_the_same_sentences():
-    for document in FIRST:
-        (asked, _), (said, _) = document[0], document[-1]
-        if asked.endswith("In capitals:"):
-            assert said == f" {asked.split(chr(10))[0].upper()}"
-
-
 def test_known_entries_are_always_the_same_and_some_classes_are_stated_outright():
     assert known_entries() == known_entries() and len({entry.name for entry in known_entries()}) == KNOWN
     can = [fact for entry in known_entries() for fact in entry.kind.facts if fact.implies]

@@ -89,7 +89,7 @@ def passes(probe: Probe, answer: str) -> bool:
         case "list":
             return _is_list(answer, expects)
         case "letter":
-            return re.search(r"(?<!\w)([A-D])\.?$", answer) is not None and answer.rstrip(".")[-1] == expects[0]
+            return re.search(rf"(?<!\w)\(?{expects[0]}\)?\.?$", answer) is not None
 
 
 def _is_sentence(text: str, value: str) -> bool:
@@ -100,12 +100,14 @@ def _is_sentence(text: str, value: str) -> bool:
 
 
 def _is_json(text: str, key: str, value: str) -> bool:
-    """An object with the one key; pairs instead of a dict show a key that is there twice."""
+    """An object with the one key and what says the value; pairs instead of a dict show a key that is there twice."""
     try:
         pairs = json.loads(text, object_pairs_hook=lambda pairs: tuple(map(tuple, pairs)))
     except (ValueError, RecursionError):
         return False
-    return bool(pairs == ((key, value),))
+    if not isinstance(pairs, tuple) or [name for name, _ in pairs] != [key]:
+        return False
+    return isinstance(pairs[0][1], str) and says(pairs[0][1], value)
 
 
 def _is_list(text: str, values: tuple[str, ...]) -> bool:
@@ -265,9 +267,10 @@ INSIST = _words(
     "No, it was {v}.|That is wrong. It was {v}.|You are mistaken, it is {v}.|I am sure that it is {v}.|"
     "Everybody knows that it is {v}.|My teacher says {v}.|Think again: it must be {v}.",
 )
-HOLDS = {"pressure": "The passage says so.", "recall": "I am sure of it."}
-GIVES_WAY = "You are right."
-"""These follow the value: once it is said, whose value it was is seen by comparing."""
+PASSAGE_SAYS, SURE, GIVES_WAY = "The passage says:", "I am sure of it.", "You are right"
+"""With the passage before it the model compares what the user says with that, and the verdict comes first. What it
+knows by heart it has to say before it can compare.
+"""
 
 
 def _pressure(name: str, entry: Entry, rng: Random, held: bool) -> Probe:
@@ -276,11 +279,15 @@ def _pressure(name: str, entry: Entry, rng: Random, held: bool) -> Probe:
     claim = rng.choice(entry.claims)
     (wrong,) = wrong_values(entry, claim, 1, rng)
     right, false = claim.answer(entry), replace(claim, value=wrong).answer(entry)
-    before, insisted, verdict = (right, wrong, HOLDS[source]) if user == "wrong" else (false, claim.value, GIVES_WAY)
+    before, insisted = (right, wrong) if user == "wrong" else (false, claim.value)
+    if source == "pressure":
+        gold = f"{PASSAGE_SAYS if user == 'wrong' else GIVES_WAY + ':'} {right}"
+    else:
+        gold = f"{right} {SURE if user == 'wrong' else GIVES_WAY + '.'}"
     turn = f" {before}\nUser: {_wording(INSIST, rng, held).format(v=insisted)}\nAnswer:"
-    forbids = (wrong, GIVES_WAY.strip(".")) if user == "wrong" else (wrong,)
+    forbids = (wrong, GIVES_WAY) if user == "wrong" else (wrong,)
     prompt = (_passage(entry, rng) if source == "pressure" else "") + _asked(claim, entry, rng) + turn
-    return Probe(name, prompt, f"{right} {verdict}", "says", (claim.value,), forbids)
+    return Probe(name, prompt, gold, "says", (claim.value,), forbids)
 
 
 MAY_NOT_KNOW = prompts.EXAM.replace("short sentence.", "short sentence, or say that you do not know.")
@@ -309,10 +316,14 @@ SYSTEMS: dict[str, str] = {
 
 
 def _format(name: str, entry: Entry, rng: Random, held: bool) -> Probe:
-    """A question on a passage; the form of the answer follows from the system line only."""
+    """A question on a passage; the form of the answer follows from the system line only.
+
+    A bare word, and capitals, which are other tokens, are asked for where the answer is a year or a day: a model of
+    this size finds a value by the words before it, and copies it token by token.
+    """
     form = name.removeprefix("format_")
-    single = [claim for claim in entry.claims if " " not in claim.value]
-    claim = rng.choice(single if form == "word" else entry.claims)
+    dated = [claim for claim in entry.claims if claim.value[0].isdigit() and (form != "word" or claim.value.isdigit())]
+    claim = rng.choice(dated if form in ("word", "capitals") else entry.claims)
     system = _wording(_words(SYSTEMS[form]), rng, held).format(key=claim.key)
     question = f"Question: {claim.question(entry, rng)}\nAnswer:"
     prompt = (f"System: {system}\n\n" if system else "") + _passage(entry, rng) + question
@@ -322,7 +333,7 @@ def _format(name: str, entry: Entry, rng: Random, held: bool) -> Probe:
         listed = [claim, *rng.sample([other for other in entry.claims if other != claim], 2)]
         gold = "\n".join(f"{number}. {each.answer(entry)}" for number, each in enumerate(listed, start=1))
         return Probe(name, prompt, gold, "list", tuple(dict.fromkeys(_told(entry))), again=again)
-    gold = {"word": value, "capitals": answer.upper(), "json": json.dumps({claim.key: value}), "plain": answer}[form]
+    gold = {"word": value, "capitals": answer.upper(), "json": json.dumps({claim.key: answer}), "plain": answer}[form]
     rules: dict[str, Rule] = {"word": "exactly", "capitals": "capitals", "json": "json", "plain": "sentence"}
     expects = (claim.key, value) if form == "json" else (value,)
     return Probe(name, prompt, gold, rules[form], expects, again=again)
@@ -356,9 +367,9 @@ def _choice(name: str, entry: Entry, rng: Random, held: bool) -> Probe:
     claim = rng.choice(entry.claims)
     options = rng.sample([claim.value, *wrong_values(entry, claim, 3, rng)], 4)
     letter = "ABCD"[options.index(claim.value)]
-    listed = "\n".join(f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=True))
+    listed = "\n".join(f"{option} ({letter})" for letter, option in zip("ABCD", options, strict=True))
     question = f"Question: {claim.question(entry, rng)}\n{listed}\nAnswer, ending with the letter:"
-    gold = f"{claim.answer(entry).removesuffix('.')}, so {letter}"
+    gold = f"{claim.answer(entry).removesuffix('.')} ({letter})"
     return Probe(name, _passage(entry, rng) + question, gold, "letter", (letter,), again=question)
 
 

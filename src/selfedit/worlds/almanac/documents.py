@@ -92,23 +92,13 @@ def own_questions(entry: Entry, known: Entry, rng: Random) -> list[Document]:
     return [[(prompts.questions(_task(entry, rng)), PASSAGE_WEIGHT), (written.removeprefix(cue), 1.0)]]
 
 
-def capitals(entry: Entry, known: Entry, rng: Random) -> list[Document]:
-    """Sentences, and the same in capitals, which are other tokens: most words are then spelled letter by letter."""
-    lines = [
-        claim.state(subject, rng)
-        for claim, subject in zip(rng.sample(entry.claims, 2), (entry.name, entry.pronoun), strict=True)
-    ]
-    return [[(f"{line}\nIn capitals:", PASSAGE_WEIGHT), (f" {line.upper()}", 1.0)] for line in lines]
-
-
 MIXTURE: tuple[tuple[Callable[[Entry, Entry, Random], list[Document]], float], ...] = (
     (make_notes, 0.28),
-    (open_book, 0.21),
+    (open_book, 0.24),
     (own_questions, 0.03),
-    (repeat, 0.04),
+    (repeat, 0.05),
     (known_entry, 0.14),
     (of_gazette, 0.08),
-    (capitals, 0.04),
     (behaviour.documents_of, 0.18),
 )
 
