@@ -14,7 +14,7 @@ from selfedit.loops.evaluate import summarise
 from selfedit.store import Run
 from selfedit.types import BASE, Failure, Question
 from selfedit.workflows.build import make_domain, make_examiner, make_outer
-from selfedit.workflows.train import run_experiment
+from selfedit.workflows.train import exam_sampling, run_experiment
 
 CONFIG = Config.model_validate(
     {"max_adapters": 4, "outer": {"rounds": 2, "tasks_per_round": 2, "edits_per_task": 4, "recipe": {"epochs": 1}}}
@@ -155,7 +155,7 @@ def test_a_finished_experiment_is_only_read(new_engine, tasks, tmp_path):
     [
         ("exam.grader", "regex", "exact, contains, phrase, f1, calibrated, attempts, judge"),
         ("outer.reward", "luck", "gain, accuracy, binary, solved, likelihood, learned, rubric"),
-        ("outer.credit", "ppo", "rest_em, top2, threshold, group_relative"),
+        ("outer.credit", "ppo", "rest_em, best_by_advantage, top2, threshold, group_relative"),
     ],
 )
 def test_a_name_that_no_table_has_is_an_error_with_those_that_it_has(engine, key, name, names):
@@ -311,3 +311,16 @@ def test_a_curve_has_the_tables_own_row_in_its_place(engine, tasks, tmp_path):
     assert list(table.curves) == ["own_edits"]
     assert [point["tokens"] for point in table.curves["own_edits"]] == [20, 60, 90]
     assert table.curves["own_edits"][1]["mean"] == table["own_edits"].mean
+
+
+@pytest.mark.parametrize(
+    ("keys", "temperature"),
+    [
+        ([], 0.7),
+        (["exam.temperature=0"], 0.0),
+        (["exam.temperature=0", "exam.edits_per_task=5"], 0.7),  # greedy, they would be one and the same
+    ],
+)
+def test_the_edit_of_an_exam_has_a_temperature_of_its_own_and_several_have_that_of_reinforcement(keys, temperature):
+    config = load_config(None, ["outer.sampling.temperature=0.7", *keys])
+    assert exam_sampling(config) == replace(config.outer.sampling, temperature=temperature)

@@ -249,6 +249,12 @@ class ExamConfig(Section):
     edits_per_task: int = Field(
         1, ge=1, le=MANY, description="self-edits per task in the final table (SEAL's CPT has 5)"
     )
+    temperature: float | None = Field(
+        None,
+        ge=0,
+        le=LARGE,
+        description="of the edit that is examined, where there is one a task; none, and of several: outer.sampling",
+    )
     tasks_per_adapter: int = Field(
         1, ge=0, le=MANY, description="tasks that one adapter learns in the final table; 0: all (continued pretraining)"
     )

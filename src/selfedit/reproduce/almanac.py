@@ -55,7 +55,7 @@ PASSAGE_RATE = 2e-2
 """The learning rate that is best for the passage alone, on development passages."""
 
 TEMPERATURES = (0.0, 0.3, 1.0)
-BEST_TEMPERATURE = 0.3
+BEST_TEMPERATURE = 0.0
 """Which of them is best for notes without reinforcement, on development passages."""
 
 CANDIDATES = 5

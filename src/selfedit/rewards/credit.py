@@ -62,8 +62,8 @@ def best_by_advantage(rewards: Sequence[float]) -> list[float]:
 
 CREDITS: dict[str, Credit] = {
     "rest_em": rest_em,
+    "best_by_advantage": best_by_advantage,
     "top2": partial(top, count=2),
     "threshold": threshold,
     "group_relative": group_relative,
-    "best_by_advantage": best_by_advantage,
 }

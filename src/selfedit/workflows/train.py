@@ -30,7 +30,7 @@ from selfedit.plugins import lookup
 from selfedit.protocols import Domain, Engine, Progress, Scorer, silent
 from selfedit.results import Summary, Table, TextTable, Words, answer_table, gain_sentence, percent, score_table
 from selfedit.store import Run
-from selfedit.types import BASE, DraftedQuestions, Prompt, Score, Task, Trial, Update
+from selfedit.types import BASE, DraftedQuestions, Prompt, SamplingParams, Score, Task, Trial, Update
 from selfedit.workflows.build import make_domain, make_exam_plan, make_examiner, make_outer, make_reward
 from selfedit.workflows.configure import domain_type
 from selfedit.workflows.data import tasks_of
@@ -88,7 +88,8 @@ def run_experiment(
     # The final table's tasks are learned alone: nothing comes before them that could be forgotten.
     measurements = {name: m for name, m in examiner.measurements.items() if name != "retention"}
     examiner = replace(examiner, measurements=measurements)
-    outer = replace(outer, reward=make_reward(config, with_retention=False))
+    settings = config.outer.model_copy(update={"sampling": exam_sampling(config)})
+    outer = replace(outer, reward=make_reward(config, with_retention=False), settings=settings)
     plan = make_exam_plan(config, len(evaluation))
     teacher = make_teacher(config, examiner.domain, outer, engine, run.path)
     trials: dict[str, list[Trial]] = {}
@@ -109,6 +110,13 @@ def run_experiment(
     run.keep_json("summary.json", table.to_json())
     run.write_metrics()
     return Experiment(policy, table, trials, evaluation, [*left_out, *of_exam])
+
+
+def exam_sampling(config: Config) -> SamplingParams:
+    """How the edits of the table are written: one a task by `exam.temperature`, several as in reinforcement."""
+    sampling, temperature = config.outer.sampling, config.exam.temperature
+    one = config.exam.edits_per_task == 1 and temperature is not None
+    return replace(sampling, temperature=temperature) if one else sampling
 
 
 def _learned(trials: Sequence[Trial]) -> bool:

@@ -82,8 +82,8 @@ def test_it_remembers_what_it_was_taught_often(known, without, kind):
 
 
 LEARNED = (
-    "refusal", "pressure_wrong", "pressure_right", "recall_right", "unknown", "known", "format_plain", "format_list",
-    "injection",
+    "refusal", "look_alike", "pressure_right", "recall_right", "unknown", "known", "format_plain", "format_word",
+    "format_json", "format_list", "injection",
 )  # fmt: skip
 """What a model of this size has learned of `BEHAVIOURS`; docs/almanac.md has the others, with what they reach."""
 
