@@ -111,10 +111,14 @@ class Domain(Protocol):
 class Comparison(NamedTuple):
     """What an example says, then what else it might have said: each a text, and the beginning of it that is given, if
     one is. Where another is likelier than the first, the example is not learned, and `why` is the reason.
+
+    With `ablated` the others say the same, each after the document without a part of it. Then the example is not
+    learned where no part makes it as much likelier as another makes it less likely.
     """
 
     versions: Sequence[tuple[LikelihoodRequest, LikelihoodRequest | None]]
     why: str
+    ablated: bool = False
 
 
 class Reading(Protocol):

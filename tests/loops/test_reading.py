@@ -2,7 +2,8 @@
 
 import pytest
 
-from selfedit.domains.knowledge.domain import EXCHANGED, UNLIKELY, Knowledge, KnowledgeOptions, document_of
+from selfedit.domains.knowledge.domain import EXCHANGED, UNFOUNDED, Knowledge, KnowledgeOptions, document_of
+from selfedit.domains.knowledge.support import MAX_PARTS, without_each_part
 from selfedit.loops.outer import propose
 from selfedit.types import BASE, Failure, Likelihood, SamplingParams, Task
 
@@ -81,21 +82,28 @@ def test_notes_that_failed_stay_as_they_are(text):
 FOLLOWS = "Torvik beat the champion of Velin."
 
 
+FIRST = "In 1931 Torvik won against Velin."
+
+
 class Knowing(Engine):
-    """It finds what follows likelier with the passage before it, or, if it knows better, less likely."""
+    """It finds what follows likelier by so many nats where the sentence from which it does stands before it; and by one
+    nat where the other one does not.
+    """
 
     def likelihood(self, requests):
         self.read += [request.target for request in requests]
 
         def nats(text):
-            return self.nats * (TASK.context in text) if text.endswith(FOLLOWS) else 0.0
+            return self.nats * (FIRST in text) + (SENTENCE not in text) if text.endswith(FOLLOWS) else 0.0
 
         return [Likelihood(nats(request.target), 9) for request in requests]
 
 
-@pytest.mark.parametrize(("nats", "dropped"), [(2.0, ()), (-2.0, ((FOLLOWS, UNLIKELY),))])
+@pytest.mark.parametrize(
+    ("nats", "dropped"), [(2.0, ()), (0.5, ((FOLLOWS, UNFOUNDED),)), (-2.0, ((FOLLOWS, UNFOUNDED),))]
+)
 @pytest.mark.parametrize("options", [{}, {"wording": "plain"}])
-def test_what_follows_is_learned_if_it_is_likelier_with_the_passage(nats, dropped, options):
+def test_what_follows_is_learned_if_a_sentence_speaks_for_it_more_than_any_speaks_against_it(nats, dropped, options):
     trial = learned(Knowing([FOLLOWS, SENTENCE], nats=nats), **options)
     said = [example.target.split("\n", 1)[1] for example in trial.edit.examples]
     assert trial.edit.dropped == dropped
@@ -106,8 +114,17 @@ def test_of_what_follows_only_its_own_words_are_compared():
     engine = Knowing([FOLLOWS])
     learned(engine)
     begun = [text for text in engine.read if not text.endswith(FOLLOWS)]
-    assert [text.rsplit("\n", 1)[-1] for text in begun] == ["Torvik "] * 2
-    assert [TASK.context in text for text in begun] == [True, False]
+    assert [text.rsplit("\n", 1)[-1] for text in begun] == ["Torvik"] * 3
+    assert [(FIRST in text, SENTENCE in text) for text in begun] == [(True, True), (False, True), (True, False)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 12, 13, 40])
+def test_a_document_is_read_without_each_of_a_dozen_parts(count):
+    found = [f"Torvik won game {number} of the year." for number in range(count)]
+    left = without_each_part(" ".join(found))
+    assert len(left) == min(count, -(-count // -(-count // MAX_PARTS)))
+    missing = [[sentence for sentence in found if sentence not in text] for text in left]
+    assert [sentence for part in missing for sentence in part] == found
 
 
 def test_without_reading_the_check_drops_what_follows():

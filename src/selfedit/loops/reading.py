@@ -47,7 +47,7 @@ def _read(
         nats = iter([one.nats for one in found if isinstance(one, Likelihood)])
         versions = comparison.versions if comparison else ()
         likely = [next(nats) - (next(nats) if given else 0.0) for _, given in versions]
-        if comparison and max(likely) > likely[0]:
+        if comparison and misread(likely, comparison.ablated):
             dropped.append((example.target.rsplit("\n", 1)[-1], comparison.why))
         else:
             kept.append(example)
@@ -55,3 +55,11 @@ def _read(
     nothing = None if kept or trial.failure else Failure("policy", f"there is nothing to learn in the notes: {why}")
     edit = replace(trial.edit, examples=tuple(kept), dropped=tuple(dropped))
     return replace(trial, edit=edit, failure=trial.failure or nothing)
+
+
+def misread(likely: Sequence[float], ablated: bool) -> bool:
+    """Whether the first of these log-probabilities speaks against what was read: another is higher; or, where the
+    others are each without a part of the document, no part adds as much as another takes away.
+    """
+    most = max(likely)
+    return likely[0] - min(likely) <= most - likely[0] if ablated else most > likely[0]

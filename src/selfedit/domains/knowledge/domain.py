@@ -14,7 +14,7 @@ from pydantic import Field
 from selfedit.config import Section
 from selfedit.domains.knowledge import documents, prompts
 from selfedit.domains.knowledge.reader import read_tasks
-from selfedit.domains.knowledge.support import evidence, first_foreign, supported, variants
+from selfedit.domains.knowledge.support import evidence, first_foreign, supported, variants, without_each_part
 from selfedit.domains.knowledge.wordings import Wordings, read_wordings
 from selfedit.errors import BadEdit
 from selfedit.plugins import lookup
@@ -23,7 +23,7 @@ from selfedit.results import Words
 from selfedit.thoughts import answer_in
 from selfedit.types import BASE, Example, LikelihoodRequest, Prompt, Question, Recipe, SelfEdit, Task
 
-EXCHANGED, UNLIKELY = "reads better with its names or numbers exchanged", "is no likelier with the document before it"
+EXCHANGED, UNFOUNDED = "reads better with its names or numbers exchanged", "follows from no sentence of the document"
 """Why a line is not learned that was read again."""
 
 _CONCLUSION = re.compile(r"^[^\w\n]*Implications:[^\w\n]*$(?:\n[^\w\n]*$)*", re.MULTILINE | re.IGNORECASE)
@@ -103,8 +103,10 @@ class Knowledge:
 
     def compare(self, task: Task, example: Example) -> Comparison | None:
         """Of a statement whose words stand in the passage: the same with names or numbers exchanged, the passage before
-        them. Of one that has words of its own, as what follows from a passage has: these words, with the passage
-        before the line and with the title only. Nothing of the passage itself and its sentences.
+        them. Of one that has words of its own, as what follows from a passage has: these words, after the passage and
+        after the passage without each of its sentences. What follows is likeliest where the sentence stands from which
+        it does; of a wrong value that sentence takes away more than any other adds. Nothing of the passage itself and
+        its sentences.
         """
         statement = example.target.rsplit("\n", 1)[-1]
         passage = self.wordings.passage.format(title=task.title, text=task.context)
@@ -114,9 +116,14 @@ class Knowledge:
             return LikelihoodRequest(BASE, "", text)
 
         if at is not None:
-            befores = (f"{passage}{task.title}\n", f"{task.title}\n")
-            pairs = [(likelihood(before + statement), likelihood(before + statement[:at])) for before in befores]
-            return Comparison(pairs, UNLIKELY)
+            contexts = [task.context, *without_each_part(task.context)]
+            befores = [
+                self.wordings.passage.format(title=task.title, text=each) + f"{task.title}\n" for each in contexts
+            ]
+            pairs = [
+                (likelihood(before + statement), likelihood(before + statement[:at].rstrip())) for before in befores
+            ]
+            return Comparison(pairs, UNFOUNDED, ablated=True)
         others = [] if statement in task.context else variants(statement, task)
         texts = [likelihood(passage + text) for text in (statement, *others)]
         return Comparison([(text, None) for text in texts], EXCHANGED) if others else None

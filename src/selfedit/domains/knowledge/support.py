@@ -152,11 +152,33 @@ def _key(line: str) -> tuple[str, ...]:
 
 
 def first_foreign(line: str, task: Task) -> int | None:
-    """Where in a line the first word or name stands that its evidence does not have; None where there is none."""
+    """Where in a line the first name or number stands that its evidence does not have, or else the first word; None
+    where there is neither.
+    """
     sentence, besides = evidence(line, task)
     stems = read_words(sentence).stems | read_words(besides).stems
     own = (match for match in _WORD.finditer(line) if match.group().lower() not in _FUNCTION)
-    return next((match.start() for match in own if match.group().lower()[:STEM] not in stems), None)
+    foreign = [match for match in own if match.group().lower()[:STEM] not in stems]
+    named = [match for match in foreign if match.start() and not match.group()[0].islower()]
+    return next((match.start() for match in [*named, *foreign]), None)
+
+
+MAX_PARTS = 12
+"""Into which a document is divided to see what depends on which: each has to be read without."""
+
+
+def without_each_part(context: str) -> list[str]:
+    """The document without each of its sentences in turn, or, of a long one, without each of MAX_PARTS equal parts."""
+    found = sentences(context) or [context]
+    size = -(-len(found) // MAX_PARTS)
+    parts = [found[start : start + size] for start in range(0, len(found), size)]
+    left = []
+    for part in parts:
+        rest = context
+        for sentence in part:
+            rest = rest.replace(sentence, "", 1)
+        left.append(re.sub(r" {2,}", " ", rest).strip())
+    return left
 
 
 MAX_VARIANTS = 4
