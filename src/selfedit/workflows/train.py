@@ -114,9 +114,10 @@ def run_experiment(
 
 def exam_sampling(config: Config) -> SamplingParams:
     """How the edits of the table are written: one a task by `exam.temperature`, several as in reinforcement."""
-    sampling, temperature = config.outer.sampling, config.exam.temperature
-    one = config.exam.edits_per_task == 1 and temperature is not None
-    return replace(sampling, temperature=temperature) if one else sampling
+    temperature = config.exam.temperature
+    if temperature is None or config.exam.edits_per_task > 1:
+        return config.outer.sampling
+    return replace(config.outer.sampling, temperature=temperature)
 
 
 def _learned(trials: Sequence[Trial]) -> bool:
