@@ -10,6 +10,7 @@ import pytest
 def small(tiny, monkeypatch):
     monkeypatch.setattr("selfedit.reproduce.almanac.SEEDS", 2)
     monkeypatch.setattr("selfedit.reproduce.almanac.BUDGETS", (20,))
+    monkeypatch.setattr("selfedit.reproduce.almanac.HEADLINE", 40)
     monkeypatch.setattr("selfedit.reproduce.almanac.TOGETHER", 2)
     return [*tiny, "--set", "inner.tokens=40", "--set", "data.max_eval_tasks=4"]
 

@@ -49,7 +49,10 @@ ROUNDS, PER_ROUND, PER_PASSAGE = 3, 50, 12
 """Of reinforcement: rounds, passages in each, and notes on each."""
 
 BUDGETS = (200, 600, 1000)
-"""Trained tokens a passage. The headline is at the recipe's own budget, which was chosen on development passages."""
+"""Trained tokens a passage."""
+
+HEADLINE = 1000
+"""Where the arms are compared, chosen on development passages; edits are tried for the recipe's own budget."""
 
 PASSAGE_RATE = 2e-2
 """The learning rate that is best for the passage alone, on development passages."""
@@ -79,7 +82,7 @@ def reinforced(temperature: float) -> str:
 @dataclass(frozen=True, slots=True)
 class Found:
     """What one seed gave: by arm and budget, what the notes of an arm are, questions without the title, and the seconds
-    that writing, learning and examining an arm took at the recipe's budget.
+    that writing, learning and examining an arm took at the headline's budget.
     """
 
     trials: Mapping[str, Mapping[int, list[Trial]]]
@@ -107,7 +110,7 @@ def almanac(options: Options) -> dict[str, Any]:
             learned = run_experiment(run, config, tasks["train"], [], engine, options.progress)
             options.on_run(run, run_summary(config, learned, tasks["train"]))
             found.append(_seed(options, run, config, engine, learned.policy, tasks["eval"], entries))
-    return summary_of(found, entries, tasks["eval"], config.inner.tokens)
+    return summary_of(found, entries, tasks["eval"], HEADLINE)
 
 
 def _seed(
@@ -124,7 +127,7 @@ def _seed(
     by_id = {task.id: entry for task, entry in zip(tasks, entries, strict=True)}
     written = writers(examiner, outer, policy, by_id)
     arms = run_conditions(tasks, written, config.max_adapters, run.remember, options.progress, stage="write")
-    budgets = sorted({*BUDGETS, config.inner.tokens})
+    budgets = sorted({*BUDGETS, HEADLINE})
     edits = {name: (BASE, arm) for name, arm in arms.items()}
     trials = at_budgets(edits, tasks, budgets, examiner, outer, run.remember, options.progress)
     turned = [_reversed(task, entry) for task, entry in zip(tasks, entries, strict=True)]
@@ -133,8 +136,8 @@ def _seed(
         for name in (PASSAGE, own(BEST_TEMPERATURE), reinforced(BEST_TEMPERATURE), BY_HAND)
     }
     texts = {name: [trial.edit.text for trial in arm] for name, arm in arms.items()}
-    took, middle = run.seconds(), config.inner.tokens
-    seconds = {name: took[f"write/{name}"] + took[f"curve/{name}/{middle}"] for name in arms}
+    took = run.seconds()
+    seconds = {name: took[f"write/{name}"] + took[f"curve/{name}/{HEADLINE}"] for name in arms}
     return Found(trials, texts, of_reversed, seconds)
 
 
@@ -206,25 +209,30 @@ def _ask_reversed(edits: Sequence[Trial], turned: Sequence[Task], examiner: Exam
 # What came of it
 
 
-def summary_of(found: Sequence[Found], entries: Sequence[Entry], tasks: Sequence[Task], middle: int) -> dict[str, Any]:
-    """The curves of all arms, and at the middle budget: scores by kind of question, gains, and what the notes hold."""
+def summary_of(
+    found: Sequence[Found], entries: Sequence[Entry], tasks: Sequence[Task], headline: int
+) -> dict[str, Any]:
+    """The curves of all arms; at the headline's budget scores by kind of question, gains, and what the notes hold."""
     arms = list(found[0].trials)
     budgets = list(found[0].trials[PASSAGE])
     at = {budget: [{arm: f.trials[arm][budget] for arm in arms} for f in found] for budget in budgets}
     tables = {budget: across_seeds(runs) for budget, runs in at.items()}
     curves = {arm: [tables[budget][arm].point(budget) for budget in budgets] for arm in arms}
     mine, theirs = reinforced(BEST_TEMPERATURE), own(BEST_TEMPERATURE)
-    passage = max((PASSAGE, PASSAGE_FAST), key=lambda arm: tables[middle][arm].mean)
-    gain = paired_across_seeds(at[middle], at[middle], mine, theirs)
-    room = paired_across_seeds(at[middle], at[middle], BY_HAND, theirs)
+    passage = max((PASSAGE, PASSAGE_FAST), key=lambda arm: tables[headline][arm].mean)
+    gain = paired_across_seeds(at[headline], at[headline], mine, theirs)
+    room = paired_across_seeds(at[headline], at[headline], BY_HAND, theirs)
     return {
-        "tokens": middle,
+        "tokens": headline,
         "curves": curves,
         "seconds": {arm: fmean(f.seconds[arm] for f in found) / len(tasks) for arm in arms},
-        "by_kind": share_by_kind({arm: [run[arm] for run in at[middle]] for arm in arms}, tasks),
+        "by_kind": share_by_kind({arm: [run[arm] for run in at[headline]] for arm in arms}, tasks),
         "passage_by_kind": share_by_kind({str(b): [run[passage] for run in at[b]] for b in budgets}, tasks),
-        "rl_gain_equal": {**gain.fields, "tokens": middle},
-        "notes_gain_equal": {**paired_across_seeds(at[middle], at[middle], mine, passage).fields, "tokens": middle},
+        "rl_gain_equal": {**gain.fields, "tokens": headline},
+        "notes_gain_equal": {
+            **paired_across_seeds(at[headline], at[headline], mine, passage).fields,
+            "tokens": headline,
+        },
         "gap_closed": gain.mean / room.mean if room.mean else None,
         "reversed": {arm: _taught_and_not([f.reversed[arm] for f in found]) for arm in found[0].reversed},
         "notes": {
@@ -267,7 +275,7 @@ NAMES = {
 
 def tables(summary: Mapping[str, Any]) -> list[TextTable]:
     """Accuracy by budget, then by kind of question, then what the notes hold."""
-    curves, middle = summary["curves"], summary["tokens"]
+    curves, headline = summary["curves"], summary["tokens"]
     budgets = [str(point["tokens"]) for point in next(iter(curves.values()))]
     of_budget = [(NAMES[arm], *(percent(point["mean"]) for point in points)) for arm, points in curves.items()]
     gains = "; ".join(
@@ -276,7 +284,7 @@ def tables(summary: Mapping[str, Any]) -> list[TextTable]:
         for mean, low, high in [signed_points(summary[key])]
     )
     closed = "" if summary["gap_closed"] is None else f"; {percent(summary['gap_closed'])} of the way to notes by hand"
-    caption = f"At {middle} tokens: {gains}{closed}. {summary['seeds']} seeds, {summary['passages']} passages."
+    caption = f"At {headline} tokens: {gains}{closed}. {summary['seeds']} seeds, {summary['passages']} passages."
     title = "Questions answered, closed book, by trained tokens a passage"
     made = [TextTable(title, ("what was trained", *budgets), of_budget, caption)]
     kinds = list(summary["by_kind"])
@@ -285,7 +293,7 @@ def tables(summary: Mapping[str, Any]) -> list[TextTable]:
         for arm in curves
     ]
     columns = ("what was trained", *kinds, "s a passage")
-    made.append(TextTable(f"By kind of question, at {middle} tokens", columns, rows))
+    made.append(TextTable(f"By kind of question, at {headline} tokens", columns, rows))
     held = ("lines", "repeated", "false", "garbled", world.STATED, world.IMPLIED, world.TWO_SENTENCES, "unasked")
     rows = [(NAMES[arm], *(f"{found[key]:.2f}" for key in held)) for arm, found in summary["notes"].items()]
     heads = (
