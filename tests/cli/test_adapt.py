@@ -216,7 +216,7 @@ ENTRY = (
 
 def test_without_questions_the_model_writes_its_own_and_is_examined_on_half(cli, write, tmp_path):
     document = write("maren.md", ENTRY)
-    options = ["-m", "almanac", "--set", "outer.edits_per_task=2", "--set", "seed=6", "--reinforce", "1"]
+    options = ["-m", "almanac", "--set", "outer.edits_per_task=2", "--set", "seed=1", "--reinforce", "1"]
     called = cli("adapt", document, "-o", "run", *options, "--json")
     assert called.code == 0
     run = tmp_path / "here" / "run"
@@ -230,7 +230,7 @@ def test_without_questions_the_model_writes_its_own_and_is_examined_on_half(cli,
     assert called.json["after"]["n"] == 1
     said = cli("resume", "run").said
     assert "questions that it wrote itself" in said
-    assert "2 questions that the model wrote were dropped: their answer does not stand in the document" in said
+    assert "8 questions that the model wrote were dropped: their answer does not stand in the document" in said
 
 
 @pytest.mark.parametrize(

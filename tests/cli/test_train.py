@@ -80,7 +80,9 @@ def test_a_dry_run_of_the_demo_has_the_keys_of_a_real_one(cli, tiny, tmp_path):
 
 
 def test_a_dry_run_can_begin_with_the_policy_of_another(cli, passages, tiny):
-    assert cli("train", "--data", passages, "--dry-run", "-o", "first", *tiny).code == 0
+    assert (
+        cli("train", "--data", passages, "--dry-run", "-o", "first", *tiny, "--set", "outer.credit=rest_em").code == 0
+    )
     options = [*tiny, "--set", "outer.rounds=0", "--set", "outer.policy=first", "--dry-run"]
     called = cli("demo", "-o", "second", "--json", *options)
     assert called.code == 0, called.err
@@ -182,7 +184,7 @@ def test_what_is_wrong_with_the_input_is_one_sentence_that_names_it(cli, write, 
     ("key", "name", "names"),
     [
         ("outer.reward", "gian", "gain, accuracy, binary, solved, likelihood, learned, rubric"),
-        ("outer.credit", "rest", "rest_em, top2, threshold, group_relative"),
+        ("outer.credit", "rest", "rest_em, best_by_advantage, top2, threshold, group_relative"),
         ("exam.grader", "regex", "exact, contains, phrase, f1, calibrated, attempts, judge"),
         ("domain.name", "chess", "knowledge, arc"),
         ("domain.prompt", "poem", "notes, "),

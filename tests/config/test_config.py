@@ -153,7 +153,7 @@ def test_a_key_like_no_other_comes_with_those_there_are():
     message = complaint("exam.zzz=1")
     assert message.endswith(
         "there is no key exam.zzz; the keys here are grader, max_new_tokens, rows, budgets, rival_recipe, rivals, "
-        "edits_per_task, tasks_per_adapter, repeat_context"
+        "edits_per_task, temperature, tasks_per_adapter, repeat_context"
     )
 
 
