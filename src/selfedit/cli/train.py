@@ -24,6 +24,9 @@ ConfigFile = Annotated[
 BUDGETS = (150, 300)
 """Trained tokens a passage beside the recipe's own, for the demo's curve."""
 
+PER_ROUND = 40
+"""Passages of a round of the demo, fewer than the recipe's, so that it takes two minutes."""
+
 
 def demo(
     output: Output = None, overrides: Set = None, memory: Memory = None, dry_run: DryRun = False, json: Json = False
@@ -36,7 +39,13 @@ def demo(
     Example: selfedit demo -o runs/demo
     """
     config = config_from(
-        "almanac", overrides, memory=memory, dry_run=dry_run, data__eval="almanac", exam__budgets=list(BUDGETS)
+        "almanac",
+        overrides,
+        memory=memory,
+        dry_run=dry_run,
+        data__eval="almanac",
+        exam__budgets=list(BUDGETS),
+        outer__tasks_per_round=PER_ROUND,
     )
     screen.err.print("A language model of one million parameters teaches itself. It has seen none of these passages.")
     start_and_finish("train", "demo", output, config, read_data(config), json)
