@@ -1,6 +1,6 @@
 """The recipe of the embedded model, from nothing to weights: `python -m selfedit.worlds.almanac.pretrain --output DIR`.
 
-About half an hour on two CPU cores. LOG.md has the runs, docs/almanac.md what the result can do.
+docs/almanac.md has the stages by which the weights that ship were made, and what they can do; LOG.md the runs.
 It goes on from the last checkpoint when it is started again with the same output folder.
 """
 
