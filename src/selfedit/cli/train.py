@@ -25,13 +25,13 @@ BUDGETS = (150, 300)
 """Trained tokens a passage beside the recipe's own, for the demo's curve."""
 
 PER_ROUND = 40
-"""Passages of a round of the demo, fewer than the recipe's, so that it takes two minutes."""
+"""Passages of a round of the demo, fewer than the recipe's, so that it takes three minutes."""
 
 
 def demo(
     output: Output = None, overrides: Set = None, memory: Memory = None, dry_run: DryRun = False, json: Json = False
 ) -> None:
-    """Watch the embedded model teach itself, in about two minutes.
+    """Watch the embedded model teach itself, in about three minutes.
 
     It reads passages about invented people and places, writes notes, learns from them, answers without the passage, and
     is reinforced to write better notes. The table at the end is on passages that it was never reinforced on.
