@@ -27,8 +27,15 @@ TASKS = [
     }
     for number in range(6)
 ]
-SMALL = ["outer.rounds=2", "outer.tasks_per_round=2", "outer.edits_per_task=2", "max_adapters=2", "seed=3"]
-SMALL.append("outer.credit=rest_em")  # two edits that are worth the same teach nothing by their advantage
+# Two edits that are worth the same teach nothing by their advantage: the best of them is imitated.
+SMALL = [
+    "outer.rounds=2",
+    "outer.tasks_per_round=2",
+    "outer.edits_per_task=2",
+    "outer.credit=rest_em",
+    "max_adapters=2",
+    "seed=3",
+]
 ADAPTER, CARD = "updates/round-0/update.json", "updates/round-1/update.json"
 UNREAD = ("metrics.jsonl", "report.html")
 FILES = ["config.json", "tasks.json", "trials.sqlite", ADAPTER]

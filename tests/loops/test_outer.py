@@ -90,17 +90,17 @@ def test_the_policy_learns_to_write_useful_edits_about_new_passages(engine, task
     assert share_of_useful(policy, new, engine) > least
 
 
+def policy_jobs(engine):
+    return [job for job in engine.jobs if job.recipe == SETTINGS.recipe]
+
+
 def test_rounds_are_adapted_and_examined_from_the_policy_of_the_round_before(engine, tasks, tmp_path):
     run_outer(tasks, examiner(engine), outer_with(rounds=2), compute, tmp_path)
     first = engine.load(tmp_path / "round-0")
     inner = [job for job in engine.jobs if job.recipe == INNER]
     assert list(dict.fromkeys(job.parent for job in inner)) == [BASE, first]
-    (second,) = [job for job in engine.jobs if job.recipe == SETTINGS.recipe and job.parent == first]
+    (second,) = [job for job in policy_jobs(engine) if job.parent == first]
     assert second.examples
-
-
-def policy_jobs(engine):
-    return [job for job in engine.jobs if job.recipe == SETTINGS.recipe]
 
 
 def test_a_policy_learned_anew_begins_at_the_first_with_the_examples_of_all_rounds(engine, tasks, tmp_path):
@@ -153,7 +153,7 @@ def test_the_policy_is_trained_on_what_it_was_shown_and_what_it_wrote(engine, ta
 def test_a_policy_is_held_to_what_the_first_one_answers(engine, tasks, tmp_path):
     outer = outer_with(rounds=2, tasks_per_round=1, kl_prompts=2)
     run_outer(tasks[:2], examiner(engine), outer, compute, tmp_path)
-    updates = [job for job in engine.jobs if job.recipe == SETTINGS.recipe]
+    updates = policy_jobs(engine)
     for task, job in zip(tasks, updates, strict=False):
         held = [example for example in job.examples if example.teacher]
         prompts = [prompt for question in task.questions for prompt in Knowledge().exam(task, question)]

@@ -127,6 +127,17 @@ def test_a_document_is_read_without_each_of_a_dozen_parts(count):
     assert [sentence for part in missing for sentence in part] == found
 
 
+def test_the_rest_of_a_document_stays_as_it_is_written():
+    first, code, last = (
+        "Torvik won\nagainst Velin.",
+        "  Two  spaces stay where they stood.",
+        "Ada Brandt sang an old song.",
+    )
+    left = without_each_part(f"{first}\n{code}\n{last}")
+    assert first not in left[0] and all(first in text for text in left[1:])
+    assert all(code.strip() in text for text in [left[0], left[-1]])
+
+
 def test_without_reading_the_check_drops_what_follows():
     assert learned(Knowing([FOLLOWS, SENTENCE]), reading=False).edit.dropped[0][0] == FOLLOWS
 

@@ -14,7 +14,7 @@ from selfedit.loops.evaluate import summarise
 from selfedit.store import Run
 from selfedit.types import BASE, Failure, Question
 from selfedit.workflows.build import make_domain, make_examiner, make_outer
-from selfedit.workflows.train import exam_sampling, run_experiment
+from selfedit.workflows.train import NOTHING_LEARNED, exam_sampling, run_experiment
 
 CONFIG = Config.model_validate(
     {"max_adapters": 4, "outer": {"rounds": 2, "tasks_per_round": 2, "edits_per_task": 4, "recipe": {"epochs": 1}}}
@@ -324,3 +324,11 @@ def test_a_curve_has_the_tables_own_row_in_its_place(engine, tasks, tmp_path):
 def test_the_edit_of_an_exam_has_a_temperature_of_its_own_and_several_have_that_of_reinforcement(keys, temperature):
     config = load_config(None, ["outer.sampling.temperature=0.7", *keys])
     assert exam_sampling(config) == replace(config.outer.sampling, temperature=temperature)
+
+
+@pytest.mark.parametrize(("credit", "remarks"), [("rest_em", []), ("best_by_advantage", [NOTHING_LEARNED])])
+def test_it_is_said_where_reinforcement_changed_nothing(engine, tasks, tmp_path, credit, remarks):
+    """One edit a passage is its group's mean, so it has no advantage."""
+    keys = ["outer.rounds=1", "outer.tasks_per_round=2", "outer.edits_per_task=1", f"outer.credit={credit}"]
+    experiment, *_ = run_in(tmp_path / "run", engine, tasks, config=load_config(None, keys), last=False)
+    assert list(experiment.remarks) == remarks

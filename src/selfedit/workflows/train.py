@@ -41,7 +41,7 @@ from selfedit.workflows.engine import leave_out_too_long, load_update
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """The last policy, the table of conditions (empty without tasks to evaluate on), and the trials behind it: one per
-    task of `evaluation`. `remarks` say which tasks were left out.
+    task of `evaluation`. `remarks` say which tasks were left out, and whether reinforcement changed nothing.
     """
 
     policy: Update
@@ -56,6 +56,9 @@ def train(run: Run, config: Config, engine: Engine, progress: Progress = silent)
     tasks = tasks_of(run)
     experiment = run_experiment(run, config, tasks["train"], tasks["eval"], engine, progress)
     return summary_of(config, experiment, tasks["train"])
+
+
+NOTHING_LEARNED = "no edit earned credit in any round, so the policy is still the one that reinforcement began with"
 
 
 def run_experiment(
@@ -84,6 +87,7 @@ def run_experiment(
     start = load_update(engine, config.outer.policy)
     practice, outer = train[len(kept) :], replace(outer, retention_tasks=kept)
     policy = run_outer(practice, examiner, outer, run.remember, run.updates, progress, start)
+    unchanged = [NOTHING_LEARNED] if config.outer.rounds and policy == start else []
 
     # The final table's tasks are learned alone: nothing comes before them that could be forgotten.
     measurements = {name: m for name, m in examiner.measurements.items() if name != "retention"}
@@ -109,7 +113,7 @@ def run_experiment(
     table = Table(scores, gains, round(earlier + time.monotonic() - began, 1), shares, curves_of(at, trials))
     run.keep_json("summary.json", table.to_json())
     run.write_metrics()
-    return Experiment(policy, table, trials, evaluation, [*left_out, *of_exam])
+    return Experiment(policy, table, trials, evaluation, [*left_out, *of_exam, *unchanged])
 
 
 def exam_sampling(config: Config) -> SamplingParams:

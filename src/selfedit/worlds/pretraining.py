@@ -145,14 +145,16 @@ def train(
     save()
 
 
-def main(pretrain: Callable[..., None], description: str | None, steps: int, goes_on: bool = False) -> None:
-    """The command line of a recipe: output folder, steps and seed; where it can go on from weights, their folder."""
+def main(
+    pretrain: Callable[..., None],
+    description: str | None,
+    steps: int,
+    add_options: Callable[[argparse.ArgumentParser], object] = lambda parser: None,
+) -> None:
+    """The command line of a recipe: output folder, steps and seed, and what `add_options` adds."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="folder for the weights and the checkpoint")
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--seed", type=int, default=0)
-    if goes_on:
-        parser.add_argument("--start", type=Path, help="folder with weights to go on from; left out: from nothing")
-        parser.add_argument("--behaviours", type=float, help="share of the documents that are about behaviours")
-        parser.add_argument("--spread", choices=("restating", "even"), default="restating", help="styles of the notes")
+    add_options(parser)
     pretrain(**vars(parser.parse_args()))

@@ -54,7 +54,7 @@ class KnowledgeOptions(Section):
     reading: bool = Field(
         False,
         description="learn no line that the model, the document before it, finds less likely than the same with names "
-        "or numbers exchanged; `check` then lets statements pass whose own words are likelier with the document",
+        "or numbers exchanged; `check` then lets statements pass whose own words follow from a sentence of it",
     )
     split_newlines: bool = Field(True, description="each line of the notes is a training document of its own")
     passage: bool = Field(True, description="the passage is among the documents")
@@ -109,23 +109,20 @@ class Knowledge:
         its sentences.
         """
         statement = example.target.rsplit("\n", 1)[-1]
-        passage = self.wordings.passage.format(title=task.title, text=task.context)
-        at = None if statement in task.context else first_foreign(statement, task)
+        if statement in task.context:
+            return None
 
-        def likelihood(text: str) -> LikelihoodRequest:
-            return LikelihoodRequest(BASE, "", text)
+        def after(context: str, text: str) -> LikelihoodRequest:
+            passage = self.wordings.passage.format(title=task.title, text=context)
+            return LikelihoodRequest(BASE, "", passage + text)
 
+        at = first_foreign(statement, task)
         if at is not None:
-            contexts = [task.context, *without_each_part(task.context)]
-            befores = [
-                self.wordings.passage.format(title=task.title, text=each) + f"{task.title}\n" for each in contexts
-            ]
-            pairs = [
-                (likelihood(before + statement), likelihood(before + statement[:at].rstrip())) for before in befores
-            ]
-            return Comparison(pairs, UNFOUNDED, ablated=True)
-        others = [] if statement in task.context else variants(statement, task)
-        texts = [likelihood(passage + text) for text in (statement, *others)]
+            said, given = (f"{task.title}\n{text}" for text in (statement, statement[:at].rstrip()))
+            contexts = (task.context, *without_each_part(task.context))
+            return Comparison([(after(each, said), after(each, given)) for each in contexts], UNFOUNDED, ablated=True)
+        others = variants(statement, task)
+        texts = [after(task.context, text) for text in (statement, *others)]
         return Comparison([(text, None) for text in texts], EXCHANGED) if others else None
 
     @classmethod

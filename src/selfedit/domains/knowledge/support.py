@@ -176,8 +176,9 @@ def without_each_part(context: str) -> list[str]:
     for part in parts:
         rest = context
         for sentence in part:
-            rest = rest.replace(sentence, "", 1)
-        left.append(re.sub(r" {2,}", " ", rest).strip())
+            words = r"\s+".join(map(re.escape, sentence.split()))  # joined anew, it may have had a line break
+            rest = re.sub(rf"{words} ?", "", rest, count=1)
+        left.append(rest.strip())
     return left
 
 

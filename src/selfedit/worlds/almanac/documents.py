@@ -123,5 +123,8 @@ def stream(seed: int, spread: str = "restating", behaviours: float | None = None
     weights = [weight * (1 - share) / (1 - own) for weight in shares.values()] + [share]
     while True:
         (make,) = rng.choices(makers, weights)
-        entry, by_heart = next(noted if make is make_notes else fresh), rng.choice(known)
-        yield from make_notes(entry, by_heart, rng, spread) if make is make_notes else make(entry, by_heart, rng)
+        by_heart = rng.choice(known)
+        if make is make_notes:
+            yield from make_notes(next(noted), by_heart, rng, spread)
+        else:
+            yield from make(next(fresh), by_heart, rng)

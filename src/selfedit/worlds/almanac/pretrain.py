@@ -6,6 +6,7 @@ It goes on from the last checkpoint when it is started again with the same outpu
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from selfedit.worlds import pretraining
 from selfedit.worlds.almanac.documents import stream
+from selfedit.worlds.almanac.notes import SPREADS
 from selfedit.worlds.almanac.parts import END, Part
 from selfedit.worlds.pretraining import PretrainingRow
 
@@ -129,5 +131,11 @@ def pretrain(
     )
 
 
+def add_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--start", type=Path, help="folder with weights to go on from; left out: from nothing")
+    parser.add_argument("--behaviours", type=float, help="share of the documents that are about behaviours")
+    parser.add_argument("--spread", choices=list(SPREADS), default="restating", help="styles of the notes")
+
+
 if __name__ == "__main__":
-    pretraining.main(pretrain, __doc__, steps=8000, goes_on=True)
+    pretraining.main(pretrain, __doc__, 8000, add_options)
